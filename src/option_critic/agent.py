@@ -1,0 +1,204 @@
+"""The public face: an agent that learns, predicts, saves and loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from option_critic.envs.make import check_env_id, resolve_backend
+from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
+from option_critic.model.act import act
+from option_critic.presets import settings_for
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.structs import Carry
+from option_critic.training import checkpoint as checkpoints
+from option_critic.training.collect import to_tensor
+from option_critic.training.progress import TrainingDisplay
+from option_critic.training.run import Run
+from option_critic.training.state import TrainState
+from option_critic.training.train import Metrics, train
+
+Callback = Callable[["OptionCritic", Metrics], bool]
+
+
+@dataclass(frozen=True)
+class OptionState:
+    """What `predict` hands back and takes again: the option that is running."""
+
+    option: Any
+    """Its number (int), or [B] numbers for a batch of observations."""
+    option_name: Any
+    """Its name (str), or a tuple of B names."""
+    carry: Carry
+    """The agent's memory [B]."""
+
+
+class OptionCritic:
+    """An agent with options: a policy over options, K intra-option policies, learned terminations.
+
+    Follows Stable-Baselines3: `learn`, `predict`, `save`, and `option_critic.load`; the `state` of
+    `predict` carries the running option.
+
+    Args:
+        env_id: a Gymnasium id, `Meta-World/<task>-v3`, or the name of a preset. Its tuned settings
+            are taken where there are some.
+        settings: any setting by its bare name (`num_options=3, seed=0, gamma=0.98`; `Settings`
+            lists all).
+
+    Raises:
+        ValueError: an unknown environment or setting (with the nearest match) or a bad value.
+    """
+
+    def __init__(self, env_id: str, **settings: Any) -> None:
+        self._restore(settings_for(env_id).override(**settings))
+
+    def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
+        self.settings = settings
+        self.spaces = spaces or spaces_of(settings.env_id)
+        self.state = state or TrainState.fresh(settings, self.spaces)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> OptionCritic:
+        """An untrained agent with exactly these settings."""
+        agent = cls.__new__(cls)
+        agent._restore(settings)
+        return agent
+
+    @property
+    def num_timesteps(self) -> int:
+        """Environment steps learned from so far."""
+        return self.state.env_steps
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """Names of the K options."""
+        return self.settings.options.names
+
+    def learn(
+        self,
+        total_timesteps: int | None = None,
+        callback: Callback | None = None,
+        *,
+        run_folder: str | Path | None = None,
+        overwrite: bool = False,
+        progress: bool = False,
+    ) -> OptionCritic:
+        """Train for `total_timesteps` more steps (default: as in the settings).
+
+        `callback(agent, metrics)` is called once an iteration; returning False stops. Nothing is
+        written unless a `run_folder` is given; there, metrics and checkpoints are kept.
+        """
+        steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
+        if steps < 1:
+            raise ValueError(f"total_timesteps must be at least 1, got {steps}")
+        check_env_id(self.settings.env_id)
+        resolve_backend(self.settings.env_id, self.settings.env)
+        self.state.schedule_start = self.state.env_steps
+        self.state.schedule_end = self.state.env_steps + steps
+        run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
+        title = f"{self.settings.env_id} seed {self.settings.seed}"
+        display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress)
+
+        def on_iteration(metrics: Metrics) -> bool:
+            if run is not None:
+                run.log(metrics)
+            display.show(metrics)
+            return callback is None or callback(self, metrics) is not False
+
+        def on_boundary() -> None:
+            if run is not None:
+                run.checkpoint(self.state)
+
+        try:
+            with display:
+                train(self.state, self.settings, on_iteration, on_boundary)
+            if run is not None and self.state.env_steps < self.state.schedule_end:
+                run.checkpoint(self.state, "interrupted")
+        finally:
+            if run is not None:
+                run.close()
+        return self
+
+    def predict(
+        self,
+        obs: Any,
+        state: OptionState | None = None,
+        episode_start: npt.ArrayLike | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, OptionState]:
+        """The action for one observation [D] or a batch [B, D], and the state to pass next time.
+
+        `state=None` starts fresh episodes; `episode_start` (bool, or [B]) marks those that start now.
+        Deterministic: the most likely action and option; an option ends where its termination
+        probability exceeds 0.5. Dict observations are taken as the environment gives them.
+        """
+        batched = self._is_batched(obs)
+        flat = self.spaces.flatten(obs, batched)
+        rows = flat if batched else flat[None]
+        device = self.state.model.log_std.device
+        carry = Carry.start(len(rows), device) if state is None else state.carry
+        if len(carry.option) != len(rows):
+            raise ValueError(f"state is for {len(carry.option)} observations, got {len(rows)}")
+        if episode_start is not None:
+            starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
+            carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
+        decision, _, _ = act(
+            self.state.model,
+            to_tensor(rows, device),
+            carry,
+            self.settings.options,
+            self.state.generators,
+            deterministic,
+        )
+        action = self.spaces.to_env(decision.action.cpu().numpy())
+        options = decision.option.tolist()
+        names = tuple(self.option_names[k] for k in options)
+        after = decision.next_carry(torch.zeros_like(decision.is_first))
+        if batched:
+            return action, OptionState(np.array(options), names, after)
+        return action[0], OptionState(options[0], names[0], after)
+
+    def _is_batched(self, obs: Any) -> bool:
+        if self.spaces.obs_keys:
+            sizes = [np.size(obs[k]) for k in self.spaces.obs_keys]
+            return sum(sizes) != self.spaces.obs_size
+        shape = np.shape(obs)
+        return int(np.prod(shape)) != self.spaces.obs_size or (len(shape) == 2 and shape[1] == self.spaces.obs_size)
+
+    def save(self, path: str | Path) -> None:
+        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON)."""
+        folder = Path(path)
+        if folder.exists() and not (folder / "manifest.json").is_file():
+            raise ValueError(f"{folder} exists and is no saved agent; choose another name")
+        checkpoints.write(folder, self.state, self.settings, self.spaces)
+
+
+def load(path: str | Path, checkpoint: str | int | None = None, device: str | None = None) -> OptionCritic:
+    """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
+
+    Needs neither the environment nor EnvPool. No code from the folder is run. Raises CheckpointError.
+    """
+    state, settings, spaces = checkpoints.read(checkpoints.find(Path(path), checkpoint), device)
+    agent = OptionCritic.__new__(OptionCritic)
+    agent._restore(settings, spaces, state)
+    return agent
+
+
+def spaces_of(env_id: str) -> Spaces:
+    """The spaces of an environment. Raises ValueError for an unknown one or unsupported spaces."""
+    check_env_id(env_id)
+    if task_of(env_id) is not None:
+        return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
+    env = gym.make(env_id)
+    try:
+        return Spaces.of(env.observation_space, env.action_space, env_id)
+    finally:
+        env.close()

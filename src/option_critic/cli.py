@@ -1,0 +1,211 @@
+"""The command line: a thin caller of `OptionCritic` and the evaluation.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved.
+"""
+
+from __future__ import annotations
+
+import difflib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from option_critic import commands
+from option_critic.presets import generic, settings_for
+from option_critic.settings import Settings
+
+USAGE = """usage: option-critic VERB ...
+
+  train TARGET      train a preset or an environment, e.g. pick-place or Hopper-v5
+  evaluate RUN      success and return of a trained agent, with intervals
+  list              presets, environments, algorithms, runs
+  bench [PRESET]    steps per second: environments alone, + inference, + training
+
+`option-critic VERB --help` explains every setting.
+"""
+
+
+@dataclass
+class TrainArgs:
+    """Train an option-critic agent."""
+
+    target: tyro.conf.Positional[str]
+    """A preset (see `option-critic list`), Meta-World/<task>-v3, or any Gymnasium id."""
+    seeds: str = "0"
+    """Training seeds, one run after the other: 0,1,2 or 0..4."""
+    out: Path | None = None
+    """Folder of the runs; each writes OUT/seed-<n>. Default: runs/<preset>."""
+    overwrite: bool = False
+    """Replace runs that are there already."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=lambda: generic("CartPole-v1"))
+
+
+@dataclass
+class EvaluateArgs:
+    """Evaluate a run or a saved agent: Meta-World tasks on the official package (500 steps, the
+    goals of a set), other environments by their return."""
+
+    run: tyro.conf.Positional[Path]
+    """A run folder, or a folder written by `save`."""
+    goals: str = "D"
+    """Meta-World goal sets, e.g. A,B,C. A: the official 50; B: 200 held out; C: those of B above 9 cm;
+    D: 100 for development. Tune on D only, or figures on A to C mean nothing."""
+    goals_seed: int | None = None
+    """The 50 goals that Meta-World's MT1 draws from this seed, instead of a set."""
+    episodes: int = 100
+    """Episodes, for environments other than Meta-World."""
+    mode: Literal["deterministic", "stochastic", "both"] = "deterministic"
+    """deterministic: most likely action and option, an option ends where its termination exceeds 0.5."""
+    checkpoint: str | None = None
+    """A checkpoint's step, or `interrupted`. Default: the last."""
+    workers: int = 0
+    """Simulator processes that run at a time; 0: one per processor core. Results do not depend on it."""
+    json: Path | None = None
+    """Write the figures here as JSON; - for standard output."""
+
+
+@dataclass
+class ListArgs:
+    """List presets, algorithms, Meta-World tasks, and the runs under a folder."""
+
+    runs: Path = Path("runs")
+    """Where runs are kept."""
+    json: Path | None = None
+    """Write the lists here as JSON; - for standard output."""
+
+
+@dataclass
+class BenchArgs:
+    """Measure steps per second: environments alone, with inference, with training."""
+
+    target: tyro.conf.Positional[str] = "pick-place"
+    """A preset or environment id."""
+    num_options: str = "1,3,8"
+    """Numbers of options to measure."""
+    seconds: float = 20.0
+    """Length of each measured block."""
+    json: Path | None = None
+    """Write the figures here as JSON; - for standard output."""
+
+
+class InputError(ValueError):
+    """The command line asks for something that does not exist or makes no sense."""
+
+
+class Interrupt:
+    """Counts signals; the training loop looks once an iteration. A second one ends at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __enter__(self) -> Interrupt:
+        self.before = {s: signal.signal(s, self.handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Note the signal."""
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+        print("\nstopping after this iteration and saving (again: stop at once)", file=sys.stderr)
+
+
+def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -> Any:
+    """Parse one verb's flags with tyro; it prints help, or errors with the nearest flag (exit 2)."""
+    return tyro.cli(
+        arguments, prog=f"option-critic {verb}", args=list(argv), default=default, config=(tyro.conf.OmitArgPrefixes,)
+    )
+
+
+def train(argv: Sequence[str]) -> int:
+    """`option-critic train TARGET`: the defaults of the flags are the target's preset."""
+    first = parse(TrainArgs, "train", argv)
+    preset = TrainArgs(target=first.target, settings=settings_for(first.target))
+    args = parse(TrainArgs, "train", argv, default=preset)
+    settings = consistent_names(args.settings, preset.settings)
+    with Interrupt() as interrupt:
+        commands.train(settings, numbers(args.seeds, "seeds"), args.out, args.overwrite,
+                       stop=lambda: interrupt.received is not None)  # fmt: skip
+        return 0 if interrupt.received is None else 128 + interrupt.received
+
+
+def consistent_names(settings: Settings, preset: Settings) -> Settings:
+    """Settings in which names and number of options agree, as in `OptionCritic(...)`."""
+    rules = settings.options
+    return settings.override(num_options=rules.num_options) if rules == preset.options else settings
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """`option-critic evaluate RUN`."""
+    a = parse(EvaluateArgs, "evaluate", argv)
+    goals = [f"seed-{a.goals_seed}"] if a.goals_seed is not None else [g for g in a.goals.split(",") if g]
+    modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
+    step = int(a.checkpoint) if a.checkpoint is not None and a.checkpoint.isdigit() else a.checkpoint
+    if a.episodes < 1:
+        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    commands.evaluate(a.run, step, goals, modes, a.episodes, a.workers, a.json)
+    return 0
+
+
+def list_(argv: Sequence[str]) -> int:
+    """`option-critic list`."""
+    args = parse(ListArgs, "list", argv)
+    commands.list_everything(args.runs, args.json)
+    return 0
+
+
+def bench(argv: Sequence[str]) -> int:
+    """`option-critic bench`."""
+    args = parse(BenchArgs, "bench", argv)
+    commands.bench(settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.json)
+    return 0
+
+
+def numbers(text: str, flag: str) -> list[int]:
+    """0,1,2 or 0..4 -> numbers. Raises InputError."""
+    try:
+        parts = [p.split("..") for p in text.split(",")]
+        found = [n for p in parts for n in range(int(p[0]), int(p[-1]) + 1)]
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {text!r}")
+    return found
+
+
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "list": list_,
+    "bench": bench,
+}
+
+
+def main() -> None:
+    """Entry point of the command `option-critic`."""
+    argv = sys.argv[1:]
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        sys.exit(0 if argv else 2)
+    if argv[0] not in VERBS:
+        near = difflib.get_close_matches(argv[0], VERBS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
+        sys.exit(2)
+    try:
+        sys.exit(VERBS[argv[0]](argv[1:]))
+    except ValueError as error:  # every bad input of this package is one
+        print(f"option-critic: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

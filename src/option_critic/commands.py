@@ -1,0 +1,199 @@
+"""What the verbs do, and the tables they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from option_critic.agent import OptionCritic, load
+from option_critic.algorithms import ALGORITHMS
+from option_critic.envs.metaworld import PREFIX, TASKS, task_of
+from option_critic.evaluation import evaluate as evaluation
+from option_critic.evaluation.bench import Speed, measure
+from option_critic.evaluation.statistics import Estimate
+from option_critic.presets import PRESETS, name_for
+from option_critic.settings import Settings
+from option_critic.training import checkpoint as checkpoints
+from option_critic.training.run import RunFolderError, versions
+
+LABELS = {
+    "any": "any-step success",
+    "final": "final-step success",
+    "held": "held (last 50 steps)",
+    "lifted": "lifted, then success",
+    "any_200": "any-step within 200",
+    "final_200": "at step 200",
+    "steps_to_success": "steps to success",
+    "return": "return",
+    "length": "episode length",
+}
+SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
+
+
+def train(
+    settings: Settings, seeds: Sequence[int], out: Path | None, overwrite: bool, stop: Callable[[], bool]
+) -> None:
+    """Train one agent per seed, each into a run folder of its own."""
+    root = out or Path("runs") / name_for(settings)
+    folders = {seed: root / f"seed-{seed}" for seed in seeds}
+    for folder in folders.values():
+        if (folder / "config.json").exists() and not overwrite:
+            raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
+    for seed, folder in folders.items():
+        agent = OptionCritic.from_settings(settings.override(seed=seed))
+        print(header(agent, folder), flush=True)
+        agent.learn(callback=lambda *_: not stop(), run_folder=folder, overwrite=overwrite, progress=True)
+        saved = checkpoints.find(folder)
+        print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {saved}", flush=True)
+        if stop():
+            return
+        print(f"next: option-critic evaluate {folder}")
+
+
+def header(agent: OptionCritic, folder: Path) -> str:
+    """What is about to happen, in two lines."""
+    s = agent.settings
+    threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
+    return (
+        f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps\n"
+        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}"
+    )
+
+
+def evaluate(
+    path: Path,
+    checkpoint: int | str | None,
+    goals: Sequence[str],
+    modes: Sequence[str],
+    num_episodes: int,
+    workers: int,
+    json_path: Path | None,
+) -> None:
+    """Evaluate, print the table, keep evaluation.json and the traces in the run folder."""
+    folder = checkpoints.find(path, checkpoint)
+    agent = load(folder)
+    total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("episodes", total=total)
+        results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
+    step = agent.num_timesteps
+    record = keep(path, agent, step, results)
+    if json_path != Path("-"):
+        print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
+        print(f"kept in {path / 'evaluation.json'}")
+    emit(json_path, record)
+
+
+def keep(path: Path, agent: OptionCritic, step: int, results: Sequence[evaluation.Result]) -> dict[str, Any]:
+    """Merge results into evaluation.json (an equal set, mode and step is replaced) and write their traces."""
+    file = path / "evaluation.json"
+    record: dict[str, Any] = checkpoints.read_json(file) if file.exists() else {"format_version": 1, "results": {}}
+    record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
+    horizon = "500 steps, official package, goal observable" if task_of(agent.settings.env_id) else "full episodes"
+    for result in results:
+        name = f"{step:012d}-{result.name}-{result.mode}"
+        trace = path / "traces" / f"{name}.safetensors"
+        meta = {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "step": step}
+        result.trace.save(trace, meta | {"goals": result.name, "mode": result.mode})
+        record["results"][name] = {
+            "training_steps": step,
+            "goals": result.name,
+            "mode": result.mode,
+            "horizon": horizon,
+            "summary": {n: e.to_dict() if e else None for n, e in result.summary.items()},
+            "episodes": result.episodes,
+            "trace": str(trace.relative_to(path)),
+        }
+    checkpoints.write_json(file, record)
+    return record
+
+
+def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
+    """A column per goal set and mode, 95 % intervals in brackets."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("95 % intervals")
+    for r in results:
+        table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
+    for name in results[0].summary:
+        table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in results))
+    Console().print(table)
+
+
+def cell(name: str, estimate: Estimate | None) -> str:
+    """An estimate as people write it."""
+    if estimate is None:
+        return "-"
+    if name in SHARES:
+        return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:,.1f} [{estimate.low:,.1f}, {estimate.high:,.1f}]"
+
+
+def list_everything(runs: Path, json_path: Path | None) -> None:
+    """Presets, algorithms, tasks and runs."""
+    found = sorted(p.parent for p in runs.rglob("config.json") if p.parent.name.startswith("seed-"))
+    record: dict[str, Any] = {
+        "presets": {name: s.env_id for name, s in PRESETS.items()},
+        "algorithms": list(ALGORITHMS),
+        "metaworld": [PREFIX + task for task in TASKS],
+        "runs": {str(p): latest(p) for p in found},
+    }
+    if json_path != Path("-"):
+        console = Console()
+        console.print("[bold]presets[/bold]")
+        for name, s in PRESETS.items():
+            print(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
+        console.print("[bold]algorithms[/bold]", ", ".join(ALGORITHMS))
+        console.print("[bold]Meta-World[/bold]", f"{PREFIX}<task>:", ", ".join(TASKS))
+        console.print("[bold]Gymnasium[/bold] any registered id with Box or Discrete actions")
+        console.print(f"[bold]runs under {runs}[/bold]")
+        for folder, step in record["runs"].items():
+            print(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
+    emit(json_path, record)
+
+
+def latest(run: Path) -> int | None:
+    """Steps of a run's last checkpoint."""
+    steps = [int(p.name) for p in checkpoints.listing(run / "checkpoints") if p.name.isdigit()]
+    return max(steps, default=None)
+
+
+def bench(settings: Settings, num_options: Sequence[int], seconds: float, json_path: Path | None) -> None:
+    """Measure and print speeds as rates and as shares of bare stepping."""
+    speeds: dict[int, Speed] = {}
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for k in progress.track(num_options, description="measuring"):
+            speeds[k] = measure(settings.override(num_options=k), seconds)
+    record = {
+        "env_id": settings.env_id,
+        "bare_sps": sum(s.bare for s in speeds.values()) / len(speeds),
+        "inference_sps": {str(k): s.inference for k, s in speeds.items()},
+        "train_sps": {str(k): s.train for k, s in speeds.items()},
+        "train_over_bare": {str(k): s.train / s.bare for k, s in speeds.items()},
+        "versions": versions(),
+    }
+    if json_path != Path("-"):
+        table = Table(title=f"{settings.env_id}, steps per second", title_justify="left")
+        for name in ("options", "bare", "+ inference", "+ training", "training / bare"):
+            table.add_column(name, justify="right")
+        for k, s in speeds.items():
+            table.add_row(str(k), f"{s.bare:,.0f}", f"{s.inference:,.0f}", f"{s.train:,.0f}", f"{s.train / s.bare:.2f}")
+        Console().print(table)
+    emit(json_path, record)
+
+
+def emit(path: Path | None, record: dict[str, Any]) -> None:
+    """Write JSON to a file, or to standard output for `-`."""
+    if path == Path("-"):
+        json.dump(record, sys.stdout, indent=1)
+        print()
+    elif path is not None:
+        checkpoints.write_json(path, record)

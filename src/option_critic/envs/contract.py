@@ -1,0 +1,87 @@
+"""The one contract that every environment backend is turned into.
+
+Three ways of resetting exist: on the next step (Gymnasium's default and EnvPool: a row that ignored
+the action), in the same step (Meta-World's vector environments) or by hand. An adapter turns each
+into the same `EnvStep`, so nothing behind it knows which backend runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from option_critic.spaces import Spaces
+from option_critic.structs import Array, EnvStep
+
+Backend = Literal["auto", "gymnasium", "envpool", "official"]
+
+INFO_KEYS = {
+    "success": "success",
+    "is_success": "success",
+    "near_object": "near_object",
+    "grasp_success": "grasp_success",
+    "obj_to_target": "obj_to_target",
+    "object_height": "object_height",
+    "initial_height": "initial_height",
+}
+"""Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvSettings:
+    """The environments that training steps."""
+
+    backend: Backend = "auto"
+    """Who simulates. auto: EnvPool for Meta-World where it is installed, else the official package;
+    Gymnasium for everything else."""
+    num_envs: int = 8
+    """Environments stepped side by side."""
+    max_episode_steps: int | None = None
+    """Truncate training episodes (with bootstrap) after so many steps; none: the environment's own limit."""
+    env_threads: int = 0
+    """Threads or worker processes that step environments; 0: one per processor core."""
+
+    def __post_init__(self) -> None:
+        if self.num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {self.num_envs}")
+        if self.max_episode_steps is not None and self.max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
+        if self.env_threads < 0:
+            raise ValueError(f"env_threads must not be negative, got {self.env_threads}")
+
+
+class VectorEnvs(Protocol):
+    """B environments behind the contract."""
+
+    num_envs: int
+    spaces: Spaces
+
+    def reset(self) -> Array:
+        """Start an episode everywhere -> observations [B, D]. Called once."""
+        ...
+
+    def step(self, action: npt.NDArray[Any]) -> EnvStep:
+        """Step with actions in the environment's own units, [B, A] or [B]."""
+        ...
+
+    def close(self) -> None:
+        """Free simulators and worker processes."""
+        ...
+
+
+def env_seeds(run_seed: int, iteration: int, num_envs: int) -> list[int]:
+    """One seed per environment, by a hash of (run seed, iteration): neighbours share no stream."""
+    words = np.random.SeedSequence([run_seed, iteration]).generate_state(num_envs, np.uint32)
+    return [int(w >> 1) for w in words]
+
+
+def diagnostics(info: dict[str, Any], num_envs: int) -> dict[str, Array]:
+    """The entries of a backend's info that diagnosis reads, as float64 [B]."""
+    return {
+        ours: np.asarray(info[theirs], dtype=np.float64)
+        for theirs, ours in INFO_KEYS.items()
+        if theirs in info and np.shape(info[theirs]) == (num_envs,)
+    }

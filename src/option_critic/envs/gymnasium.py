@@ -1,0 +1,85 @@
+"""Any registered Gymnasium environment, in any of the three autoreset modes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from option_critic.envs.contract import diagnostics
+from option_critic.spaces import Spaces
+from option_critic.structs import Array, EnvStep, Mask
+
+
+class GymnasiumEnvs:
+    """A Gymnasium vector environment behind the contract, whatever its autoreset mode."""
+
+    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], seeds: Sequence[int], name: str) -> None:
+        self.envs, self.seeds, self.num_envs = envs, list(seeds), envs.num_envs
+        self.mode = envs.metadata["autoreset_mode"]
+        self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
+        self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
+
+    def reset(self) -> Array:
+        """Start every environment from its own seed -> [B, D]."""
+        obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
+        self.resets_next[:] = False
+        return self.spaces.flatten(obs, batched=True)
+
+    def step(self, action: npt.NDArray[Any]) -> EnvStep:
+        """Step all environments; see `EnvStep` for what comes back."""
+        raw, reward, terminated, truncated, info = self.envs.step(action)
+        obs = self.spaces.flatten(raw, batched=True)
+        done, next_obs, act_obs = terminated | truncated, obs, obs
+        valid, is_first = np.ones(self.num_envs, dtype=np.bool_), done
+        if self.mode == AutoresetMode.NEXT_STEP:
+            valid, is_first = ~self.resets_next, self.resets_next
+            self.resets_next = done
+        elif self.mode == AutoresetMode.SAME_STEP:
+            next_obs, info = self._before_reset(obs, done, info)
+        elif done.any():
+            fresh, _ = self.envs.reset(options={"reset_mask": done.copy()})
+            act_obs = np.where(done[:, None], self.spaces.flatten(fresh, batched=True), obs)
+        return EnvStep(
+            next_obs=next_obs,
+            act_obs=act_obs,
+            is_first=is_first,
+            reward=np.asarray(reward, dtype=np.float64),
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            info=diagnostics(info, self.num_envs),
+        )
+
+    def _before_reset(self, obs: Array, done: Mask, info: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+        """The final observations and infos that a same-step reset hands over apart."""
+        if not done.any():
+            return obs, info
+        next_obs, merged = obs.copy(), dict(info)
+        for i in np.flatnonzero(done):
+            next_obs[i] = self.spaces.flatten(info["final_obs"][i], batched=False)
+        for key, value in info.get("final_info", {}).items():
+            if np.shape(value) == (self.num_envs,) and not key.startswith("_"):
+                merged[key] = np.where(done, value, merged.get(key, np.zeros(self.num_envs)))
+        return next_obs, merged
+
+    def close(self) -> None:
+        """Close all environments and their processes."""
+        self.envs.close()
+
+
+def make_gymnasium(env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None) -> GymnasiumEnvs:
+    """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
+    kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    envs = gym.make_vec(
+        env_id,
+        num_envs,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        **kwargs,
+    )
+    return GymnasiumEnvs(envs, seeds, env_id)

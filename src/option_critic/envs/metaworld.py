@@ -1,0 +1,204 @@
+"""The official Meta-World package: the judge of every result, and the fallback for training."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+
+from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.structs import Array
+
+PREFIX = "Meta-World/"
+OBJECT_Z = 6
+"""Where an observation holds the height of the first object."""
+HORIZON = 500
+"""Steps of an official episode."""
+GOALS_PER_SEED = 50
+"""Goals that MT1 draws from one seed."""
+OBSERVATION_SPACE = gym.spaces.Box(-np.inf, np.inf, (39,), np.float64)
+ACTION_SPACE = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
+"""The same for every task, so that a saved agent loads where Meta-World is not installed."""
+
+
+def task_of(env_id: str) -> str | None:
+    """Meta-World/pick-place-v3 -> pick-place-v3; None for ids that are not ours.
+
+    Raises ValueError, with the nearest match, for a task that does not exist.
+    """
+    if not env_id.startswith(PREFIX):
+        return None
+    task = env_id.removeprefix(PREFIX)
+    if task not in TASKS:
+        near = difflib.get_close_matches(task, TASKS, n=1, cutoff=0.4)
+        hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
+        raise ValueError(f"Meta-World has no task {task!r}.{hint} `option-critic list` names all.")
+    return task
+
+
+class OfficialTask(gym.Env[Any, Any]):
+    """One task with its goal in the observation and the official v2 reward.
+
+    A goal is the task's random vector (puck and goal positions). Each reset takes the next one of
+    `goals` [G, 6], in turn, or, without them, draws one from the seed of the first reset.
+    """
+
+    def __init__(self, task: str, max_episode_steps: int = HORIZON, goals: Array | None = None) -> None:
+        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+        self.env: Any = ALL_V3_ENVIRONMENTS[task]()
+        self.env._set_task_called = True
+        self.env._partially_observable = False
+        self.env._freeze_rand_vec = goals is not None
+        self.env.seeded_rand_vec = goals is None
+        self.env.max_path_length = max_episode_steps
+        self.env.__dict__.pop("sawyer_observation_space", None)  # cached with the goal hidden
+        self.goals, self.turn, self.initial_height = goals, 0, 0.0
+        self.observation_space: gym.Space[Any] = OBSERVATION_SPACE
+        self.action_space: gym.Space[Any] = ACTION_SPACE
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Start the next episode."""
+        if seed is not None:
+            self.env.seed(seed)
+        if self.goals is not None:
+            self.env._last_rand_vec = self.goals[self.turn % len(self.goals)]
+            self.turn += 1
+        obs, _ = self.env.reset()
+        self.initial_height = float(obs[OBJECT_Z])
+        return obs, {}
+
+    def step(self, action: npt.NDArray[Any]) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """One official step; `terminated` is always False in Meta-World."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        info |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
+        return obs, float(reward), bool(terminated), bool(truncated), info
+
+    def close(self) -> None:
+        """Free the simulator."""
+        self.env.close()
+
+
+def make_official(
+    task: str,
+    num_envs: int,
+    seeds: Sequence[int],
+    max_episode_steps: int = HORIZON,
+    goals: Sequence[Array] | None = None,
+    workers: int = 0,
+) -> GymnasiumEnvs:
+    """`num_envs` official environments, each in a process of its own; `goals`: one list [G, 6] each.
+
+    `workers` processes run at a time (0: one per core). Results do not depend on it.
+    """
+
+    def maker(i: int) -> Any:
+        mine = None if goals is None else goals[i]
+        return lambda: OfficialTask(task, max_episode_steps, mine)
+
+    envs = AsyncVectorEnv(
+        [maker(i) for i in range(num_envs)],
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        context="forkserver",
+        max_concurrency=workers or os.cpu_count() or 1,
+    )
+    return GymnasiumEnvs(envs, seeds, PREFIX + task)
+
+
+def mt1_goals(task: str, seed: int) -> Array:
+    """The 50 random vectors of `metaworld.MT1(task, seed)`: [50, 6] for pick-place.
+
+    Those of the evaluation protocol are kept in `goals/<task>.json`, so that another version of the
+    package cannot move them unseen; others are drawn as the package draws them.
+    """
+    stored = resources.files("option_critic.envs") / "goals" / f"{task}.json"
+    if stored.is_file():
+        sets = json.loads(stored.read_text())["mt1"]
+        if str(seed) in sets:
+            return np.array(sets[str(seed)])
+    return draw_mt1_goals(task, seed)
+
+
+def draw_mt1_goals(task: str, seed: int) -> Array:
+    """Draw MT1's goals for a seed in the order of the official package (about half a second)."""
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        env: Any = ALL_V3_ENVIRONMENTS[task]()
+        env._freeze_rand_vec, env._set_task_called = False, True
+        vectors = []
+        for _ in range(GOALS_PER_SEED):
+            env.reset()
+            vectors.append(env._last_rand_vec.copy())
+        env.close()
+    finally:
+        np.random.set_state(before)
+    return np.array(vectors)
+
+
+TASKS = tuple(
+    f"{name}-v3"
+    for name in [
+        "assembly",
+        "basketball",
+        "bin-picking",
+        "box-close",
+        "button-press",
+        "button-press-topdown",
+        "button-press-topdown-wall",
+        "button-press-wall",
+        "coffee-button",
+        "coffee-pull",
+        "coffee-push",
+        "dial-turn",
+        "disassemble",
+        "door-close",
+        "door-lock",
+        "door-open",
+        "door-unlock",
+        "drawer-close",
+        "drawer-open",
+        "faucet-close",
+        "faucet-open",
+        "hammer",
+        "hand-insert",
+        "handle-press",
+        "handle-press-side",
+        "handle-pull",
+        "handle-pull-side",
+        "lever-pull",
+        "peg-insert-side",
+        "peg-unplug-side",
+        "pick-out-of-hole",
+        "pick-place",
+        "pick-place-wall",
+        "plate-slide",
+        "plate-slide-back",
+        "plate-slide-back-side",
+        "plate-slide-side",
+        "push",
+        "push-back",
+        "push-wall",
+        "reach",
+        "reach-wall",
+        "shelf-place",
+        "soccer",
+        "stick-pull",
+        "stick-push",
+        "sweep",
+        "sweep-into",
+        "window-close",
+        "window-open",
+    ]
+)
+"""The 50 tasks by name, known without importing the package."""

@@ -1,0 +1,1 @@
+"""Evaluation: episodes -> Trace -> figures with intervals."""

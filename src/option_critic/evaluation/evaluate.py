@@ -1,0 +1,133 @@
+"""Evaluate an agent: Meta-World tasks by the protocol on the official package, others by their return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from option_critic.agent import OptionCritic
+from option_critic.envs.contract import VectorEnvs, env_seeds
+from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.metaworld import make_official, task_of
+from option_critic.evaluation import metaworld
+from option_critic.evaluation.protocol import run_episodes
+from option_critic.evaluation.statistics import Estimate, mean
+from option_critic.evaluation.trace import Trace
+from option_critic.model.act import Generators
+from option_critic.structs import Array
+
+EVALUATION_SEED = 2_000_000_011
+"""Start of the random streams of evaluations, far from those of training."""
+NUM_ENVS = 10
+"""Environments side by side. Fixed: the batch size must not depend on the machine."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One goal set (or plain episodes) in one mode."""
+
+    name: str
+    """The goal set, or `episodes`."""
+    mode: str
+    """deterministic or stochastic"""
+    summary: dict[str, Estimate | None]
+    episodes: list[dict[str, Any]]
+    trace: Trace
+
+
+def evaluate(
+    agent: OptionCritic,
+    goals: Sequence[str] = ("D",),
+    modes: Sequence[str] = ("deterministic",),
+    num_episodes: int = 100,
+    workers: int = 0,
+    on_episode: Callable[[], None] = lambda: None,
+) -> list[Result]:
+    """Evaluate on goal sets (Meta-World) or on `num_episodes` (anything else), once per mode.
+
+    Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`.
+    """
+    torch.set_num_threads(1)
+    task = task_of(agent.settings.env_id)
+    results = []
+    for mode in modes:
+        deterministic = mode == "deterministic"
+        if task is None:
+            trace = run_plain(agent, num_episodes, deterministic, on_episode)
+            results.append(Result("episodes", mode, plain_summary(trace), plain_rows(trace), trace))
+            continue
+        sets = [metaworld.goal_set(task, name) for name in goals]
+        vectors, members = union(sets)
+        everything = run_goals(agent, task, vectors, deterministic, workers, on_episode)
+        for chosen, member in zip(sets, members, strict=True):
+            trace = everything.take(member)
+            results.append(Result(chosen.name, mode, metaworld.summary(trace), metaworld.rows(trace, chosen), trace))
+    return results
+
+
+def union(sets: Sequence[metaworld.GoalSet]) -> tuple[Array, list[npt.NDArray[np.int64]]]:
+    """Goals of all sets without repetition (C lies within B), and where each set's goals stand among them."""
+    vectors, index, inverse = np.unique(
+        np.concatenate([s.vectors for s in sets]), axis=0, return_index=True, return_inverse=True
+    )
+    order = np.argsort(index)  # as first met, not as sorted
+    place = np.argsort(order)[inverse.reshape(-1)]
+    return vectors[order], np.split(place, np.cumsum([len(s.vectors) for s in sets])[:-1])
+
+
+def num_episodes_of(agent: OptionCritic, goals: Sequence[str], modes: Sequence[str], num_episodes: int) -> int:
+    """How many episodes `evaluate` will run, for a progress bar. Raises ValueError for unknown goals."""
+    task = task_of(agent.settings.env_id)
+    one = num_episodes if task is None else len(union([metaworld.goal_set(task, g) for g in goals])[0])
+    return one * len(modes)
+
+
+def run_goals(
+    agent: OptionCritic,
+    task: str,
+    goals: Array,
+    deterministic: bool,
+    workers: int,
+    on_episode: Callable[[], None],
+) -> Trace:
+    """One official 500-step episode per goal [E, 6], in the order of the goals."""
+    num_envs = min(NUM_ENVS, len(goals))
+    shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
+    envs = make_official(task, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs),
+                         goals=[goals[i] for i in shares], workers=workers)  # fmt: skip
+    trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode)
+    return trace.take(np.argsort(np.concatenate(shares)))
+
+
+def run_plain(agent: OptionCritic, num_episodes: int, deterministic: bool, on_episode: Callable[[], None]) -> Trace:
+    """Episodes of a Gymnasium environment, full length, with fixed seeds."""
+    num_envs = min(NUM_ENVS, num_episodes)
+    envs = make_gymnasium(agent.settings.env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), None)
+    quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
+    return _run(agent, envs, quota, deterministic, on_episode)
+
+
+def _run(
+    agent: OptionCritic, envs: VectorEnvs, quota: list[int], deterministic: bool, on_episode: Callable[[], None]
+) -> Trace:
+    model, rules = agent.state.model, agent.settings.options
+    generators = Generators.seeded(EVALUATION_SEED, model.log_std.device)
+    try:
+        return run_episodes(envs, model, rules, generators, quota, deterministic, on_episode=on_episode)
+    finally:
+        envs.close()
+
+
+def plain_summary(trace: Trace) -> dict[str, Estimate | None]:
+    """Return and length with 95 % intervals."""
+    return {"return": mean(trace.reward.sum(1)), "length": mean(trace.length)}
+
+
+def plain_rows(trace: Trace) -> list[dict[str, Any]]:
+    """One record per episode."""
+    return [{"return": float(r.sum()), "length": int(n)} for r, n in zip(trace.reward, trace.length, strict=True)]

@@ -1,0 +1,88 @@
+"""Run episodes and record them: one vector environment, batched decisions -> Trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from option_critic.envs.contract import VectorEnvs
+from option_critic.evaluation.trace import Trace
+from option_critic.model.act import Generators, act
+from option_critic.model.option_model import OptionModel
+from option_critic.options.rules import OptionSettings
+from option_critic.structs import Carry
+from option_critic.training.collect import to_tensor
+
+Rows = dict[str, list[Any]]
+
+
+def run_episodes(
+    envs: VectorEnvs,
+    model: OptionModel,
+    rules: OptionSettings,
+    generators: Generators,
+    quota: Sequence[int],
+    deterministic: bool = True,
+    available: Tensor | None = None,
+    on_episode: Callable[[], None] = lambda: None,
+) -> Trace:
+    """Let environment b run `quota[b]` episodes from its first reset on -> Trace, ordered (b, episode).
+
+    A fixed number per environment, so that short episodes do not crowd out long ones.
+    `available` [K] (bool) forbids options.
+    """
+    device = model.log_std.device
+    obs, carry = envs.reset(), Carry.start(envs.num_envs, device)
+    mask = None if available is None else available.expand(envs.num_envs, -1)
+    episodes: list[list[Rows]] = [[{}] for _ in quota]
+    left = np.array(quota)
+    while (left > 0).any():
+        decision, heads, arrival = act(model, to_tensor(obs, device), carry, rules, generators, deterministic, mask)
+        step = envs.step(envs.spaces.to_env(decision.action.cpu().numpy()))
+        row: dict[str, Any] = {
+            "option": decision.option,
+            "ended": decision.ended,
+            "forced": decision.forced,
+            "beta": decision.beta,
+            "q": heads.q,
+            "mu": arrival.log_mu.exp(),
+            "reward": step.reward,
+        }
+        row = {name: np.asarray(value.cpu() if isinstance(value, Tensor) else value) for name, value in row.items()}
+        row |= {f"info/{name}": value for name, value in step.info.items()}
+        for b in np.flatnonzero((left > 0) & step.valid):
+            rows = episodes[b][-1]
+            for name, value in row.items():
+                rows.setdefault(name, []).append(value[b])
+            if step.done[b]:
+                left[b] -= 1
+                episodes[b].append({})
+                on_episode()
+        obs, carry = step.act_obs, decision.next_carry(torch.from_numpy(step.is_first).to(device))
+    return to_trace([rows for b, runs in enumerate(episodes) for rows in runs[: quota[b]]])
+
+
+def to_trace(episodes: list[Rows]) -> Trace:
+    """Episodes of different lengths -> one zero-padded Trace."""
+    length = np.array([len(rows["reward"]) for rows in episodes])
+
+    def padded(name: str, dtype: type) -> Any:
+        first = np.asarray(episodes[0][name])
+        out = np.zeros((len(episodes), length.max(), *first.shape[1:]), dtype)
+        for e, rows in enumerate(episodes):
+            out[e, : length[e]] = rows[name]
+        return out
+
+    info = {name for name in episodes[0] if name.startswith("info/")}
+    return Trace(
+        length=length,
+        option=padded("option", np.int64),
+        ended=padded("ended", np.bool_),
+        forced=padded("forced", np.bool_),
+        **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "reward")},
+        info={name.removeprefix("info/"): padded(name, np.float64) for name in sorted(info)},
+    )

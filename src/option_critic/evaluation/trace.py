@@ -1,0 +1,71 @@
+"""The Trace: everything an evaluation saw, step by step. Diagnosis, pictures and tables read it and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from option_critic.structs import Array, Mask
+
+
+@dataclass(frozen=True)
+class Trace:
+    """E episodes of up to T steps with K options; rows behind an episode's end are zero."""
+
+    length: npt.NDArray[np.int64]
+    """[E] steps of each episode"""
+    option: npt.NDArray[np.int64]
+    """[E, T] the option that executed"""
+    ended: Mask
+    """[E, T] the arriving option ended here"""
+    forced: Mask
+    """[E, T] ... by force (first step, length, no interest)"""
+    beta: Array
+    """[E, T] effective termination probability of the arriving option"""
+    q: Array
+    """[E, T, K] option values"""
+    mu: Array
+    """[E, T, K] policy over options"""
+    reward: Array
+    """[E, T] raw"""
+    info: dict[str, Array]
+    """name -> [E, T]: success, near_object, grasp_success, obj_to_target, object_height and
+    initial_height, where the task has them"""
+
+    @property
+    def mask(self) -> Mask:
+        """[E, T] real steps."""
+        steps: Mask = np.arange(self.option.shape[1])[None] < self.length[:, None]
+        return steps
+
+    def take(self, episodes: npt.NDArray[np.int64] | list[int]) -> Trace:
+        """The trace of some of the episodes."""
+        picked = {f.name: getattr(self, f.name)[episodes] for f in fields(self) if f.name != "info"}
+        return Trace(**picked, info={name: x[episodes] for name, x in self.info.items()})
+
+    def save(self, path: Path, meta: dict[str, Any]) -> None:
+        """Write as safetensors, `meta` as JSON in its header."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "info"}
+        small = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
+        tensors = {
+            name: np.ascontiguousarray(x.astype(small.get(x.dtype, x.dtype)))
+            for name, x in (arrays | {f"info/{n}": x for n, x in self.info.items()}).items()
+        }
+        save_file(tensors, path, metadata={"meta": json.dumps(meta)})
+
+    @staticmethod
+    def load(path: Path) -> tuple[Trace, dict[str, Any]]:
+        """Read what `save` wrote -> (trace, meta)."""
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            meta = json.loads(file.metadata()["meta"])
+        info = {name.removeprefix("info/"): x for name, x in arrays.items() if name.startswith("info/")}
+        return Trace(**{n: x for n, x in arrays.items() if not n.startswith("info/")}, info=info), meta

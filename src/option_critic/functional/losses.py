@@ -1,0 +1,47 @@
+"""Losses as pure functions of log-probabilities, probabilities, values and (constant) advantages."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """-E min( r A, clip(r, 1 - e, 1 + e) A ),  r = exp(log_prob - old)   [PPO, 1707.06347, eq. 7]; [N] -> []."""
+    ratio = torch.exp(log_prob - old_log_prob)
+    clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
+    return -torch.min(ratio * advantage, clipped * advantage).mean()
+
+
+def termination_loss(beta_w: Tensor, advantage: Tensor) -> Tensor:
+    """E beta_w(s') A,  A = Q - V + charge of the option that ARRIVED   [Bacon+17, thm. 2]; [N] -> [].
+
+    beta itself is differentiated: the expected termination, not its sampled bit and not log beta.
+    """
+    return (beta_w * advantage).mean()
+
+
+def value_loss(value: Tensor, target: Tensor) -> Tensor:
+    """1/2 E (value - target)^2; [N] -> []."""
+    return 0.5 * (value - target).square().mean()
+
+
+def entropy(log_probs: Tensor) -> Tensor:
+    """H = -sum_w p_w log p_w; log-probabilities [..., K] -> [...]."""
+    return -(log_probs.exp() * log_probs).sum(-1)
+
+
+def standardise(x: Tensor) -> Tensor:
+    """(x - mean) / std: for action advantages; [N] -> [N]."""
+    return (x - x.mean()) / (x.std() + 1e-8)
+
+
+def scale(x: Tensor) -> Tensor:
+    """X / std: for option advantages, whose mean is information. Subtracting it flips signs; [N] -> [N]."""
+    return x / (x.std() + 1e-8)
+
+
+def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
+    """E[(r - 1) - log r]: unbiased, non-negative estimate of KL(old || new)   [Schulman 2020]; [N] -> []."""
+    log_ratio = log_prob - old_log_prob
+    return (torch.expm1(log_ratio) - log_ratio).mean()

@@ -1,0 +1,118 @@
+"""The equations of options as pure functions: when an option ends, what arriving with it is worth.
+
+Symbols: w option, w- (prev_option) the option that arrived, mu policy over options, beta
+termination, I interest, Q option value, V state value, U value on arrival, c deliberation cost.
+Every function works on any leading shape `[...]`; `_w` marks a quantity picked at one option.
+
+Sources: options [Sutton+99]; option-critic [Bacon+17, 1609.05140]; deliberation cost
+[Harb+18, 1709.04571]; interest [Khetarpal+20, 2001.00271]; the arrival distribution as one policy
+[Zhang+Whiteson 19, DAC, 1904.12691].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def pick(x: Tensor, option: Tensor) -> Tensor:
+    """x_w: the entry of `x` [..., K] at `option` [...] -> [...]."""
+    return x.gather(-1, option.unsqueeze(-1)).squeeze(-1)
+
+
+def permitted_interest(interest: Tensor, available: Tensor | None = None) -> Tensor:
+    """I_w(s) over the permitted options: [..., K] -> [..., K].
+
+    Zero for options that are not `available` (bool [..., K]; default: all are). Where no permitted
+    option is interested, interest counts as 1 for all permitted ones, so a choice always exists.
+    """
+    everything = torch.ones_like(interest)
+    permitted = everything if available is None else everything * available
+    masked = interest * permitted
+    return torch.where((masked > 0).any(-1, keepdim=True), masked, permitted)
+
+
+def master_log_probs(mu_logits: Tensor, interest: Tensor) -> Tensor:
+    """Log mu_I(w|s) = log( I_w mu_w / sum_w' I_w' mu_w' )   [Khetarpal+20]; [..., K] -> [..., K].
+
+    The most negative finite number stands for log 0, so that entropies and gradients stay finite.
+    """
+    lowest = torch.finfo(mu_logits.dtype).min
+    interested = interest > 0
+    log_interest = torch.log(torch.where(interested, interest, 1.0))
+    return torch.log_softmax(torch.where(interested, mu_logits + log_interest, lowest), -1)
+
+
+def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: int | None = None) -> Tensor:
+    """Where the arriving option must end, whatever beta says: [...] -> bool [...].
+
+    At an episode's first step (nothing has arrived), at its maximum length, or without interest.
+    """
+    forced = is_first | (interest_w <= 0)
+    return forced if max_length is None else forced | (age >= max_length)
+
+
+def effective_termination(
+    beta_w: Tensor, interest_w: Tensor, age: Tensor, forced: Tensor, min_length: int = 0
+) -> Tensor:
+    """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - beta_w); all [...] -> [...].
+
+    The one termination that U, the arrival distribution, log-probabilities and masks all read.
+    A forced end beats the minimum length.
+    """
+    learned = 1 - interest_w * (1 - beta_w)
+    return torch.where(forced, 1.0, torch.where(age < min_length, 0.0, learned))
+
+
+def state_value(q: Tensor, mu: Tensor) -> Tensor:
+    """V(s) = sum_w mu_I(w|s) Q(s, w); [..., K] -> [...]."""
+    return (mu * q).sum(-1)
+
+
+def expected_charge(mu_w: Tensor, forced: Tensor, cost: float) -> Tensor:
+    """C (1 - mu_I(w|s')): the expected price of a *change* of option on ending w; forced ends are free.
+
+    With this price K = 1 is flat for every c, and pi_hat's own policy gradient trains beta and mu.
+    """
+    return torch.where(forced, 0.0, cost * (1 - mu_w))
+
+
+def realised_charge(option: Tensor, prev_option: Tensor, forced: Tensor, cost: float) -> Tensor:
+    """C 1[w != w-]: the price paid at s for the change that happened; forced ends are free; [...] -> [...]."""
+    return cost * ((option != prev_option) & ~forced).to(torch.get_default_dtype())
+
+
+def arrival_value(q_w: Tensor, v: Tensor, beta_w: Tensor, charge: Tensor) -> Tensor:
+    """U(w, s') = Q(s', w) + beta_w (V(s') - charge - Q(s', w))   [Bacon+17, eq. 3; charge: Harb+18]; [...].
+
+    In this form U = Q exactly, also in floating point, when V = Q and nothing is charged (K = 1).
+    """
+    return q_w + beta_w * (v - charge - q_w)
+
+
+def arrival_probs(prev_option: Tensor, beta_w: Tensor, mu: Tensor) -> Tensor:
+    """pi_hat(w'|w, s) = (1 - beta_w) 1[w' = w] + beta_w mu_I(w'|s)   [Zhang+Whiteson 19]; -> [..., K]."""
+    keep = torch.zeros_like(mu).scatter(-1, prev_option.unsqueeze(-1), 1.0)
+    beta = beta_w.unsqueeze(-1)
+    return (1 - beta) * keep + beta * mu
+
+
+def arrival_log_prob(option: Tensor, prev_option: Tensor, beta_w: Tensor, log_mu: Tensor) -> Tensor:
+    """Log pi_hat(option | prev_option, s), the entry of `arrival_probs` at `option`; -> [...]."""
+    keep = (option == prev_option).to(log_mu.dtype)
+    return torch.log((1 - beta_w) * keep + beta_w * pick(log_mu, option).exp())
+
+
+def termination_advantage(q_w: Tensor, v: Tensor, charge: Tensor) -> Tensor:
+    """Q(s', w) - V(s') + charge: what is lost by ending w on arrival at s'   [Bacon+17, thm. 2; Harb+18]; [...]."""
+    return q_w - v + charge
+
+
+def master_advantage(q: Tensor, v: Tensor, prev_option: Tensor, charge: Tensor, cost: float | Tensor) -> Tensor:
+    """Q(s, w') - c 1[w' != w-] - V(s) + charge, of choosing w' once w- has ended; -> [..., K].
+
+    `cost` is 0 where the end was forced (a scalar, or [...]); its mean under mu_I is then 0.
+    """
+    changes = torch.ones_like(q).scatter(-1, prev_option.unsqueeze(-1), 0.0)
+    price = torch.as_tensor(cost, dtype=q.dtype).expand(v.shape).unsqueeze(-1)
+    return q - price * changes - (v - charge).unsqueeze(-1)

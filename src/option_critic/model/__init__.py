@@ -1,0 +1,1 @@
+"""The network: heads over all options at once, and how it acts."""

@@ -1,0 +1,102 @@
+"""One step of layered interaction: does the arriving option end, which runs next, what does it do?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from option_critic.functional.options import (
+    arrival_log_prob,
+    effective_termination,
+    forced_end,
+    master_log_probs,
+    permitted_interest,
+    pick,
+)
+from option_critic.model.distributions import sample_index
+from option_critic.model.option_model import Heads, OptionModel
+from option_critic.model.trunks import stream_seed
+from option_critic.options.rules import OptionSettings
+from option_critic.structs import Carry, Decision
+
+
+@dataclass(frozen=True)
+class Generators:
+    """Separate random streams, so that drawing options never moves the action noise (none is global)."""
+
+    option: Generator
+    action: Generator
+    batch: Generator
+
+    @staticmethod
+    def seeded(seed: int, device: torch.device | str = "cpu") -> Generators:
+        """Three independent streams from one seed."""
+
+        def make(name: str, where: torch.device | str) -> Generator:
+            return torch.Generator(where).manual_seed(stream_seed(seed, name))
+
+        return Generators(make("options", device), make("actions", device), make("minibatches", "cpu"))
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What meets an option that arrives at a state."""
+
+    log_mu: Tensor
+    """[..., K] log mu_I(w|s), the policy over options should it end"""
+    beta: Tensor
+    """[...] effective termination probability"""
+    forced: Tensor
+    """[...] the end is forced"""
+
+
+def arrive(mu_logits: Tensor, beta_logits: Tensor, interest: Tensor, carry: Carry, rules: OptionSettings) -> Arrival:
+    """The policy over options and beta_eff where `carry` arrives; heads and interest [..., K]."""
+    interest_w = pick(interest, carry.option)
+    forced = forced_end(carry.is_first, carry.option_age, interest_w, rules.max_option_length)
+    beta_w = torch.sigmoid(pick(beta_logits, carry.option))
+    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, rules.min_option_length)
+    return Arrival(master_log_probs(mu_logits, interest), beta, forced)
+
+
+@torch.no_grad()
+def act(
+    model: OptionModel,
+    obs: Tensor,
+    carry: Carry,
+    rules: OptionSettings,
+    generators: Generators,
+    deterministic: bool = False,
+    available: Tensor | None = None,
+) -> tuple[Decision, Heads, Arrival]:
+    """Decide at raw observations [B, D] with the options in `carry` arriving.
+
+    Deterministic: an end where beta_eff > 0.5, the most likely option, the most likely action.
+    `available` [B, K] (bool) forbids options, for ablations.
+    """
+    heads = model(obs)
+    interest = permitted_interest(rules.interest(obs), available)
+    arrival = arrive(heads.mu_logits, heads.beta_logits, interest, carry, rules)
+    if deterministic:
+        ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
+    else:
+        draw = torch.rand(arrival.beta.shape, generator=generators.option, device=obs.device)
+        ended, chosen = draw < arrival.beta, sample_index(arrival.log_mu, generators.option)
+    option = torch.where(ended, chosen, carry.option)
+    pi = heads.pi.at(option)
+    action = pi.mode() if deterministic else pi.sample(generators.action)
+    decision = Decision(
+        action=action,
+        option=option,
+        prev_option=carry.option,
+        option_age=carry.option_age,
+        is_first=carry.is_first,
+        ended=ended,
+        forced=arrival.forced,
+        beta=arrival.beta,
+        log_pi=pi.log_prob(action),
+        log_arrival=arrival_log_prob(option, carry.option, arrival.beta, arrival.log_mu),
+    )
+    return decision, heads, arrival

@@ -1,0 +1,82 @@
+"""Intra-option policies pi_w as distributions with the options as a dimension, never a loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """Normal actions with independent components: one per option, or one picked per row."""
+
+    mean: Tensor
+    """[..., K, A], or [..., A] once an option is picked"""
+    log_std: Tensor
+    """same shape as `mean`"""
+
+    def at(self, option: Tensor) -> DiagonalGaussian:
+        """The policy of `option` [...] at each row."""
+        index = option[..., None, None].expand(*option.shape, 1, self.mean.shape[-1])
+        return DiagonalGaussian(self.mean.gather(-2, index).squeeze(-2), self.log_std.gather(-2, index).squeeze(-2))
+
+    def sample(self, generator: Generator) -> Tensor:
+        """One action per row: [..., A]."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.mean + self.log_std.exp() * noise
+
+    def mode(self) -> Tensor:
+        """The most likely action: [..., A]."""
+        return self.mean
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log pi(action), of the action before any clipping: [..., A] -> [...]."""
+        z = (action - self.mean) * torch.exp(-self.log_std)
+        return -(0.5 * z * z + self.log_std + 0.5 * LOG_2PI).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Differential entropy in nats: [...]."""
+        return (self.log_std + 0.5 * (1 + LOG_2PI)).sum(-1)
+
+
+@dataclass(frozen=True)
+class CategoricalActions:
+    """Discrete actions: one distribution per option, or one picked per row."""
+
+    log_probs: Tensor
+    """[..., K, A], or [..., A] once an option is picked; normalised"""
+
+    def at(self, option: Tensor) -> CategoricalActions:
+        """The policy of `option` [...] at each row."""
+        index = option[..., None, None].expand(*option.shape, 1, self.log_probs.shape[-1])
+        return CategoricalActions(self.log_probs.gather(-2, index).squeeze(-2))
+
+    def sample(self, generator: Generator) -> Tensor:
+        """One action per row: [...] long."""
+        return sample_index(self.log_probs, generator)
+
+    def mode(self) -> Tensor:
+        """The most likely action: [...] long."""
+        return self.log_probs.argmax(-1)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log pi(action): [...] -> [...]."""
+        return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        """Entropy in nats: [...]."""
+        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+
+ActionDistribution = DiagonalGaussian | CategoricalActions
+
+
+def sample_index(log_probs: Tensor, generator: Generator) -> Tensor:
+    """Draw from [..., n] log-probabilities by the Gumbel trick, in log-space: [...] long."""
+    uniform = torch.rand(log_probs.shape, generator=generator, device=log_probs.device)
+    return (log_probs - torch.log(-torch.log(uniform))).argmax(-1)

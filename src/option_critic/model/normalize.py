@@ -1,0 +1,95 @@
+"""Running normalisation that lives inside the model, so that no checkpoint can lose it.
+
+Statistics change only when `update` is called, which the training loop does once, after `improve`:
+all log-probabilities and values of one iteration are taken under the same normalisation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+EPSILON = 1e-8
+
+
+class RunningMoments(nn.Module):
+    """Mean and variance of a stream of vectors [N, D] in float64, by batches   [Chan+79]."""
+
+    count: Tensor
+    mean: Tensor
+    var: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("var", torch.ones(size, dtype=torch.float64))
+
+    @torch.no_grad()
+    def update(self, batch: Tensor) -> None:
+        """Merge the rows of `batch` [N, D]."""
+        x = batch.to(torch.float64)
+        n, mean, var = len(x), x.mean(0), x.var(0, correction=0)
+        total = self.count + n
+        shift = mean - self.mean
+        spread = self.var * self.count + var * n + shift.square() * self.count * n / total
+        self.mean += shift * n / total
+        self.var.copy_(spread / total)
+        self.count.copy_(total)
+
+
+class ObservationNormalizer(nn.Module):
+    """(x - mean) / std, clipped. The identity until the first update."""
+
+    def __init__(self, size: int, clip: float, enabled: bool) -> None:
+        super().__init__()
+        self.moments = RunningMoments(size)
+        self.clip, self.enabled = clip, enabled
+
+    def update(self, obs: Tensor) -> None:
+        """Merge raw observations [N, D]."""
+        if self.enabled:
+            self.moments.update(obs)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Raw [..., D] -> normalised [..., D]."""
+        if not self.enabled:
+            return obs
+        mean = self.moments.mean.to(obs.dtype)
+        std = (self.moments.var + EPSILON).sqrt().to(obs.dtype)
+        return ((obs - mean) / std).clamp(-self.clip, self.clip)
+
+
+class RewardScaler(nn.Module):
+    """Divides rewards by the running std of the discounted return; never shifts them.
+
+    Shifting would change what an episode's length is worth. The reward then has the unit of the
+    deliberation cost: standard deviations of the return.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        super().__init__()
+        self.moments = RunningMoments(1)
+        self.enabled = enabled
+
+    @torch.no_grad()
+    def update(self, reward: Tensor, cut: Tensor, valid: Tensor, gamma: float) -> None:
+        """Merge the discounted returns-so-far of a rollout: reward, cut, valid [T, B].
+
+        The sums start at 0 with each rollout and each episode.
+        """
+        if not self.enabled:
+            return
+        total = torch.zeros_like(reward[0])
+        returns = torch.empty_like(reward)
+        for t in range(len(reward)):
+            total = total * gamma + reward[t]
+            returns[t] = total
+            total = torch.where(cut[t], 0.0, total)
+        self.moments.update(returns[valid].unsqueeze(-1))
+
+    def forward(self, reward: Tensor) -> Tensor:
+        """Raw [...] -> scaled [...]."""
+        if not self.enabled:
+            return reward
+        return reward / (self.moments.var[0] + EPSILON).sqrt().to(reward.dtype)

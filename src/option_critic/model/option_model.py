@@ -1,0 +1,145 @@
+"""One network for all options: policies pi, master mu, terminations beta, option values q."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
+from option_critic.model.normalize import ObservationNormalizer, RewardScaler
+from option_critic.model.trunks import Activation, initialise, mlp
+from option_critic.spaces import Spaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The networks and their normalisation."""
+
+    hidden_dim: int = 128
+    """Units in every hidden layer."""
+    policy_layers: int = 2
+    """Hidden layers under the intra-option policies."""
+    critic_layers: int = 2
+    """Hidden layers under the option values."""
+    option_layers: int = 1
+    """Hidden layers under the policy over options and the terminations."""
+    activation: Activation = "tanh"
+    """Nonlinearity of the hidden layers."""
+    shared_trunk: bool = False
+    """One trunk (of `policy_layers`) under all heads instead of three."""
+    initial_log_std: float = 0.0
+    """Log standard deviation of continuous actions at the start, per option and dimension."""
+    initial_beta: float = 0.12
+    """Termination probability of an untrained option, in (0, 1)."""
+    normalize_observation: bool = True
+    """Subtract the running mean of observations and divide by their standard deviation."""
+    clip_observation: float = 10.0
+    """Normalised observations are clipped to plus or minus this."""
+    normalize_reward: bool = True
+    """Divide rewards by the running standard deviation of the discounted return."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.initial_beta < 1:
+            raise ValueError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
+        if self.clip_observation <= 0:
+            raise ValueError(f"clip_observation must be positive, got {self.clip_observation}")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Everything that the model says at a state."""
+
+    pi: ActionDistribution
+    """intra-option policies, batch [..., K]"""
+    mu_logits: Tensor
+    """[..., K] policy over options, before interest"""
+    beta_logits: Tensor
+    """[..., K] terminations"""
+    q: Tensor
+    """[..., K] option values"""
+
+
+class OptionModel(nn.Module):
+    """Raw observations [..., D] -> Heads over K options, with its normalisers inside.
+
+    Three trunks (policies; critic; master and terminations), or one trunk for all with
+    `shared_trunk`. The options are a tensor dimension of each head.
+    """
+
+    def __init__(self, spaces: Spaces, num_options: int, settings: ModelSettings, seed: int) -> None:
+        super().__init__()
+        self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
+        obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
+        self.obs_norm = ObservationNormalizer(obs_size, s.clip_observation, s.normalize_observation)
+        self.reward_norm = RewardScaler(s.normalize_reward)
+
+        self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation)
+        if s.shared_trunk:
+            self.critic_trunk = self.option_trunk = self.policy_trunk
+        else:
+            self.critic_trunk = mlp(obs_size, width, s.critic_layers, s.activation)
+            self.option_trunk = mlp(obs_size, width, s.option_layers, s.activation)
+        self.pi_head = nn.Linear(width, num_options * spaces.action_size)
+        self.log_std = nn.Parameter(torch.full((num_options, spaces.action_size), s.initial_log_std))
+        self.q_head = nn.Linear(width, num_options)
+        self.mu_head = nn.Linear(width, num_options)
+        self.beta_head = nn.Linear(width, num_options)
+        if spaces.discrete:
+            self.log_std.requires_grad_(False)
+
+        for name in ("option_trunk", "critic_trunk", "policy_trunk"):
+            initialise(getattr(self, name), math.sqrt(2), seed, name)
+        initialise(self.pi_head, 0.01, seed, "pi_head")
+        initialise(self.q_head, 1.0, seed, "q_head")
+        initialise(self.mu_head, 0.01, seed, "mu_head")
+        logit = math.log(s.initial_beta / (1 - s.initial_beta))
+        initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
+
+    def forward(self, obs: Tensor) -> Heads:
+        """Raw observations [..., D] -> all heads."""
+        x = self.obs_norm(obs)
+        mu_logits, beta_logits = self._master_and_beta(x)
+        return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
+
+    def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
+        x = self.obs_norm(obs)
+        return (self.q_head(self.critic_trunk(x)), *self._master_and_beta(x))
+
+    def _master_and_beta(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.option_trunk(x)
+        return self.mu_head(features), self.beta_head(features)
+
+    def _pi(self, x: Tensor) -> ActionDistribution:
+        out = self.pi_head(self.policy_trunk(x)).unflatten(-1, (self.num_options, self.action_size))
+        if self.discrete:
+            return CategoricalActions(torch.log_softmax(out, -1))
+        return DiagonalGaussian(out, self.log_std.expand_as(out))
+
+    def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
+        """Parameters with their learning rates, for an optimiser.
+
+        A shared trunk learns at the rate of the intra-option policies.
+        """
+        parts: dict[str, tuple[float, list[nn.Module]]] = {
+            "option": (option, [self.policy_trunk, self.pi_head]),
+            "critic": (critic, [self.critic_trunk, self.q_head]),
+            "master": (master, [self.option_trunk, self.mu_head]),
+            "termination": (termination, [self.beta_head]),
+        }
+        seen: set[int] = set()
+        groups: list[dict[str, Any]] = []
+        for name, (rate, modules) in parts.items():
+            params = [p for m in modules for p in m.parameters() if id(p) not in seen]
+            if name == "option" and not self.discrete:
+                params.append(self.log_std)
+            seen.update(id(p) for p in params)
+            groups.append({"params": params, "lr": rate, "initial_lr": rate, "name": name})
+        return groups

@@ -1,0 +1,49 @@
+"""What a user says of options: how many, their names, how long they may run, where they apply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionSettings:
+    """The options."""
+
+    num_options: int = 2
+    """K. With 1 this is plain PPO, bit for bit: the flat baseline."""
+    option_names: tuple[str, ...] = ()
+    """A name for each option, shown wherever it is; default: option-0, option-1, ..."""
+    min_option_length: int = 0
+    """Steps during which a chosen option cannot end by learning (0: it may end at once)."""
+    max_option_length: int | None = None
+    """Steps after which an option is ended by force, uncharged; none: no limit."""
+
+    def __post_init__(self) -> None:
+        if self.num_options < 1:
+            raise ValueError(f"num_options must be at least 1, got {self.num_options}")
+        if self.option_names and len(self.option_names) != self.num_options:
+            raise ValueError(
+                f"option_names has {len(self.option_names)} names ({', '.join(self.option_names)}) "
+                f"for num_options = {self.num_options}"
+            )
+        if len(set(self.option_names)) != len(self.option_names):
+            raise ValueError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
+        if self.min_option_length < 0:
+            raise ValueError(f"min_option_length must not be negative, got {self.min_option_length}")
+        if self.max_option_length is not None and self.max_option_length < max(1, self.min_option_length):
+            raise ValueError(
+                f"max_option_length must be at least 1 and at least min_option_length "
+                f"({self.min_option_length}), got {self.max_option_length}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """K names."""
+        return self.option_names or tuple(f"option-{k}" for k in range(self.num_options))
+
+    def interest(self, obs: Tensor) -> Tensor:
+        """I_w over raw observations [..., D] -> [..., K] in [0, 1]; today every option applies everywhere."""
+        return torch.ones(*obs.shape[:-1], self.num_options, device=obs.device)

@@ -1,0 +1,88 @@
+"""Tuned settings by name. A preset is typed Python: read it, copy it, change a line."""
+
+from __future__ import annotations
+
+import difflib
+
+from option_critic.algorithms.dac import Config
+from option_critic.envs.contract import EnvSettings
+from option_critic.envs.make import check_env_id
+from option_critic.envs.metaworld import PREFIX, task_of
+from option_critic.model.option_model import ModelSettings
+from option_critic.options.rules import OptionSettings
+from option_critic.settings import Settings
+
+
+def metaworld(task: str) -> Settings:
+    """The recipe for one Meta-World task with three options."""
+    return Settings(
+        env_id=PREFIX + task,
+        total_timesteps=1_300_000,
+        env=EnvSettings(num_envs=64, max_episode_steps=150),
+        options=OptionSettings(num_options=3),
+        # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
+        learning=Config(gamma=0.98, rollout_length=151),
+    )
+
+
+def generic(env_id: str) -> Settings:
+    """A start for any other environment; nothing is tuned."""
+    return Settings(
+        env_id=env_id,
+        options=OptionSettings(num_options=2),
+        learning=Config(rollout_length=256, epochs=10, minibatch_size=256, lr_option=3e-4, lr_critic=3e-4,
+                        lr_master=3e-4, lr_termination=3e-4),
+    )  # fmt: skip
+
+
+PRESETS: dict[str, Settings] = {
+    "pick-place": metaworld("pick-place-v3"),
+    "cartpole": Settings(
+        env_id="CartPole-v1",
+        total_timesteps=200_000,
+        checkpoint_every=100_000,
+        env=EnvSettings(num_envs=8),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64, normalize_observation=False),
+        learning=Config(
+            rollout_length=128,
+            epochs=10,
+            minibatch_size=256,
+            lr_option=1e-3,
+            lr_critic=1e-3,
+            lr_master=1e-3,
+            lr_termination=1e-3,
+        ),
+    ),
+}
+
+
+def settings_for(target: str) -> Settings:
+    """Settings for a preset's name or an environment id (tuned ones where there are).
+
+    Raises ValueError, with the nearest match, for anything else.
+    """
+    if target in PRESETS:
+        return PRESETS[target]
+    for preset in PRESETS.values():
+        if preset.env_id == target:
+            return preset
+    task = task_of(target)
+    if task is not None:
+        return metaworld(task)
+    try:
+        check_env_id(target)
+    except ValueError as error:
+        near = difflib.get_close_matches(target, PRESETS, n=1, cutoff=0.6)
+        if near:
+            raise ValueError(f"there is no preset or environment {target!r}. Did you mean {near[0]}?") from error
+        raise
+    return generic(target)
+
+
+def name_for(settings: Settings) -> str:
+    """The name under which runs of these settings are kept: the preset's, or the environment's."""
+    for name, preset in PRESETS.items():
+        if preset.env_id == settings.env_id:
+            return name
+    return settings.env_id.removeprefix(PREFIX).replace("/", "-").replace(":", "-")

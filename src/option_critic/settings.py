@@ -1,0 +1,117 @@
+"""All settings of a run: frozen, typed, complete; a file of them says everything."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self, get_type_hints
+
+import tyro
+
+from option_critic.algorithms import dac
+from option_critic.envs.contract import EnvSettings
+from option_critic.model.option_model import ModelSettings
+from option_critic.options.rules import OptionSettings
+
+Algorithm = Literal["dac"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class UnknownSettingError(ValueError):
+    """A setting of that name does not exist."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One training run. Names are unique over all parts, so each can be set by its bare name."""
+
+    env_id: Annotated[str, tyro.conf.Suppress]
+    """A Gymnasium id, or Meta-World/<task>-v3."""
+    algorithm: Algorithm = "dac"
+    """How the options learn. dac: the double actor-critic, by PPO at both levels."""
+    seed: Annotated[int, tyro.conf.Suppress] = 0
+    """Seeds everything: weights, actions, minibatches, environments."""
+    total_timesteps: int = 1_000_000
+    """Environment steps to train for."""
+    checkpoint_every: int = 250_000
+    """Environment steps between checkpoints (rounded up to an iteration). Environments are made anew there."""
+    device: Device = "cpu"
+    """Where the networks live. auto: cuda where there is one."""
+    torch_threads: int = 0
+    """Threads of the gradient updates; 0: one per processor core. Acting always uses one."""
+    env: EnvSettings = field(default_factory=EnvSettings)
+    options: OptionSettings = field(default_factory=OptionSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    learning: dac.Config = field(default_factory=dac.Config)
+
+    def __post_init__(self) -> None:
+        if self.total_timesteps < 1:
+            raise ValueError(f"total_timesteps must be at least 1, got {self.total_timesteps}")
+        if self.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if self.torch_threads < 0:
+            raise ValueError(f"torch_threads must not be negative, got {self.torch_threads}")
+
+    def override(self, **changes: Any) -> Self:
+        """These settings with some replaced, each by its bare name.
+
+        Changing `num_options` alone drops the names of the old options; `option_names` alone sets
+        their number. Raises UnknownSettingError with the nearest match.
+        """
+        if "option_names" in changes:
+            changes["option_names"] = tuple(changes["option_names"])
+            changes.setdefault("num_options", len(changes["option_names"]) or self.options.num_options)
+        elif changes.get("num_options", self.options.num_options) != self.options.num_options:
+            changes["option_names"] = ()
+        parts: dict[str, dict[str, Any]] = {}
+        for name, value in changes.items():
+            parts.setdefault(_part_of(type(self), name), {})[name] = value
+        top = parts.pop("", {})
+        top |= {part: dataclasses.replace(getattr(self, part), **values) for part, values in parts.items()}
+        return dataclasses.replace(self, **top)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionary, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`. Raises UnknownSettingError, or ValueError for a bad value."""
+        settings: Self = _build(cls, data)
+        return settings
+
+
+def _parts(cls: type) -> dict[str, Any]:
+    """Fields of `cls` that are settings themselves."""
+    return {name: hint for name, hint in get_type_hints(cls).items() if dataclasses.is_dataclass(hint)}
+
+
+def setting_names(cls: type = Settings) -> dict[str, str]:
+    """Every setting's bare name -> the part that holds it ('' for the run itself)."""
+    parts = _parts(cls)
+    names = {f.name: "" for f in dataclasses.fields(cls) if f.name not in parts}
+    return names | {f.name: part for part, sub in parts.items() for f in dataclasses.fields(sub)}
+
+
+def _part_of(cls: type, name: str) -> str:
+    names = setting_names(cls)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UnknownSettingError(f"there is no setting {name!r}.{hint}")
+    return names[name]
+
+
+def _build(cls: Any, data: dict[str, Any]) -> Any:
+    parts = _parts(cls)
+    unknown = set(data) - {f.name for f in dataclasses.fields(cls)}
+    if unknown:
+        raise UnknownSettingError(f"unknown settings in the configuration: {', '.join(sorted(unknown))}")
+    values = {
+        name: _build(parts[name], value) if name in parts else tuple(value) if isinstance(value, list) else value
+        for name, value in data.items()
+    }
+    return cls(**values)

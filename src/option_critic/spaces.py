@@ -1,0 +1,97 @@
+"""What an agent must know of an environment's spaces, in plain numbers that can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box, Dict, Discrete
+
+
+class UnsupportedSpaceError(ValueError):
+    """The environment's observation or action space is none that this library handles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spaces:
+    """Sizes and bounds. Observations are flattened to [D] (Dict: entries in sorted order of their keys)."""
+
+    obs_size: int
+    """D"""
+    obs_keys: tuple[str, ...] = ()
+    """The keys of a Dict observation; empty for a Box."""
+    discrete: bool
+    """Whether actions are categorical; else they are vectors."""
+    action_size: int
+    """A: the length of an action vector, or the number of discrete actions."""
+    action_low: tuple[float, ...] = ()
+    """[A] bounds of a vector action; infinite where unbounded."""
+    action_high: tuple[float, ...] = ()
+    action_start: int = 0
+    """The number of the first discrete action."""
+
+    @staticmethod
+    def of(observation_space: gym.Space[Any], action_space: gym.Space[Any], name: str) -> Spaces:
+        """Read the spaces of one environment called `name`.
+
+        Raises UnsupportedSpaceError: observations that are not Box or Dict of Box; actions that are
+        not Box [A] or Discrete.
+        """
+        if isinstance(observation_space, Box):
+            boxes: dict[str, Any] = {"": observation_space}
+        elif isinstance(observation_space, Dict):
+            boxes = dict(observation_space.spaces)
+        else:
+            boxes = {}
+        if not boxes or not all(isinstance(s, Box) for s in boxes.values()):
+            raise UnsupportedSpaceError(
+                f"{name}: observation space {observation_space} is not supported; use Box, or a Dict of Box."
+            )
+        keys = () if isinstance(observation_space, Box) else tuple(sorted(boxes))
+        size = sum(int(np.prod(s.shape)) for s in boxes.values())
+        if isinstance(action_space, Discrete):
+            return Spaces(
+                obs_size=size,
+                obs_keys=keys,
+                discrete=True,
+                action_size=int(action_space.n),
+                action_start=int(action_space.start),
+            )
+        if isinstance(action_space, Box) and len(action_space.shape) == 1:
+            return Spaces(
+                obs_size=size,
+                obs_keys=keys,
+                discrete=False,
+                action_size=int(action_space.shape[0]),
+                action_low=tuple(map(float, action_space.low)),
+                action_high=tuple(map(float, action_space.high)),
+            )
+        raise UnsupportedSpaceError(
+            f"{name}: action space {action_space} is not supported; use Discrete, or a Box of one dimension."
+        )
+
+    def flatten(self, obs: Any, batched: bool) -> npt.NDArray[np.float64]:
+        """An observation of the environment as float64 [D], or [B, D] if `batched`."""
+        parts = [obs[k] for k in self.obs_keys] if isinstance(obs, Mapping) else [obs]
+        arrays = [np.asarray(p, dtype=np.float64) for p in parts]
+        lead = arrays[0].shape[:1] if batched else ()
+        flat = np.concatenate([a.reshape(*lead, -1) for a in arrays], axis=-1)
+        if flat.shape[-1] != self.obs_size:
+            raise ValueError(f"observation has {flat.shape[-1]} numbers, this agent expects {self.obs_size}")
+        return flat
+
+    def to_env(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A policy's action as the environment takes it: numbered from its start, or clipped to
+        [-1, 1] and stretched to the bounds (left as it is where unbounded)."""
+        if self.discrete:
+            return np.asarray(action + self.action_start)
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        center = np.where(bounded, (np.where(bounded, high, 0) + np.where(bounded, low, 0)) / 2, 0.0)
+        half = np.where(bounded, (np.where(bounded, high, 0) - np.where(bounded, low, 0)) / 2, 1.0)
+        inside = np.where(bounded, np.clip(action, -1, 1), action)
+        return np.asarray(center + half * inside, dtype=np.float32)

@@ -1,0 +1,203 @@
+"""The records that flow through the straight line, each field with its shape.
+
+Dimensions: T steps, B environments, K options, D observation, A action.
+Which option (arriving or chosen), which state (s, s' or the state after a reset) and which
+mask are *fields* here, never conventions: published option-critic bugs are nearly all index bugs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class EnvStep:
+    """One step of B environments, the same whatever way the backend resets (numpy)."""
+
+    next_obs: Array
+    """[B, D] the true successor s' of the action, even where the episode ended here."""
+    act_obs: Array
+    """[B, D] what to act on next; differs from `next_obs` after a reset."""
+    is_first: Mask
+    """[B] `act_obs` is the first observation of an episode."""
+    reward: Array
+    """[B]"""
+    terminated: Mask
+    """[B] the task ended: nothing to bootstrap."""
+    truncated: Mask
+    """[B] cut by a limit: bootstrap from `next_obs`."""
+    valid: Mask
+    """[B] False on rows in which a backend only reset and ignored the action."""
+    info: dict[str, Array]
+    """name -> [B]; for diagnosis only (success, near_object, ...)."""
+
+    @property
+    def done(self) -> Mask:
+        """[B] the episode ended here, either way."""
+        return self.terminated | self.truncated
+
+
+@dataclass(frozen=True)
+class Carry:
+    """All the memory of an agent between two steps; passed by hand."""
+
+    option: Tensor
+    """[B] long: the option that arrives."""
+    option_age: Tensor
+    """[B] long: steps it has run since it was last chosen."""
+    is_first: Tensor
+    """[B] bool: the episode starts now, so there is no arriving option."""
+
+    @staticmethod
+    def start(num_envs: int, device: torch.device | str = "cpu") -> Carry:
+        """The carry before the first step of `num_envs` fresh episodes."""
+        zeros = torch.zeros(num_envs, dtype=torch.long, device=device)
+        return Carry(zeros, zeros.clone(), torch.ones(num_envs, dtype=torch.bool, device=device))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an agent decided at s, and everything needed to say how likely that was."""
+
+    action: Tensor
+    """[B, A] (Box, before clipping) or [B] (Discrete)"""
+    option: Tensor
+    """[B] the option that executes at s."""
+    prev_option: Tensor
+    """[B] the option that arrived at s, before any re-selection."""
+    option_age: Tensor
+    """[B] steps that the arriving option had run."""
+    is_first: Tensor
+    """[B] s is the first state of its episode."""
+    ended: Tensor
+    """[B] the arriving option ended at s (by learning or by force), so a choice was made."""
+    forced: Tensor
+    """[B] that end was forced: first step, maximum length, or no interest."""
+    beta: Tensor
+    """[B] effective termination probability of the arriving option."""
+    log_pi: Tensor
+    """[B] log pi_w(a|s)."""
+    log_arrival: Tensor
+    """[B] log pi_hat(w|w_prev, s), the option and the decision to keep it taken together."""
+
+    def next_carry(self, is_first: Tensor) -> Carry:
+        """The carry at the next decision, where `is_first` [B] marks fresh episodes."""
+        return Carry(self.option, self.next_age, is_first)
+
+    @property
+    def next_age(self) -> Tensor:
+        """[B] age of the executing option when it arrives at s'."""
+        return torch.where(self.ended, 0, self.option_age) + 1
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """T rows of B environments. Observations and rewards are raw; the model normalises."""
+
+    obs: Tensor
+    """[T, B, D]"""
+    next_obs: Tensor
+    """[T, B, D] the true successor."""
+    interest: Tensor
+    """[T, B, K] I_w(s)."""
+    next_interest: Tensor
+    """[T, B, K] I_w(s')."""
+    decision: Decision
+    """fields [T, B, ...]"""
+    reward: Tensor
+    """[T, B]"""
+    terminated: Tensor
+    """[T, B]"""
+    truncated: Tensor
+    """[T, B]"""
+    valid: Tensor
+    """[T, B] rows that are real steps; nothing may learn from the others."""
+    success: Tensor | None
+    """[T, B] the task's own success flag where it has one; for diagnosis, nothing learns from it."""
+
+    @property
+    def cut(self) -> Tensor:
+        """[T, B] where no trace may pass: an episode or a run of valid rows ends."""
+        return self.terminated | self.truncated | ~self.valid
+
+    @property
+    def num_valid(self) -> int:
+        """Environment steps in this rollout."""
+        return int(self.valid.sum())
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the model says before the update, at s and at the true s' (no gradient)."""
+
+    reward: Tensor
+    """[T, B] scaled"""
+    q: Tensor
+    """[T, B, K] Q(s, w)"""
+    log_mu: Tensor
+    """[T, B, K] log mu_I(w|s)"""
+    beta: Tensor
+    """[T, B] beta_eff of the option that arrived at s."""
+    next_q: Tensor
+    """[T, B, K] Q(s', w)"""
+    next_log_mu: Tensor
+    """[T, B, K] log mu_I(w|s')"""
+    next_beta: Tensor
+    """[T, B] beta_eff at s' of the option that executed at s."""
+    next_forced: Tensor
+    """[T, B] the end at s' would be forced."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the update moves towards (no gradient)."""
+
+    adv_action: Tensor
+    """[T, B] advantage of the action within the option that executed."""
+    adv_option: Tensor
+    """[T, B] advantage of the option decision: to keep, or to end and choose."""
+    q_target: Tensor
+    """[T, B] regression target of Q(s, w)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Valid rows of a rollout beside their targets, flattened to [N, ...]."""
+
+    obs: Tensor
+    interest: Tensor
+    decision: Decision
+    targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def rows(self, index: Tensor) -> Self:
+        """The rows in `index` [M] (long, or a mask [N])."""
+        return type(self)(
+            self.obs[index],
+            self.interest[index],
+            Decision(**{f.name: getattr(self.decision, f.name)[index] for f in fields(Decision)}),
+            Targets(**{f.name: getattr(self.targets, f.name)[index] for f in fields(Targets)}),
+        )
+
+    @classmethod
+    def of(cls, rollout: Rollout, targets: Targets) -> Batch:
+        """Flatten time and environments and drop the rows that are not real steps."""
+        flat = cls(
+            rollout.obs.flatten(0, 1),
+            rollout.interest.flatten(0, 1),
+            Decision(**{f.name: getattr(rollout.decision, f.name).flatten(0, 1) for f in fields(Decision)}),
+            Targets(**{f.name: getattr(targets, f.name).flatten(0, 1) for f in fields(Targets)}),
+        )
+        valid = rollout.valid.flatten()
+        return flat if bool(valid.all()) else flat.rows(valid)

@@ -1,0 +1,234 @@
+"""Checkpoints: a folder of safetensors and JSON with a checksum manifest. Never pickle.
+
+    config.json              settings and spaces: enough to rebuild the agent anywhere
+    model.safetensors        weights and normalisers
+    optimizer.safetensors    Adam's moments and the random generators
+    state.json               counters, schedule, recent episodes
+    manifest.json            format version, SHA-256 and size of each file
+
+Written beside its final name, flushed to the disk and renamed, so a checkpoint is there in full or
+not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.training.state import WINDOW, Episodes, TrainState
+
+FORMAT_VERSION = 1
+FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, or of a format that this version does not read."""
+
+
+def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:
+    """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": asdict(spaces)}
+        write_json(new / "config.json", config)
+        write_json(new / "state.json", _counters(state))
+        safetensors.torch.save_file(_plain(state.model.state_dict()), new / "model.safetensors")
+        safetensors.torch.save_file(_plain(_learning_tensors(state)), new / "optimizer.safetensors")
+        files = {name: {"sha256": sha256(new / name), "bytes": (new / name).stat().st_size} for name in FILES}
+        write_json(new / "manifest.json", {"format_version": FORMAT_VERSION, "files": files})
+        for path in [*new.iterdir(), new]:
+            _flush(path)
+        _swap(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def verify(folder: Path) -> None:
+    """Raise CheckpointError, naming the file, unless every file is there and unchanged."""
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder} has format version {manifest.get('format_version')}; this option-critic reads {FORMAT_VERSION}"
+        )
+    for name in FILES:
+        entry = manifest.get("files", {}).get(name)
+        if entry is None or not (folder / name).is_file():
+            raise CheckpointError(f"{folder / name} is missing")
+        if sha256(folder / name) != entry["sha256"]:
+            raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one in manifest.json")
+
+
+def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings, Spaces]:
+    """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError."""
+    verify(folder)
+    config, counters = read_json(folder / "config.json"), read_json(folder / "state.json")
+    settings, spaces = Settings.from_dict(config["settings"]), _spaces(config["spaces"])
+    if device is not None:
+        settings = settings.override(device=device)
+    state = TrainState.fresh(settings, spaces)
+    try:
+        state.model.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
+        _restore_learning(state, safetensors.torch.load_file(folder / "optimizer.safetensors"))
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{folder} does not fit its own config.json: {error}") from error
+    _restore_counters(state, counters)
+    return state, settings, spaces
+
+
+def find(path: Path, checkpoint: str | int | None = None) -> Path:
+    """The checkpoint folder to load from `path`: a saved agent, or a run folder.
+
+    In a run: the last one that verifies (a damaged one is skipped with a warning), or the one named
+    by its step or as `interrupted`. Raises CheckpointError.
+    """
+    if (path / "manifest.json").is_file():
+        return path
+    root = path / "checkpoints"
+    if checkpoint is not None:
+        name = f"{checkpoint:012d}" if isinstance(checkpoint, int) else checkpoint
+        if not (root / name).is_dir():
+            there = ", ".join(p.name.lstrip("0") for p in listing(root)) or "none"
+            raise CheckpointError(f"{path} has no checkpoint {checkpoint}; it has: {there}")
+        return root / name
+    for folder in reversed(listing(root)):
+        try:
+            verify(folder)
+        except CheckpointError as error:
+            warnings.warn(f"{error}. Using the checkpoint before it.", stacklevel=2)
+        else:
+            return folder
+    raise CheckpointError(f"{path} is neither a saved agent nor a run folder with a checkpoint")
+
+
+def listing(root: Path) -> list[Path]:
+    """All checkpoints of a run, by step; `interrupted` (if there) stands where its step says."""
+    if not root.is_dir():
+        return []
+
+    def step(folder: Path) -> int:
+        if folder.name.isdigit():
+            return int(folder.name)
+        try:
+            return int(read_json(folder / "state.json")["env_steps"])
+        except (CheckpointError, KeyError):
+            return -1
+
+    return sorted((p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")), key=step)
+
+
+def _counters(state: TrainState) -> dict[str, Any]:
+    e = state.episodes
+    return {
+        "format_version": FORMAT_VERSION,
+        "env_steps": state.env_steps,
+        "iteration": state.iteration,
+        "schedule_start": state.schedule_start,
+        "schedule_end": state.schedule_end,
+        "elapsed": state.elapsed,
+        "episodes": {
+            "returns": list(e.returns),
+            "lengths": list(e.lengths),
+            "successes": list(e.successes),
+            "finished": e.finished,
+        },
+    }
+
+
+def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
+    for name in ("env_steps", "iteration", "schedule_start", "schedule_end", "elapsed"):
+        setattr(state, name, data[name])
+    e = data["episodes"]
+    windows: dict[str, Any] = {name: deque(e[name], maxlen=WINDOW) for name in ("returns", "lengths", "successes")}
+    state.episodes = Episodes(**windows, finished=e["finished"])
+
+
+def _learning_tensors(state: TrainState) -> dict[str, Tensor]:
+    """Adam's state by parameter name, and the generators' states."""
+    names = {id(p): name for name, p in state.model.named_parameters()}
+    tensors = {
+        f"adam/{names[id(p)]}/{key}": value
+        for p, slots in state.optimizer.state.items()
+        for key, value in slots.items()
+    }
+    return tensors | {f"generator/{name}": getattr(state.generators, name).get_state() for name in GENERATORS}
+
+
+GENERATORS = ("option", "action", "batch")
+
+
+def _restore_learning(state: TrainState, tensors: dict[str, Tensor]) -> None:
+    params = dict(state.model.named_parameters())
+    for name, value in tensors.items():
+        if name.startswith("adam/"):
+            param = params[name.split("/")[1]]
+            key = name.split("/")[2]
+            # Adam keeps its step count on the CPU whatever the device
+            state.optimizer.state[param][key] = value if key == "step" else value.to(param.device)
+    for name in GENERATORS:
+        generator: torch.Generator = getattr(state.generators, name)
+        saved = tensors[f"generator/{name}"]
+        if saved.shape == generator.get_state().shape:  # a generator of another device starts anew
+            generator.set_state(saved)
+
+
+def _spaces(data: dict[str, Any]) -> Spaces:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    return Spaces(**values)
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+
+
+def _swap(new: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _flush(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON for people: indented, strictly standard."""
+    path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises CheckpointError if it is missing or is none."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object")
+    return data

@@ -1,0 +1,77 @@
+"""What a person sees of a training: a live panel in a terminal, a few plain lines in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+PIPED_LINES = 10
+"""Lines that a training prints where nobody watches."""
+
+
+class TrainingDisplay:
+    """Use as a context; call `show` once an iteration."""
+
+    def __init__(self, title: str, total: int, names: Sequence[str], enabled: bool = True) -> None:
+        self.title, self.total, self.names, self.enabled = title, total, names, enabled
+        self.console = Console()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            expand=True,
+        )
+        self.task = self.bar.add_task(title, total=total)
+        self.live = Live(self.bar, console=self.console, refresh_per_second=4)
+        self.printed = 0
+
+    @property
+    def watched(self) -> bool:
+        """Whether a terminal is on the other end."""
+        return self.enabled and self.console.is_terminal
+
+    def __enter__(self) -> Self:
+        if self.watched:
+            self.live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self.watched:
+            self.live.stop()
+
+    def show(self, metrics: dict[str, float]) -> None:
+        """Show the metrics of an iteration."""
+        steps = int(metrics["time/total_timesteps"])
+        if self.watched:
+            self.bar.update(self.task, completed=min(steps, self.total))
+            self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(self.options(metrics))))
+        elif self.enabled and steps * PIPED_LINES // self.total > self.printed:
+            self.printed = steps * PIPED_LINES // self.total
+            print(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}", flush=True)
+
+    @staticmethod
+    def numbers(metrics: dict[str, float]) -> str:
+        """Rate, return and success in one line."""
+        parts = [f"{metrics['time/fps']:,.0f} steps/s"]
+        if "rollout/ep_rew_mean" in metrics:
+            parts.append(f"return {metrics['rollout/ep_rew_mean']:,.1f}")
+        if "rollout/success_rate" in metrics:
+            parts.append(f"success {metrics['rollout/success_rate']:.0%}")
+        return "  ".join(parts)
+
+    def options(self, metrics: dict[str, float]) -> str:
+        """Shares of the options and their mean duration in one line."""
+        if len(self.names) == 1:
+            return "one option (flat)"
+        shares = "  ".join(f"{name} {metrics[f'option/share/{name}']:.0%}" for name in self.names)
+        return f"{shares}  mean duration {metrics['option/duration']:.1f} steps"

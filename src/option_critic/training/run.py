@@ -1,0 +1,91 @@
+"""The run folder: settings, versions, metrics and checkpoints of one training."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.training import checkpoint
+from option_critic.training.state import TrainState
+
+PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")
+
+
+class RunFolderError(ValueError):
+    """A run folder cannot be used as asked."""
+
+
+class Run:
+    """A run folder that is being written. Nothing is written outside it."""
+
+    def __init__(self, folder: Path, settings: Settings, spaces: Spaces, overwrite: bool = False) -> None:
+        """Create `folder`. Raises RunFolderError if a run is there already and `overwrite` is not set."""
+        if (folder / "config.json").exists():
+            if not overwrite:
+                raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.settings, self.spaces = folder, settings, spaces
+        config = {
+            "format_version": checkpoint.FORMAT_VERSION,
+            "settings": settings.to_dict(),
+            "spaces": asdict(spaces),
+        }
+        checkpoint.write_json(folder / "config.json", config)
+        checkpoint.write_json(folder / "versions.json", versions())
+        self.metrics = (folder / "metrics.jsonl").open("a", buffering=1)
+        self.board = SummaryWriter(str(folder / "tensorboard"), flush_secs=30)
+
+    def log(self, metrics: dict[str, float]) -> None:
+        """One line of metrics.jsonl, and the same for TensorBoard. What is not finite becomes null."""
+        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self.metrics.write(json.dumps(finite) + "\n")
+        step = int(metrics["time/total_timesteps"])
+        for name, value in metrics.items():
+            self.board.add_scalar(name, value, step)
+
+    def checkpoint(self, state: TrainState, name: str | None = None) -> Path:
+        """Write a checkpoint, under its step or under `name`."""
+        folder = self.folder / "checkpoints" / (name or f"{state.env_steps:012d}")
+        checkpoint.write(folder, state, self.settings, self.spaces)
+        return folder
+
+    def close(self) -> None:
+        """Flush and close the logs."""
+        self.metrics.close()
+        self.board.close()
+
+
+def versions() -> dict[str, str]:
+    """What this run was made with."""
+    found = {"python": platform.python_version(), "processors": str(os.cpu_count())}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found | {"commit": commit()}
+
+
+def commit() -> str:
+    """The commit of the checkout that this package runs from; `unknown` outside of one."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude=*"],
+            capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,110 @@
+"""Everything that one checkpoint holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from option_critic.model.act import Generators
+from option_critic.model.option_model import OptionModel
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.structs import Rollout
+
+WINDOW = 128
+"""Training episodes over which return, length and success are averaged."""
+
+
+@dataclass
+class Episodes:
+    """Statistics of the last finished training episodes, and of those still running."""
+
+    returns: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    lengths: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    successes: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    finished: int = 0
+    running: dict[str, Tensor] = field(default_factory=dict)
+    """name -> [B]; empty before the first rollout and after environments were made anew."""
+
+    def update(self, rollout: Rollout) -> None:
+        """Follow every environment through a rollout."""
+        reward = (rollout.reward * rollout.valid).cpu()
+        valid, done = rollout.valid.cpu(), (rollout.terminated | rollout.truncated).cpu()
+        success = None if rollout.success is None else (rollout.success & rollout.valid).cpu()
+        if not self.running:
+            self.running = {name: torch.zeros(reward.shape[1]) for name in ("return", "length", "success")}
+        total, length, any_success = (self.running[name] for name in ("return", "length", "success"))
+        for t in range(len(reward)):
+            total += reward[t]
+            length += valid[t]
+            if success is not None:
+                torch.maximum(any_success, success[t].float(), out=any_success)
+            for b in done[t].nonzero().flatten().tolist():
+                self.finished += 1
+                self.returns.append(float(total[b]))
+                self.lengths.append(int(length[b]))
+                if success is not None:
+                    self.successes.append(float(any_success[b]))
+                total[b] = length[b] = any_success[b] = 0
+
+    def metrics(self) -> dict[str, float]:
+        """Means over the window, by SB3's names; empty before the first finished episode."""
+        named: dict[str, deque[float] | deque[int]] = {
+            "rollout/ep_rew_mean": self.returns,
+            "rollout/ep_len_mean": self.lengths,
+            "rollout/success_rate": self.successes,
+        }
+        return {name: float(np.mean(np.array(values))) for name, values in named.items() if values}
+
+
+@dataclass
+class TrainState:
+    """A training in full: what `improve` changes, and how far it has come."""
+
+    model: OptionModel
+    optimizer: torch.optim.Optimizer
+    generators: Generators
+    env_steps: int = 0
+    iteration: int = 0
+    schedule_start: int = 0
+    """env_steps at which the current training began; learning rates fall from here ..."""
+    schedule_end: int = 0
+    """... to here."""
+    elapsed: float = 0.0
+    """Seconds trained so far."""
+    episodes: Episodes = field(default_factory=Episodes)
+
+    @staticmethod
+    def fresh(settings: Settings, spaces: Spaces) -> TrainState:
+        """An untrained agent."""
+        device = pick_device(settings.device)
+        model = OptionModel(spaces, settings.options.num_options, settings.model, settings.seed).to(device)
+        rates = settings.learning
+        groups = model.parameter_groups(rates.lr_option, rates.lr_critic, rates.lr_master, rates.lr_termination)
+        return TrainState(
+            model=model,
+            optimizer=torch.optim.Adam(groups, eps=1e-5),
+            generators=Generators.seeded(settings.seed, device),
+            schedule_end=settings.total_timesteps,
+        )
+
+    def anneal(self) -> float:
+        """Set the learning rates for the current step; returns what is left of the schedule, 1 to 0."""
+        span = max(1, self.schedule_end - self.schedule_start)
+        left = max(0.0, 1 - (self.env_steps - self.schedule_start) / span)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * left
+        return left
+
+
+def pick_device(wish: str) -> torch.device:
+    """auto, cpu or cuda -> a device. Raises ValueError where there is no CUDA."""
+    if wish == "auto":
+        wish = "cuda" if torch.cuda.is_available() else "cpu"
+    if wish == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda was asked for, but this PyTorch sees no CUDA device; use --device cpu")
+    return torch.device(wish)

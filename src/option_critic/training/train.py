@@ -1,0 +1,99 @@
+"""The training loop: the straight line of the data, once per iteration."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import torch
+
+from option_critic.algorithms import ALGORITHMS
+from option_critic.envs.contract import VectorEnvs, env_seeds
+from option_critic.envs.make import make_envs
+from option_critic.settings import Settings
+from option_critic.structs import Batch, Carry, Rollout
+from option_critic.training.collect import Live, collect, evaluate_rollout
+from option_critic.training.metrics import action_std, explained_variance, option_metrics
+from option_critic.training.state import TrainState
+
+Metrics = dict[str, float]
+
+
+def train(
+    state: TrainState,
+    settings: Settings,
+    on_iteration: Callable[[Metrics], bool],
+    on_boundary: Callable[[], None],
+) -> None:
+    """Train `state` in place until `state.schedule_end` or until `on_iteration` returns False.
+
+    At every boundary (`checkpoint_every` steps, rounded up to an iteration, and the end) running
+    episodes are cut with bootstrap, `on_boundary` is called, and all environments are made anew from
+    hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
+    """
+    envs: VectorEnvs | None = None
+    try:
+        while state.env_steps < state.schedule_end:
+            if envs is None:
+                envs = make_envs(settings.env_id, settings.env,
+                                 env_seeds(settings.seed, state.iteration, settings.env.num_envs))  # fmt: skip
+                device = state.model.log_std.device
+                live = Live(envs.reset(), Carry.start(envs.num_envs, device))
+                state.episodes.running = {}
+            before = state.env_steps
+            metrics, live = iterate(state, settings, envs, live)
+            crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
+            go_on = on_iteration(metrics)
+            if crossed or state.env_steps >= state.schedule_end:
+                envs.close()
+                envs = None
+                on_boundary()
+            if not go_on:
+                return
+    finally:
+        if envs is not None:
+            envs.close()
+
+
+def iterate(state: TrainState, settings: Settings, envs: VectorEnvs, live: Live) -> tuple[Metrics, Live]:
+    """One iteration: rollout -> values -> targets -> improve -> metrics."""
+    algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
+    started = time.perf_counter()
+    torch.set_num_threads(1)  # small batches: more threads only fight with the simulator's
+    rollout, live = collect(envs, state.model, live, config.rollout_length, rules, state.generators)
+    collected = time.perf_counter()
+    torch.set_num_threads(settings.torch_threads or os.cpu_count() or 1)
+    values = evaluate_rollout(state.model, rollout, rules)
+    targets = algorithm.targets(rollout, values, config)
+    left = state.anneal() if config.anneal_lr else 1.0
+    batch = Batch.of(rollout, targets)
+    learned = algorithm.improve(state.model, state.optimizer, batch, config, rules, state.generators.batch)
+    update_normalisers(state, rollout, config.gamma)
+    ended = time.perf_counter()
+
+    state.env_steps += rollout.num_valid
+    state.iteration += 1
+    state.elapsed += ended - started
+    state.episodes.update(rollout)
+    metrics = {
+        "time/total_timesteps": float(state.env_steps),
+        "time/iterations": float(state.iteration),
+        "time/time_elapsed": state.elapsed,
+        "time/fps": rollout.num_valid / (ended - started),
+        "time/collect_seconds": collected - started,
+        "time/improve_seconds": ended - collected,
+        "train/learning_rate": config.lr_option * left,
+        "train/explained_variance": explained_variance(rollout, values, targets),
+        "train/std": action_std(state.model.log_std),
+        "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt()),
+    }
+    metrics |= {name: float(value) for name, value in learned.items()}
+    metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
+    return metrics, live
+
+
+def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
+    """Let the statistics see the rollout, now that nothing reads it any more."""
+    state.model.obs_norm.update(rollout.obs[rollout.valid])
+    state.model.reward_norm.update(rollout.reward, rollout.cut, rollout.valid, gamma)
