@@ -54,4 +54,4 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
         return make_gymnasium(env_id, len(seeds), seeds, limit)
     if backend == "envpool":
         return EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
-    return make_official(task, len(seeds), seeds, limit or HORIZON, workers=settings.env_threads)
+    return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads)

@@ -6,18 +6,22 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.envs.workers import WorkerEnvs
 from option_critic.structs import Array
 
 PREFIX = "Meta-World/"
+KEPT_INFO = ("success", "near_object", "grasp_success", "obj_to_target")
+"""The entries of the package's info that diagnosis reads; each costs time to hand over."""
 OBJECT_Z = 6
 """Where an observation holds the height of the first object."""
 HORIZON = 500
@@ -79,8 +83,9 @@ class OfficialTask(gym.Env[Any, Any]):
     def step(self, action: npt.NDArray[Any]) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One official step; `terminated` is always False in Meta-World."""
         obs, reward, terminated, truncated, info = self.env.step(action)
-        info |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
-        return obs, float(reward), bool(terminated), bool(truncated), info
+        kept = {name: float(info[name]) for name in KEPT_INFO}
+        kept |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
+        return obs, float(reward), bool(terminated), bool(truncated), kept
 
     def close(self) -> None:
         """Free the simulator."""
@@ -89,27 +94,36 @@ class OfficialTask(gym.Env[Any, Any]):
 
 def make_official(
     task: str,
-    num_envs: int,
     seeds: Sequence[int],
     max_episode_steps: int = HORIZON,
     goals: Sequence[Array] | None = None,
     workers: int = 0,
-) -> GymnasiumEnvs:
-    """`num_envs` official environments, each in a process of its own; `goals`: one list [G, 6] each.
+) -> WorkerEnvs:
+    """An official environment per seed, in `workers` processes (0: one per core); `goals`: one list [G, 6] each.
 
-    `workers` processes run at a time (0: one per core). Results do not depend on it.
+    Results do not depend on the number of workers.
     """
+    count = min(workers or os.cpu_count() or 1, len(seeds))
+    slices = [list(part) for part in np.array_split(np.arange(len(seeds)), count)]
+    makers = [
+        partial(
+            make_slice,
+            task,
+            [seeds[i] for i in part],
+            max_episode_steps,
+            None if goals is None else [goals[i] for i in part],
+        )
+        for part in slices
+    ]
+    return WorkerEnvs(makers, preload=["metaworld", __name__])
 
-    def maker(i: int) -> Any:
-        mine = None if goals is None else goals[i]
-        return lambda: OfficialTask(task, max_episode_steps, mine)
 
-    envs = AsyncVectorEnv(
-        [maker(i) for i in range(num_envs)],
-        autoreset_mode=AutoresetMode.SAME_STEP,
-        context="forkserver",
-        max_concurrency=workers or os.cpu_count() or 1,
-    )
+def make_slice(task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None) -> GymnasiumEnvs:
+    """Official environments in this process."""
+    makers = [
+        partial(OfficialTask, task, max_episode_steps, None if goals is None else goals[i]) for i in range(len(seeds))
+    ]
+    envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
     return GymnasiumEnvs(envs, seeds, PREFIX + task)
 
 

@@ -23,7 +23,7 @@ from option_critic.structs import Array
 
 EVALUATION_SEED = 2_000_000_011
 """Start of the random streams of evaluations, far from those of training."""
-NUM_ENVS = 10
+NUM_ENVS = 50
 """Environments side by side. Fixed: the batch size must not depend on the machine."""
 
 
@@ -98,7 +98,7 @@ def run_goals(
     """One official 500-step episode per goal [E, 6], in the order of the goals."""
     num_envs = min(NUM_ENVS, len(goals))
     shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
-    envs = make_official(task, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs),
+    envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
                          goals=[goals[i] for i in shares], workers=workers)  # fmt: skip
     trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode)
     return trace.take(np.argsort(np.concatenate(shares)))
