@@ -133,7 +133,8 @@ def cell(name: str, estimate: Estimate | None) -> str:
         return "-"
     if name in SHARES:
         return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{estimate.value:,.1f} [{estimate.low:,.1f}, {estimate.high:,.1f}]"
+    digits = 0 if abs(estimate.value) >= 1000 else 1
+    return "{:,.{d}f} [{:,.{d}f}, {:,.{d}f}]".format(estimate.value, estimate.low, estimate.high, d=digits)
 
 
 def list_everything(runs: Path, json_path: Path | None) -> None:

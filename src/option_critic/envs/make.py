@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import gymnasium as gym
 
-from option_critic.envs import envpool
+from option_critic.envs import envpool, probes
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
+
+probes.register()
 
 
 def check_env_id(env_id: str) -> None:

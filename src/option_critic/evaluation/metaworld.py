@@ -85,7 +85,6 @@ def summary(trace: Trace) -> dict[str, Estimate | None]:
     return figures | {
         "steps_to_success": mean(first[np.isfinite(first)]),
         "return": mean(trace.reward.sum(1)),
-        "length": mean(trace.length),
     }
 
 

@@ -50,7 +50,7 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
         write_json(new / "state.json", _counters(state))
         safetensors.torch.save_file(_plain(state.model.state_dict()), new / "model.safetensors")
         safetensors.torch.save_file(_plain(_learning_tensors(state)), new / "optimizer.safetensors")
-        files = {name: {"sha256": sha256(new / name), "bytes": (new / name).stat().st_size} for name in FILES}
+        files = {name: fingerprint(new / name) for name in FILES}
         write_json(new / "manifest.json", {"format_version": FORMAT_VERSION, "files": files})
         for path in [*new.iterdir(), new]:
             _flush(path)
@@ -62,15 +62,16 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
 def verify(folder: Path) -> None:
     """Raise CheckpointError, naming the file, unless every file is there and unchanged."""
     manifest = read_json(folder / "manifest.json")
-    if manifest.get("format_version") != FORMAT_VERSION:
+    if not isinstance(manifest.get("files"), dict) or "format_version" not in manifest:
+        raise CheckpointError(f"{folder / 'manifest.json'} is damaged")
+    if manifest["format_version"] != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder} has format version {manifest.get('format_version')}; this option-critic reads {FORMAT_VERSION}"
+            f"{folder} has format version {manifest['format_version']}; this option-critic reads {FORMAT_VERSION}"
         )
     for name in FILES:
-        entry = manifest.get("files", {}).get(name)
-        if entry is None or not (folder / name).is_file():
+        if not (folder / name).is_file():
             raise CheckpointError(f"{folder / name} is missing")
-        if sha256(folder / name) != entry["sha256"]:
+        if manifest["files"].get(name) != fingerprint(folder / name):
             raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one in manifest.json")
 
 
@@ -213,9 +214,10 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def fingerprint(path: Path) -> dict[str, str | int]:
+    """What manifest.json says of a file."""
+    data = path.read_bytes()
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -1,0 +1,99 @@
+"""The official package and EnvPool: goals, seeds, infos, names."""
+
+import pickle
+
+import metaworld
+import numpy as np
+import pytest
+
+from option_critic.envs.contract import EnvSettings
+from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id
+from option_critic.envs.make import make_envs, resolve_backend
+from option_critic.envs.metaworld import TASKS, OfficialTask, draw_mt1_goals, make_official, mt1_goals, task_of
+from option_critic.evaluation.metaworld import GOAL_SETS
+
+TASK = "pick-place-v3"
+
+
+def official(task, seed):
+    return np.array([pickle.loads(t.data)["rand_vec"] for t in metaworld.MT1(task, seed=seed).train_tasks])
+
+
+@pytest.mark.parametrize("seed", sorted({s for seeds in GOAL_SETS.values() for s in seeds}))
+def test_stored_goals_are_those_of_the_package(seed):
+    assert np.array_equal(mt1_goals(TASK, seed), official(TASK, seed))
+
+
+def test_drawn_goals_are_those_of_the_package_and_leave_the_global_generator_alone():
+    before = np.random.get_state()[1].copy()
+    assert np.array_equal(draw_mt1_goals("push-v3", 7), official("push-v3", 7))
+    assert np.array_equal(np.random.get_state()[1], before)
+
+
+def test_tasks_are_those_of_the_package():
+    assert set(TASKS) == set(metaworld.MT1.ENV_NAMES) and len(TASKS) == 50
+
+
+def test_goals_are_taken_in_turn_and_seen():
+    goals = mt1_goals(TASK, 42)[:3]
+    env = OfficialTask(TASK, goals=goals)
+    for goal in (*goals, goals[0]):
+        obs, _ = env.reset()
+        np.testing.assert_allclose(obs[GOAL], goal[3:])
+        np.testing.assert_allclose(obs[4:6], goal[:2], atol=1e-3)
+    _, _, _, _, info = env.step(np.zeros(4, np.float32))
+    assert set(info) == {"success", "near_object", "grasp_success", "obj_to_target", "object_height", "initial_height"}
+    env.close()
+
+
+def test_results_do_not_depend_on_the_number_of_workers():
+    goals = [g[None] for g in mt1_goals(TASK, 42)[:4]]
+    runs = []
+    for workers in (1, 3):
+        envs = make_official(TASK, [1, 2, 3, 4], goals=goals, workers=workers)
+        rows = [envs.reset()] + [envs.step(np.full((4, 4), 0.5, np.float32)).next_obs for _ in range(5)]
+        envs.close()
+        runs.append(np.stack(rows))
+    assert np.array_equal(*runs)
+
+
+def test_envpool_shows_goals_that_differ_and_names_every_task():
+    import envpool
+
+    assert {envpool_id(t) for t in TASKS} <= set(envpool.list_all_envs())
+    envs = EnvPoolEnvs(TASK, [1, 2, 3], 10, threads=1)
+    goals = envs.reset()[:, GOAL]
+    envs.close()
+    assert len(np.unique(goals, axis=0)) == 3 and np.abs(goals).min() > 0
+
+
+def test_unknown_task_names_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean Meta-World/pick-place-v3"):
+        task_of("Meta-World/pick-plac-v3")
+    assert task_of("CartPole-v1") is None
+
+
+def test_backends_that_cannot_are_refused():
+    with pytest.raises(ValueError, match="backend must be auto or gymnasium"):
+        resolve_backend("CartPole-v1", EnvSettings(backend="envpool"))
+    with pytest.raises(ValueError, match="backend must be auto, envpool or official"):
+        resolve_backend("Meta-World/pick-place-v3", EnvSettings(backend="gymnasium"))
+
+
+def test_training_falls_back_to_the_official_package_and_says_so(monkeypatch):
+    monkeypatch.setattr("option_critic.envs.envpool.available", lambda: False)
+    with pytest.warns(UserWarning, match="EnvPool is not installed"):
+        envs = make_envs("Meta-World/reach-v3", EnvSettings(max_episode_steps=5), [1, 2])
+    obs = envs.reset()
+    envs.close()
+    assert obs.shape == (2, 39)
+
+
+def test_a_worker_that_fails_is_reported():
+    from functools import partial
+
+    from option_critic.envs.metaworld import make_slice
+    from option_critic.envs.workers import WorkerEnvs, WorkerError
+
+    with pytest.raises(WorkerError, match="no-such-task"):
+        WorkerEnvs([partial(make_slice, "no-such-task", [1], 5, None)])

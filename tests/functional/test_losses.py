@@ -1,0 +1,44 @@
+"""Losses by hand."""
+
+import math
+
+import torch
+
+from option_critic.functional import losses
+
+
+def test_clipped_surrogate_by_hand():
+    old = torch.zeros(4)
+    ratio = torch.tensor([1.5, 1.5, 0.5, 0.5])
+    advantage = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    # min(1.5, 1.2), min(-1.5, -1.2), min(.5, .8), min(-.5, -.8)
+    expected = -(1.2 - 1.5 + 0.5 - 0.8) / 4
+    torch.testing.assert_close(losses.clipped_surrogate(ratio.log(), old, advantage, 0.2), torch.tensor(expected))
+
+
+def test_termination_loss_lowers_beta_where_the_option_is_good():
+    beta = torch.tensor([0.5, 0.5], requires_grad=True)
+    losses.termination_loss(beta, torch.tensor([2.0, -1.0])).backward()
+    assert beta.grad.tolist() == [1.0, -0.5]  # descent: less ending where Q > V, more where Q < V
+
+
+def test_value_loss_by_hand():
+    assert losses.value_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0])).item() == 1.25
+
+
+def test_entropy_of_uniform_and_of_impossible_options():
+    torch.testing.assert_close(losses.entropy(torch.full((1, 4), -math.log(4))), torch.tensor([math.log(4)]))
+    lowest = torch.finfo(torch.float32).min
+    assert losses.entropy(torch.tensor([[0.0, lowest]])).item() == 0.0
+
+
+def test_scaling_keeps_signs_and_standardising_does_not():
+    x = torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(losses.scale(x), x)
+    torch.testing.assert_close(losses.standardise(x), torch.tensor([-1.0, 0.0, 1.0]))
+
+
+def test_kl_is_zero_without_change_and_positive_with():
+    old = torch.randn(1000)
+    assert losses.approximate_kl(old, old).item() == 0
+    assert losses.approximate_kl(old + 0.1, old).item() > 0

@@ -1,0 +1,41 @@
+"""Running statistics against numpy."""
+
+import numpy as np
+import torch
+
+from option_critic.model.normalize import ObservationNormalizer, RewardScaler, RunningMoments
+
+
+def test_moments_of_many_batches_are_those_of_all_rows(rng):
+    x = rng.normal(3, 5, (10_000, 3))
+    moments = RunningMoments(3)
+    for part in np.array_split(x, [1, 10, 500, 7000]):
+        moments.update(torch.from_numpy(part))
+    np.testing.assert_allclose(moments.mean.numpy(), x.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(moments.var.numpy(), x.var(0), rtol=1e-12)
+
+
+def test_a_constant_observation_stays_finite_and_clipped():
+    norm = ObservationNormalizer(1, clip=10.0, enabled=True)
+    norm.update(torch.full((100, 1), 7.0))
+    assert norm(torch.full((2, 1), 7.0)).tolist() == [[0.0], [0.0]]
+    assert norm(torch.full((1, 1), 8.0)).item() == 10.0
+
+
+def test_nothing_changes_before_the_first_update_or_when_switched_off():
+    x = torch.randn(4, 2)
+    assert torch.allclose(ObservationNormalizer(2, 10.0, enabled=True)(x), x)
+    off = ObservationNormalizer(2, 10.0, enabled=False)
+    off.update(x)
+    assert torch.equal(off(x), x)
+    assert torch.equal(RewardScaler(enabled=False)(x), x)
+
+
+def test_rewards_are_divided_by_the_std_of_the_discounted_return():
+    reward = torch.tensor([[1.0], [2.0], [9.0], [4.0]])
+    cut = torch.tensor([[False], [True], [True], [False]])
+    valid = torch.tensor([[True], [True], [False], [True]])  # row 2 only reset
+    scaler = RewardScaler(enabled=True)
+    scaler.update(reward, cut, valid, gamma=0.5)
+    returns = np.array([1.0, 2.5, 4.0])
+    np.testing.assert_allclose(scaler(torch.tensor([3.0])).item(), 3 / returns.std(), rtol=1e-6)

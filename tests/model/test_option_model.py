@@ -1,0 +1,85 @@
+"""Heads over all options at once."""
+
+import torch
+
+from option_critic.model.act import Generators, act
+from option_critic.model.option_model import ModelSettings, OptionModel
+from option_critic.options.rules import OptionSettings
+from option_critic.spaces import Spaces
+from option_critic.structs import Carry
+
+BOX = Spaces(obs_size=5, discrete=False, action_size=2, action_low=(-1, -1), action_high=(1, 1))
+SETTINGS = ModelSettings(hidden_dim=16)
+
+
+def test_shapes():
+    heads = OptionModel(BOX, 3, SETTINGS, 0)(torch.randn(4, 7, 5))
+    assert heads.pi.mean.shape == heads.pi.log_std.shape == (4, 7, 3, 2)
+    assert heads.mu_logits.shape == heads.beta_logits.shape == heads.q.shape == (4, 7, 3)
+    discrete = Spaces(obs_size=5, discrete=True, action_size=6)
+    assert OptionModel(discrete, 3, SETTINGS, 0)(torch.randn(4, 5)).pi.log_probs.shape == (4, 3, 6)
+
+
+def test_untrained_terminations_start_where_they_should():
+    heads = OptionModel(BOX, 3, ModelSettings(initial_beta=0.3), 0)(torch.randn(100, 5))
+    assert (torch.sigmoid(heads.beta_logits) - 0.3).abs().max() < 0.02
+
+
+def test_more_options_leave_the_trunks_as_they_were():
+    one, eight = (OptionModel(BOX, k, SETTINGS, 0) for k in (1, 8))
+    for trunk in ("policy_trunk", "critic_trunk", "option_trunk"):
+        pairs = zip(getattr(one, trunk).parameters(), getattr(eight, trunk).parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_shared_trunk_is_one_trunk():
+    model = OptionModel(BOX, 2, ModelSettings(shared_trunk=True), 0)
+    assert model.policy_trunk is model.critic_trunk is model.option_trunk
+    groups = model.parameter_groups(1.0, 2.0, 3.0, 4.0)
+    listed = [id(p) for g in groups for p in g["params"]]
+    assert len(listed) == len(set(listed)) == sum(1 for p in model.parameters() if p.requires_grad)
+
+
+def test_every_parameter_has_its_learning_rate():
+    model = OptionModel(BOX, 2, SETTINGS, 0)
+    rates = {id(p): g["lr"] for g in model.parameter_groups(1.0, 2.0, 3.0, 4.0) for p in g["params"]}
+    expected = {"policy_trunk": 1.0, "pi_head": 1.0, "log_std": 1.0, "critic_trunk": 2.0, "q_head": 2.0,
+                "option_trunk": 3.0, "mu_head": 3.0, "beta_head": 4.0}  # fmt: skip
+    assert {n: rates[id(p)] for n, p in model.named_parameters()} == {
+        n: expected[n.split(".")[0]] for n, _ in model.named_parameters()
+    }
+
+
+def decide(model, carry, **kw):
+    obs = torch.randn(len(carry.option), 5, generator=torch.Generator().manual_seed(1))
+    return act(model, obs, carry, OptionSettings(num_options=3), Generators.seeded(0), **kw)
+
+
+def test_deterministic_decisions():
+    model = OptionModel(BOX, 3, SETTINGS, 0)
+    carry = Carry(torch.tensor([2, 2]), torch.tensor([4, 4]), torch.tensor([False, True]))
+    with torch.no_grad():
+        model.mu_head.bias.copy_(torch.tensor([0.0, 5.0, 0.0]))
+        model.beta_head.bias.fill_(-5.0)
+    decision, heads, _ = decide(model, carry, deterministic=True)
+    assert decision.option.tolist() == [2, 1] and decision.ended.tolist() == [False, True]
+    assert torch.equal(decision.action, heads.pi.mean[torch.arange(2), decision.option])
+    assert decision.next_age.tolist() == [5, 1]
+    with torch.no_grad():
+        model.beta_head.bias.fill_(5.0)
+    assert decide(model, carry, deterministic=True)[0].option.tolist() == [1, 1]
+
+
+def test_forbidden_options_never_run():
+    model = OptionModel(BOX, 3, SETTINGS, 0)
+    carry = Carry(torch.full((500,), 1), torch.full((500,), 4), torch.zeros(500, dtype=torch.bool))
+    available = torch.tensor([True, False, True]).expand(500, -1)
+    decision, _, _ = decide(model, carry, available=available)
+    assert decision.ended.all() and decision.forced.all()
+    assert set(decision.option.tolist()) == {0, 2}
+
+
+def test_drawing_options_does_not_move_the_action_noise():
+    generators = [Generators.seeded(0), Generators.seeded(0)]
+    torch.rand(10, generator=generators[0].option)
+    assert torch.equal(*(torch.randn(3, generator=g.action) for g in generators))

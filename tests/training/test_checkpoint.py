@@ -1,0 +1,95 @@
+"""Checkpoints come back exactly, and what is damaged is never loaded."""
+
+import json
+
+import pytest
+import torch
+
+import option_critic as oc
+from option_critic.training import checkpoint
+from option_critic.training.checkpoint import CheckpointError
+
+
+@pytest.fixture
+def run(small, tmp_path):
+    oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_everything_comes_back(small, tmp_path):
+    agent = oc.OptionCritic.from_settings(small())
+    agent.learn()
+    agent.save(tmp_path / "agent")
+    again = oc.load(tmp_path / "agent")
+    assert again.settings == agent.settings and again.spaces == agent.spaces
+    mine, theirs = agent.state, again.state
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(mine.model.state_dict().values(), theirs.model.state_dict().values(), strict=True)
+    )
+    for a, b in zip(mine.model.parameters(), theirs.model.parameters(), strict=True):
+        assert mine.optimizer.state[a].keys() == theirs.optimizer.state[b].keys()
+        assert all(
+            torch.equal(mine.optimizer.state[a][k], theirs.optimizer.state[b][k]) for k in mine.optimizer.state[a]
+        )
+    for name in checkpoint.GENERATORS:
+        assert torch.equal(getattr(mine.generators, name).get_state(), getattr(theirs.generators, name).get_state())
+    assert (mine.env_steps, mine.iteration, mine.episodes.returns) == (
+        theirs.env_steps,
+        theirs.iteration,
+        theirs.episodes.returns,
+    )
+    # and it goes on exactly as the one that never stopped
+    agent.learn(128)
+    again.learn(128)
+    assert torch.equal(agent.state.model.q_head.weight, again.state.model.q_head.weight)
+
+
+def test_the_run_folder_holds_checkpoints_by_step(run):
+    assert [p.name for p in checkpoint.listing(run / "checkpoints")] == ["000000000128", "000000000256"]
+    assert oc.load(run).num_timesteps == 256
+    assert oc.load(run, checkpoint=128).num_timesteps == 128
+    with pytest.raises(CheckpointError, match="it has: 128, 256"):
+        oc.load(run, checkpoint=100)
+
+
+@pytest.mark.parametrize("name", [*checkpoint.FILES, "manifest.json"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+def test_damage_is_named_and_the_one_before_is_used(run, name, damage):
+    file = run / "checkpoints" / "000000000256" / name
+    data = bytearray(file.read_bytes())
+    if damage == "gone":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(data[: len(data) // 2])
+    else:
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    with pytest.raises(CheckpointError, match="000000000256"):
+        oc.load(run, checkpoint=256)
+    with pytest.warns(UserWarning, match="Using the checkpoint before it"):
+        assert oc.load(run).num_timesteps == 128
+
+
+def test_newer_formats_are_refused_by_name(run):
+    file = run / "checkpoints" / "000000000256" / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
+    with pytest.raises(CheckpointError, match="format version 2"):
+        oc.load(run, checkpoint=256)
+
+
+def test_a_folder_without_an_agent_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="neither a saved agent nor a run folder"):
+        oc.load(tmp_path)
+
+
+def test_saving_replaces_agents_but_nothing_else(small, tmp_path):
+    agent = oc.OptionCritic.from_settings(small())
+    agent.save(tmp_path / "agent")
+    agent.learn(64)
+    agent.save(tmp_path / "agent")
+    assert oc.load(tmp_path / "agent").num_timesteps == 64
+    assert [p.name for p in tmp_path.iterdir()] == ["agent"]
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(ValueError, match="is no saved agent"):
+        agent.save(tmp_path / "precious")

@@ -1,0 +1,112 @@
+"""The loop: boundaries, logs, episodes, determinism, bad numbers."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import option_critic as oc
+from option_critic.training.collect import NonFiniteError
+from option_critic.training.run import RunFolderError
+
+
+def weights(agent):
+    return torch.cat([p.detach().flatten() for p in agent.state.model.parameters()])
+
+
+def test_same_seed_same_weights_and_another_seed_others(small):
+    runs = [oc.OptionCritic.from_settings(small(seed=s)).learn() for s in (1, 1, 2)]
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    assert not torch.equal(weights(runs[0]), weights(runs[2]))
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_two_agents_in_one_process_do_not_disturb_each_other(small, env_id):
+    alone = weights(oc.OptionCritic.from_settings(small(env_id)).learn())
+    other = oc.OptionCritic.from_settings(small(env_id, seed=9))
+
+    def interleave(agent, metrics):
+        other.learn(64)
+        return True
+
+    assert torch.equal(weights(oc.OptionCritic.from_settings(small(env_id)).learn(callback=interleave)), alone)
+
+
+def test_run_folder(small, tmp_path):
+    oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [m["time/total_timesteps"] for m in lines] == [64, 128, 192, 256]
+    assert sum(lines[-1][f"option/share/option-{k}"] for k in range(2)) == pytest.approx(1)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["format_version"] == 1 and config["settings"]["env_id"] == "CartPole-v1"
+    assert json.loads((tmp_path / "run" / "versions.json").read_text())["torch"] == torch.__version__
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_nothing_is_written_without_a_run_folder(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    oc.OptionCritic.from_settings(small()).learn()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_callback_can_stop_and_sees_metrics(small, tmp_path):
+    seen = []
+
+    def callback(agent, metrics):
+        seen.append((agent.num_timesteps, metrics["train/loss"]))
+        return len(seen) < 2
+
+    agent = oc.OptionCritic.from_settings(small()).learn(callback=callback, run_folder=tmp_path / "run")
+    assert agent.num_timesteps == 128 and len(seen) == 2
+    assert oc.load(tmp_path / "run").num_timesteps == 128
+
+
+def test_a_stop_between_boundaries_is_saved_as_interrupted(small, tmp_path):
+    oc.OptionCritic.from_settings(small()).learn(callback=lambda *_: False, run_folder=tmp_path / "run")
+    assert oc.load(tmp_path / "run").num_timesteps == 64
+    assert oc.load(tmp_path / "run", checkpoint="interrupted").num_timesteps == 64
+
+
+class Poison(gym.Env):
+    """Good for five steps, then bad."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (2,))
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, what="observations"):
+        self.what = what
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        bad = self.t == 6
+        obs = np.full(2, np.nan if bad and self.what == "observations" else 0, np.float32)
+        return obs, np.inf if bad and self.what == "rewards" else 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("what", ["observations", "rewards"])
+def test_nan_and_infinity_are_named(small, what):
+    env_id = f"Poison{what}-v0"
+    if env_id not in gym.registry:
+        gym.register(env_id, Poison, max_episode_steps=50, kwargs={"what": what})
+    agent = oc.OptionCritic.from_settings(small(env_id))
+    before = weights(agent)
+    with pytest.raises(NonFiniteError, match=f"{what} that are NaN or infinite"):
+        agent.learn()
+    assert torch.equal(weights(agent), before)
+
+
+def test_learning_rates_fall_to_zero(small):
+    rates = []
+    agent = oc.OptionCritic.from_settings(small(lr_master=3e-3))
+    agent.learn(callback=lambda a, m: rates.append([g["lr"] for g in a.state.optimizer.param_groups]) or True)
+    assert rates[0] == [7e-4, 7e-4, 3e-3, 7e-4]
+    assert [r[2] for r in rates] == pytest.approx([3e-3, 3e-3 * 0.75, 3e-3 * 0.5, 3e-3 * 0.25])
