@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from option_critic import commands
 from option_critic.presets import generic, settings_for
 from option_critic.settings import Settings
 
@@ -129,10 +128,13 @@ def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -
 
 def train(argv: Sequence[str]) -> int:
     """`option-critic train TARGET`: the defaults of the flags are the target's preset."""
-    first = parse(TrainArgs, "train", argv)
-    preset = TrainArgs(target=first.target, settings=settings_for(first.target))
+    named = bool(argv) and not argv[0].startswith("-")
+    target = argv[0] if named else parse(TrainArgs, "train", argv).target
+    preset = TrainArgs(target=target, settings=settings_for(target))
     args = parse(TrainArgs, "train", argv, default=preset)
     settings = consistent_names(args.settings, preset.settings)
+    from option_critic import commands  # here and below imported late: bad input is answered at once
+
     with Interrupt() as interrupt:
         commands.train(settings, numbers(args.seeds, "seeds"), args.out, args.overwrite,
                        stop=lambda: interrupt.received is not None)  # fmt: skip
@@ -153,6 +155,8 @@ def evaluate(argv: Sequence[str]) -> int:
     step = int(a.checkpoint) if a.checkpoint is not None and a.checkpoint.isdigit() else a.checkpoint
     if a.episodes < 1:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    from option_critic import commands
+
     commands.evaluate(a.run, step, goals, modes, a.episodes, a.workers, a.json)
     return 0
 
@@ -160,6 +164,8 @@ def evaluate(argv: Sequence[str]) -> int:
 def list_(argv: Sequence[str]) -> int:
     """`option-critic list`."""
     args = parse(ListArgs, "list", argv)
+    from option_critic import commands
+
     commands.list_everything(args.runs, args.json)
     return 0
 
@@ -167,6 +173,8 @@ def list_(argv: Sequence[str]) -> int:
 def bench(argv: Sequence[str]) -> int:
     """`option-critic bench`."""
     args = parse(BenchArgs, "bench", argv)
+    from option_critic import commands
+
     commands.bench(settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.json)
     return 0
 

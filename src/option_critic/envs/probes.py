@@ -107,4 +107,4 @@ def register() -> None:
     """Make the probes known to Gymnasium (once)."""
     for env_id, (cls, limit) in PROBES.items():
         if env_id not in gym.registry:
-            gym.register(env_id, entry_point=cls, max_episode_steps=limit)
+            gym.register(env_id, f"{cls.__module__}:{cls.__name__}", max_episode_steps=limit)

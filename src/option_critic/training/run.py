@@ -12,8 +12,6 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training import checkpoint
@@ -45,6 +43,8 @@ class Run:
         checkpoint.write_json(folder / "config.json", config)
         checkpoint.write_json(folder / "versions.json", versions())
         self.metrics = (folder / "metrics.jsonl").open("a", buffering=1)
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
+
         self.board = SummaryWriter(str(folder / "tensorboard"), flush_secs=30)
 
     def log(self, metrics: dict[str, float]) -> None:

@@ -1,0 +1,121 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SMALL = ["--num-envs", "4", "--rollout-length", "16", "--minibatch-size", "32", "--epochs", "1", "--hidden-dim", "8",
+         "--total-timesteps", "256", "--checkpoint-every", "128"]  # fmt: skip
+
+
+def run(*args, cwd=None):
+    done = subprocess.run([sys.executable, "-m", "option_critic", *map(str, args)], capture_output=True, text=True,
+                          cwd=cwd, env={**os.environ, "COLUMNS": "80"})  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    names = ["--option-names", "left", "right"]
+    code, out, err = run("train", "CartPole-v1", "--seeds", "3,4", *names, "--out", root / "cp", *SMALL)
+    assert code == 0, err
+    return root / "cp", out
+
+
+def test_train_writes_a_run_per_seed_and_stays_within_80_columns(trained):
+    root, out = trained
+    assert sorted(p.name for p in root.iterdir()) == ["seed-3", "seed-4"]
+    config = json.loads((root / "seed-4" / "config.json").read_text())["settings"]
+    assert config["seed"] == 4 and config["options"]["option_names"] == ["left", "right"]
+    assert "option-critic evaluate" in out
+    assert all(len(line) <= 80 for line in out.splitlines() if str(root) not in line)
+
+
+def test_evaluate_prints_a_table_and_keeps_everything(trained):
+    run_folder = trained[0] / "seed-3"
+    code, out, err = run("evaluate", run_folder, "--episodes", 7, "--mode", "both")
+    assert code == 0, err
+    assert "7 episodes" in out and "stochastic" in out
+    record = json.loads((run_folder / "evaluation.json").read_text())
+    assert set(record["results"]) == {f"000000000256-episodes-{m}" for m in ("deterministic", "stochastic")}
+    result = record["results"]["000000000256-episodes-deterministic"]
+    assert len(result["episodes"]) == 7 and (run_folder / result["trace"]).is_file()
+    # another checkpoint is added to what is there; JSON on standard output is JSON and nothing else
+    code, out, err = run("evaluate", run_folder, "--episodes", 2, "--checkpoint", 128, "--json", "-")
+    assert code == 0, err
+    assert len(json.loads(out)["results"]) == 3
+
+
+def test_list_names_everything(trained):
+    code, out, _ = run("list", "--runs", trained[0].parent, "--json", "-")
+    listed = json.loads(out)
+    assert code == 0 and listed["presets"]["pick-place"] == "Meta-World/pick-place-v3"
+    assert listed["algorithms"] == ["dac"] and len(listed["metaworld"]) == 50
+    assert set(listed["runs"].values()) == {256} and len(listed["runs"]) == 2
+    assert "pick-place" in run("list", "--runs", trained[0])[1]
+
+
+def test_a_run_is_not_overwritten_unasked(trained):
+    root, _ = trained
+    before = (root / "seed-3" / "metrics.jsonl").read_text()
+    code, _, err = run("train", "CartPole-v1", "--seeds", 3, "--out", root, *SMALL)
+    assert code == 2 and "already holds a run" in err
+    assert (root / "seed-3" / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["trian"], "Did you mean train?"),
+        (["train", "pick-plac"], "Did you mean pick-place?"),
+        (["train", "Meta-World/push-v2"], "Did you mean Meta-World/push-v3?"),
+        (["train", "CartPole-v1", "--num-option", "3"], "--num-options"),
+        (["train", "CartPole-v1", "--gamma", "2"], "gamma must lie in [0, 1]"),
+        (["train", "CartPole-v1", "--seeds", "a"], "--seeds takes whole numbers"),
+        (["train", "FrozenLake-v1"], "is not supported"),
+        (["evaluate", "no-such-run"], "neither a saved agent nor a run folder"),
+        (["evaluate"], "run"),
+    ],
+)
+def test_bad_input_exits_with_2_names_it_and_writes_nothing(tmp_path, args, message):
+    code, out, err = run(*args, cwd=tmp_path)
+    assert code == 2 and message in out + err
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_teaches():
+    assert run("--help")[0] == 0 and run()[0] == 2
+    code, out, _ = run("train", "pick-place", "--help")
+    assert code == 0
+    assert "(default: 1300000)" in out  # the preset's own
+    assert "--deliberation-cost" in out and "--max-option-length" in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_exit(tmp_path, number, code):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "option_critic", "train", "CartPole-v1", "--out", str(tmp_path / "r"), *SMALL,
+         "--total-timesteps", "100000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    metrics = tmp_path / "r" / "seed-0" / "metrics.jsonl"
+    deadline = time.time() + 60
+    while not (metrics.exists() and metrics.read_text()) and time.time() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code and "Traceback" not in err
+    assert run("evaluate", tmp_path / "r" / "seed-0", "--episodes", 1, "--checkpoint", "interrupted")[0] == 0
+
+
+def test_bench_reports_ratios():
+    code, out, err = run("bench", "cartpole", "--num-options", "1,2", "--seconds", "0.2", "--json", "-")
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["bare_sps"] > 0 and set(record["train_over_bare"]) == {"1", "2"}
+    assert 0 < record["train_over_bare"]["2"] < 1
