@@ -1,0 +1,46 @@
+# One command each on a fresh clone: `make demo` (train, then evaluate) and `make test`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SEED   ?= 100
+
+.PHONY: install demo test check bench wheel clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,report,dev]"
+	touch $@
+
+# Train the arm (about 4 minutes on 2 cores) and judge it on the official Meta-World package.
+demo: install
+	$(BIN)/option-critic train pick-place --seeds $(SEED) --out runs/demo --overwrite
+	$(BIN)/option-critic evaluate runs/demo/seed-$(SEED) --goals D
+
+test: check
+	$(BIN)/pytest
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/option-critic bench
+
+# Build the wheel, install it without the checkout, train from there.
+wheel: install
+	rm -rf dist .wheel-venv
+	$(BIN)/python -m build --wheel --outdir dist .
+	$(PYTHON) -m venv .wheel-venv
+	.wheel-venv/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	cd .wheel-venv && bin/option-critic --help
+	cd .wheel-venv && bin/option-critic train CartPole-v1 --total-timesteps 4096 --out try --overwrite
+	cd .wheel-venv && bin/option-critic evaluate try/seed-0 --episodes 5
+	rm -rf .wheel-venv
+
+clean:
+	rm -rf $(VENV) .wheel-venv dist .mypy_cache .ruff_cache .pytest_cache
