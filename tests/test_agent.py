@@ -63,6 +63,8 @@ def test_episode_start_forgets_the_option():
     assert later.option.tolist() == [1, 0]
     with pytest.raises(ValueError, match="state is for 2 observations, got 3"):
         agent.predict(np.zeros((3, 3)), state)
+    with pytest.raises(ValueError, match=r"observations of shape \(4,\) do not fit: expected \[3\] or \[B, 3\]"):
+        agent.predict(np.zeros(4))
 
 
 class Reacher(gym.Env):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,19 +133,12 @@ def train(argv: Sequence[str]) -> int:
     target = argv[0] if named else parse(TrainArgs, "train", argv).target
     preset = TrainArgs(target=target, settings=settings_for(target))
     args = parse(TrainArgs, "train", argv, default=preset)
-    settings = consistent_names(args.settings, preset.settings)
     from option_critic import commands  # here and below imported late: bad input is answered at once
 
     with Interrupt() as interrupt:
-        commands.train(settings, numbers(args.seeds, "seeds"), args.out, args.overwrite,
+        commands.train(args.settings, numbers(args.seeds, "seeds"), args.out, args.overwrite,
                        stop=lambda: interrupt.received is not None)  # fmt: skip
         return 0 if interrupt.received is None else 128 + interrupt.received
-
-
-def consistent_names(settings: Settings, preset: Settings) -> Settings:
-    """Settings in which names and number of options agree, as in `OptionCritic(...)`."""
-    rules = settings.options
-    return settings.override(num_options=rules.num_options) if rules == preset.options else settings
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -210,6 +204,7 @@ def main() -> None:
         hint = f" Did you mean {near[0]}?" if near else ""
         print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
         sys.exit(2)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         sys.exit(VERBS[argv[0]](argv[1:]))
     except ValueError as error:  # every bad input of this package is one

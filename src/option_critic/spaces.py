@@ -81,7 +81,10 @@ class Spaces:
         lead = arrays[0].shape[:1] if batched else ()
         flat = np.concatenate([a.reshape(*lead, -1) for a in arrays], axis=-1)
         if flat.shape[-1] != self.obs_size:
-            raise ValueError(f"observation has {flat.shape[-1]} numbers, this agent expects {self.obs_size}")
+            given = " and ".join(str(a.shape) for a in arrays)
+            raise ValueError(
+                f"observations of shape {given} do not fit: expected [{self.obs_size}] or [B, {self.obs_size}]"
+            )
         return flat
 
     def to_env(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:

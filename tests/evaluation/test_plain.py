@@ -5,6 +5,7 @@ import pytest
 
 import option_critic as oc
 from option_critic.evaluation import evaluate as evaluation
+from option_critic.evaluation.protocol import to_trace
 from option_critic.evaluation.statistics import mean, proportion
 
 
@@ -33,3 +34,14 @@ def test_estimates_of_nothing_and_of_constants():
     e = mean([1.0, 2.0, 3.0])
     assert e.low == pytest.approx(2 - 4.3027 / 3**0.5, abs=1e-3)
     assert proportion([True] * 50).low == pytest.approx(0.9289, abs=1e-4)
+
+
+def test_infos_told_only_now_and_then_are_zero_in_between():
+    episodes = [
+        {"reward": [1.0, 1.0], "info": [{}, {"success": 1.0}], "option": [0, 0], "ended": [True, False],
+         "forced": [True, False], "beta": [1.0, 0.5], "q": [np.zeros(2)] * 2, "mu": [np.zeros(2)] * 2},
+        {"reward": [1.0], "info": [{}], "option": [1], "ended": [True], "forced": [True], "beta": [1.0],
+         "q": [np.zeros(2)], "mu": [np.zeros(2)]},
+    ]  # fmt: skip
+    trace = to_trace(episodes)
+    assert trace.info["success"].tolist() == [[0.0, 1.0], [0.0, 0.0]] and trace.length.tolist() == [2, 1]

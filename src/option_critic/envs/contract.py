@@ -81,7 +81,7 @@ def env_seeds(run_seed: int, iteration: int, num_envs: int) -> list[int]:
 def diagnostics(info: dict[str, Any], num_envs: int) -> dict[str, Array]:
     """The entries of a backend's info that diagnosis reads, as float64 [B]."""
     return {
-        ours: np.asarray(info[theirs], dtype=np.float64)
+        ours: np.array(info[theirs], dtype=np.float64)
         for theirs, ours in INFO_KEYS.items()
         if theirs in info and np.shape(info[theirs]) == (num_envs,)
     }

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs
 from option_critic.settings import Settings
 from option_critic.structs import Carry
+from option_critic.threads import torch_threads
 from option_critic.training.collect import Live, collect
 from option_critic.training.state import TrainState
 from option_critic.training.train import iterate
@@ -41,11 +41,11 @@ def measure(settings: Settings, seconds: float) -> Speed:
     actions = spaces.to_env(rng.integers(size, size=shape) if discrete else rng.uniform(-1, 1, (*shape, size)))
     try:
         bare = rate(lambda: sum(int(envs.step(a).valid.sum()) for a in actions), seconds)
-        torch.set_num_threads(1)
 
         def infer() -> int:
             nonlocal live
-            rollout, live = collect(envs, state.model, live, length, rules, state.generators)
+            with torch_threads(1):
+                rollout, live = collect(envs, state.model, live, length, rules, state.generators)
             return rollout.num_valid
 
         def learn() -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from option_critic.agent import OptionCritic
 from option_critic.envs.contract import VectorEnvs, env_seeds
@@ -20,6 +19,7 @@ from option_critic.evaluation.statistics import Estimate, mean
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
 from option_critic.structs import Array
+from option_critic.threads import torch_threads
 
 EVALUATION_SEED = 2_000_000_011
 """Start of the random streams of evaluations, far from those of training."""
@@ -52,7 +52,6 @@ def evaluate(
 
     Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`.
     """
-    torch.set_num_threads(1)
     task = task_of(agent.settings.env_id)
     results = []
     for mode in modes:
@@ -118,7 +117,8 @@ def _run(
     model, rules = agent.state.model, agent.settings.options
     generators = Generators.seeded(EVALUATION_SEED, model.log_std.device)
     try:
-        return run_episodes(envs, model, rules, generators, quota, deterministic, on_episode=on_episode)
+        with torch_threads(1):
+            return run_episodes(envs, model, rules, generators, quota, deterministic, on_episode=on_episode)
     finally:
         envs.close()
 

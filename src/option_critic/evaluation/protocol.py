@@ -53,11 +53,11 @@ def run_episodes(
             "reward": step.reward,
         }
         row = {name: np.asarray(value.cpu() if isinstance(value, Tensor) else value) for name, value in row.items()}
-        row |= {f"info/{name}": value for name, value in step.info.items()}
         for b in np.flatnonzero((left > 0) & step.valid):
             rows = episodes[b][-1]
             for name, value in row.items():
                 rows.setdefault(name, []).append(value[b])
+            rows.setdefault("info", []).append({name: value[b] for name, value in step.info.items()})
             if step.done[b]:
                 left[b] -= 1
                 episodes[b].append({})
@@ -77,12 +77,15 @@ def to_trace(episodes: list[Rows]) -> Trace:
             out[e, : length[e]] = rows[name]
         return out
 
-    info = {name for name in episodes[0] if name.startswith("info/")}
+    names = {name for rows in episodes for info in rows["info"] for name in info}
+    for name in names:  # an environment may tell a thing only now and then
+        for rows in episodes:
+            rows[f"info/{name}"] = [info.get(name, 0.0) for info in rows["info"]]
     return Trace(
         length=length,
         option=padded("option", np.int64),
         ended=padded("ended", np.bool_),
         forced=padded("forced", np.bool_),
         **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "reward")},
-        info={name.removeprefix("info/"): padded(name, np.float64) for name in sorted(info)},
+        info={name: padded(f"info/{name}", np.float64) for name in sorted(names)},
     )

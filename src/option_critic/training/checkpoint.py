@@ -80,6 +80,8 @@ def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings,
     verify(folder)
     config, counters = read_json(folder / "config.json"), read_json(folder / "state.json")
     settings, spaces = Settings.from_dict(config["settings"]), _spaces(config["spaces"])
+    if device is None and settings.device == "cuda" and not torch.cuda.is_available():
+        device = "cpu"  # trained elsewhere
     if device is not None:
         settings = settings.override(device=device)
     state = TrainState.fresh(settings, spaces)

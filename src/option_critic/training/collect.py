@@ -71,8 +71,10 @@ def stack(
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(-1).nonzero()[0])
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")
-    has_success = "success" in steps[0].info
-    success = torch.from_numpy(np.stack([s.info["success"] for s in steps]) > 0).to(device) if has_success else None
+    success = None
+    if any("success" in s.info for s in steps):  # some environments tell it only at the end of an episode
+        none = np.zeros(reward.shape[1])
+        success = torch.from_numpy(np.stack([s.info.get("success", none) for s in steps]) > 0).to(device)
     return Rollout(
         obs=obs,
         next_obs=next_obs,

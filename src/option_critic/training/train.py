@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-
-import torch
 
 from option_critic.algorithms import ALGORITHMS
 from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.make import make_envs
 from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
+from option_critic.threads import torch_threads
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.metrics import action_std, explained_variance, option_metrics
 from option_critic.training.state import TrainState
@@ -60,16 +58,16 @@ def iterate(state: TrainState, settings: Settings, envs: VectorEnvs, live: Live)
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
-    torch.set_num_threads(1)  # small batches: more threads only fight with the simulator's
-    rollout, live = collect(envs, state.model, live, config.rollout_length, rules, state.generators)
+    with torch_threads(1):  # small batches: more threads only fight with the simulator's
+        rollout, live = collect(envs, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
-    torch.set_num_threads(settings.torch_threads or os.cpu_count() or 1)
-    values = evaluate_rollout(state.model, rollout, rules)
-    targets = algorithm.targets(rollout, values, config)
-    left = state.anneal() if config.anneal_lr else 1.0
-    batch = Batch.of(rollout, targets)
-    learned = algorithm.improve(state.model, state.optimizer, batch, config, rules, state.generators.batch)
-    update_normalisers(state, rollout, config.gamma)
+    with torch_threads(settings.torch_threads):
+        values = evaluate_rollout(state.model, rollout, rules)
+        targets = algorithm.targets(rollout, values, config)
+        left = state.anneal() if config.anneal_lr else 1.0
+        batch = Batch.of(rollout, targets)
+        learned = algorithm.improve(state.model, state.optimizer, batch, config, rules, state.generators.batch)
+        update_normalisers(state, rollout, config.gamma)
     ended = time.perf_counter()
 
     state.env_steps += rollout.num_valid
