@@ -8,11 +8,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.algorithms import dac
 from option_critic.envs.gymnasium import GymnasiumEnvs
-from option_critic.functional.options import pick
-from option_critic.model.act import Generators
+from option_critic.functional.options import arrival_log_prob, pick
+from option_critic.model.act import Generators, arrive
 from option_critic.model.option_model import ModelSettings, OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch, Carry, Decision, Rollout, Values
+from option_critic.structs import Batch, Carry, Decision, Rollout, Targets, Values
 from option_critic.training.collect import Live, collect, evaluate_rollout, stack
 from option_critic.training.metrics import option_metrics
 
@@ -220,3 +220,20 @@ def test_reset_rows_teach_nothing(model):
     targets = dac.targets(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
     batch = Batch.of(rollout, targets)
     assert len(batch) == rollout.num_valid < rollout.valid.numel()
+
+
+def test_good_options_are_kept_even_if_all_are_good(model):
+    """Option advantages are scaled, never shifted: keeping paid every time, so ending must become rarer."""
+    n = 3
+    option, zeros, no = torch.zeros(n, dtype=torch.long), torch.zeros(n), torch.zeros(n, dtype=torch.bool)
+    obs, ones = torch.ones(n, 2), torch.ones(n, 2)
+    rules = OptionSettings()
+    carry = Carry(option, option + 1, no)
+    _, mu_logits, beta_logits = model.values(obs)
+    arrival = arrive(mu_logits, beta_logits, ones, carry, rules)
+    kept = arrival_log_prob(option, option, arrival.beta, arrival.log_mu).detach()
+    decision = Decision(zeros.unsqueeze(-1), option, option, option + 1, no, no, no, arrival.beta, zeros, kept)
+    targets = Targets(adv_action=torch.randn(n), adv_option=torch.tensor([1.0, 2.0, 3.0]), q_target=zeros)
+    loss, _ = dac.losses(model, Batch(obs, ones, decision, targets), CONFIG, rules)
+    loss.backward()
+    assert model.beta_head.bias.grad[0] > 0.05  # descent lowers the termination
