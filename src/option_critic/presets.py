@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from option_critic.algorithms.dac import Config
+from option_critic.algorithms.ppo import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import PREFIX, task_of

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import tyro
 
-from option_critic.algorithms import dac
+from option_critic.algorithms.ppo import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.model.option_model import ModelSettings
 from option_critic.options.rules import OptionSettings
 
-Algorithm = Literal["dac"]
+Algorithm = Literal["dac", "ppo_oc"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -29,7 +29,8 @@ class Settings:
     env_id: Annotated[str, tyro.conf.Suppress]
     """A Gymnasium id, or Meta-World/<task>-v3."""
     algorithm: Algorithm = "dac"
-    """How the options learn. dac: the double actor-critic, by PPO at both levels."""
+    """How the options learn. dac: the double actor-critic, by PPO at both levels. ppo_oc: option-critic
+    with PPO, separate losses for the policy over options and the terminations."""
     seed: Annotated[int, tyro.conf.Suppress] = 0
     """Seeds everything: weights, actions, minibatches, environments."""
     total_timesteps: int = 1_000_000
@@ -43,7 +44,7 @@ class Settings:
     env: EnvSettings = field(default_factory=EnvSettings)
     options: OptionSettings = field(default_factory=OptionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
-    learning: dac.Config = field(default_factory=dac.Config)
+    learning: Config = field(default_factory=Config)
 
     def __post_init__(self) -> None:
         if self.total_timesteps < 1:

@@ -86,8 +86,15 @@ class Decision:
     """[B] effective termination probability of the arriving option."""
     log_pi: Tensor
     """[B] log pi_w(a|s)."""
+    log_mu: Tensor
+    """[B] log mu_I(w|s) of the option that executes."""
     log_arrival: Tensor
     """[B] log pi_hat(w|w_prev, s), the option and the decision to keep it taken together."""
+
+    @property
+    def carry(self) -> Carry:
+        """What arrived at s."""
+        return Carry(self.prev_option, self.option_age, self.is_first)
 
     def next_carry(self, is_first: Tensor) -> Carry:
         """The carry at the next decision, where `is_first` [B] marks fresh episodes."""
@@ -165,6 +172,10 @@ class Targets:
     """[T, B] advantage of the action within the option that executed."""
     adv_option: Tensor
     """[T, B] advantage of the option decision: to keep, or to end and choose."""
+    adv_master: Tensor
+    """[T, B] advantage of the option that was chosen, over V(s); means something where one ended."""
+    adv_term: Tensor
+    """[T, B] what is lost by ending the option that ARRIVED at s."""
     q_target: Tensor
     """[T, B] regression target of Q(s, w)."""
 

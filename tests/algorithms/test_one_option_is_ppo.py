@@ -7,6 +7,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from plain_ppo import EPOCHS, GAMMA, LAM, LR, PlainPPO, iteration
 
+from option_critic.algorithms import ALGORITHMS
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.model.trunks import stream_seed
 from option_critic.structs import Carry
@@ -42,10 +43,12 @@ def environments():
 SEEDS = [3, 5, 7, 11]
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("options", [{}, {"deliberation_cost": 0.5, "max_option_length": 3, "min_option_length": 2}])
-def test_bit_equal(small, options):
+def test_bit_equal(small, options, algorithm):
     settings = small(
-        num_options=1, gamma=GAMMA, lam=LAM, lr_option=LR, lr_critic=LR, epochs=EPOCHS, minibatch_size=MINIBATCH,
+        algorithm=algorithm, num_options=1,
+        gamma=GAMMA, lam=LAM, lr_option=LR, lr_critic=LR, epochs=EPOCHS, minibatch_size=MINIBATCH,
         rollout_length=LENGTH, num_envs=ENVS, hidden_dim=WIDTH, target_kl=0.0, normalize_observation=False,
         normalize_reward=False, total_timesteps=UPDATES * LENGTH * ENVS, **options,
     )  # fmt: skip

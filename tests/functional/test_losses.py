@@ -18,8 +18,18 @@ def test_clipped_surrogate_by_hand():
 
 def test_termination_loss_lowers_beta_where_the_option_is_good():
     beta = torch.tensor([0.5, 0.5], requires_grad=True)
-    losses.termination_loss(beta, torch.tensor([2.0, -1.0])).backward()
+    losses.termination_loss(beta, torch.tensor([2.0, -1.0]), beta.detach(), 0.2).backward()
     assert beta.grad.tolist() == [1.0, -0.5]  # descent: less ending where Q > V, more where Q < V
+
+
+def test_termination_loss_by_hand_and_within_its_bound():
+    beta = torch.tensor([0.1, 0.9, 0.9], requires_grad=True)
+    old, advantage = torch.full((3,), 0.5), torch.tensor([2.0, -1.0, 3.0])
+    loss = losses.termination_loss(beta, advantage, old, 0.2)
+    # max(.2, .6), max(-.9, -.7), max(2.7, 2.1): where beta has gone far enough, the gradient stops; the way back stays
+    torch.testing.assert_close(loss, torch.tensor((0.6 - 0.7 + 2.7) / 3))
+    loss.backward()
+    assert beta.grad.tolist() == [0.0, 0.0, 1.0]
 
 
 def test_value_loss_by_hand():

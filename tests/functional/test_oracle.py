@@ -122,7 +122,7 @@ class Exact:
     def termination(self):
         advantage = f.termination_advantage(self.q_w, self.v[self.state], self.charge)
         weight = self.arrivals.flatten() * len(self.state) * ~self.forced
-        return losses.termination_loss(self.beta, advantage * weight)
+        return losses.termination_loss(self.beta, advantage * weight, self.beta.detach(), 0.2)
 
     def start(self):
         """Choices at first states: no option has arrived, nothing is charged."""

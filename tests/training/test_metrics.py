@@ -15,7 +15,7 @@ def rollout(option, prev, first, ended, forced, valid, reward, done, success=Non
     n = len(option)
     zeros = torch.zeros(n, 1)
     fields = [column(x) for x in (option, prev, [1] * n, first, ended, forced)]
-    decision = Decision(zeros, *fields, zeros + 0.25, zeros, zeros)
+    decision = Decision(zeros, *fields, zeros + 0.25, zeros, zeros, zeros)
     false = torch.zeros(n, 1, dtype=torch.bool)
     return Rollout(zeros, zeros, zeros, zeros, decision, column(reward), false, column(done), column(valid),
                    None if success is None else column(success))  # fmt: skip

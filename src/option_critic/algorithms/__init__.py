@@ -1,9 +1,8 @@
-"""The table of algorithms: a module with `Config`, `targets`, `losses` and `improve` each."""
+"""The table of algorithms: what is learned between options, as the loss of a minibatch."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from option_critic.algorithms import dac, ppo_oc
+from option_critic.algorithms.ppo import Losses
 
-from option_critic.algorithms import dac
-
-ALGORITHMS: dict[str, ModuleType] = {"dac": dac}
+ALGORITHMS: dict[str, Losses] = {"dac": dac.losses, "ppo_oc": ppo_oc.losses}

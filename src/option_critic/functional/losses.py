@@ -13,12 +13,14 @@ def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor,
     return -torch.min(ratio * advantage, clipped * advantage).mean()
 
 
-def termination_loss(beta_w: Tensor, advantage: Tensor) -> Tensor:
-    """E beta_w(s') A,  A = Q - V + charge of the option that ARRIVED   [Bacon+17, thm. 2]; [N] -> [].
+def termination_loss(beta_w: Tensor, advantage: Tensor, old_beta_w: Tensor, clip: float) -> Tensor:
+    """E max( beta_w A, clip(beta_w, old - e, old + e) A ),  A = Q - V + charge of the option that ARRIVED; [N] -> [].
 
-    beta itself is differentiated: the expected termination, not its sampled bit and not log beta.
+    The termination gradient [Bacon+17, thm. 2]: beta itself is differentiated, the expected termination,
+    not its sampled bit and not log beta. Like PPO's clip, the bound takes effect on reused samples only.
     """
-    return (beta_w * advantage).mean()
+    held = torch.clamp(beta_w, old_beta_w - clip, old_beta_w + clip)
+    return torch.max(beta_w * advantage, held * advantage).mean()
 
 
 def value_loss(value: Tensor, target: Tensor) -> Tensor:

@@ -97,6 +97,7 @@ def act(
         forced=arrival.forced,
         beta=arrival.beta,
         log_pi=pi.log_prob(action),
+        log_mu=pick(arrival.log_mu, option),
         log_arrival=arrival_log_prob(option, carry.option, arrival.beta, arrival.log_mu),
     )
     return decision, heads, arrival

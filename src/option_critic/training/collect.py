@@ -94,7 +94,7 @@ def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings
     """What the model says at s and at the true s', before the update."""
     d = rollout.decision
     q, mu_logits, beta_logits = model.values(rollout.obs)
-    here = arrive(mu_logits, beta_logits, rollout.interest, Carry(d.prev_option, d.option_age, d.is_first), rules)
+    here = arrive(mu_logits, beta_logits, rollout.interest, d.carry, rules)
     next_q, mu_logits, beta_logits = model.values(rollout.next_obs)
     arriving = Carry(d.option, d.next_age, torch.zeros_like(d.is_first))  # s' is never a first state
     there = arrive(mu_logits, beta_logits, rollout.next_interest, arriving, rules)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from option_critic.algorithms import ALGORITHMS
+from option_critic.algorithms.ppo import advantages, improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.make import make_envs
 from option_critic.settings import Settings
@@ -56,17 +57,17 @@ def train(
 
 def iterate(state: TrainState, settings: Settings, envs: VectorEnvs, live: Live) -> tuple[Metrics, Live]:
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
-    algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
+    losses, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
     with torch_threads(1):  # small batches: more threads only fight with the simulator's
         rollout, live = collect(envs, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
     with torch_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
-        targets = algorithm.targets(rollout, values, config)
+        targets = advantages(rollout, values, config)
         left = state.anneal() if config.anneal_lr else 1.0
         batch = Batch.of(rollout, targets)
-        learned = algorithm.improve(state.model, state.optimizer, batch, config, rules, state.generators.batch)
+        learned = improve(losses, state.model, state.optimizer, batch, config, rules, state.generators.batch)
         update_normalisers(state, rollout, config.gamma)
     ended = time.perf_counter()
 

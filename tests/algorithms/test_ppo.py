@@ -1,4 +1,4 @@
-"""DAC's targets by hand, its gradients' masks, and what the three ways of resetting do to it: nothing."""
+"""Targets by hand, the masks of the gradients, and what the three ways of resetting do to them: nothing."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.algorithms import dac
+from option_critic.algorithms import ALGORITHMS
+from option_critic.algorithms.ppo import Config, advantages
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.functional.options import arrival_log_prob, pick
 from option_critic.model.act import Generators, arrive
@@ -16,7 +17,7 @@ from option_critic.structs import Batch, Carry, Decision, Rollout, Targets, Valu
 from option_critic.training.collect import Live, collect, evaluate_rollout, stack
 from option_critic.training.metrics import option_metrics
 
-CONFIG = dac.Config(gamma=0.5, lam=0.5, deliberation_cost=0.2)
+CONFIG = Config(gamma=0.5, lam=0.5, deliberation_cost=0.2)
 
 
 def column(*values):
@@ -36,6 +37,7 @@ def rollout_by_hand():
         forced=column(True, False, True),
         beta=column(1.0, 0.5, 1.0),
         log_pi=zeros,
+        log_mu=zeros,
         log_arrival=zeros,
     )
     false, true = torch.zeros(3, 1, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)
@@ -58,7 +60,7 @@ def values_by_hand(rollout):
 
 def test_targets_by_hand():
     rollout = rollout_by_hand()
-    targets = dac.targets(rollout, values_by_hand(rollout), CONFIG)
+    targets = advantages(rollout, values_by_hand(rollout), CONFIG)
     # V = mean of Q: 2, 1, 3; at s': 1, 3, 3. Expected charge .2 * .5 = .1, none where the end is forced.
     u = [2.0, 2 + 0.5 * (1 - 0.1 - 2), 3.0]
     next_u = [2 + 0.5 * (1 - 0.1 - 2), 3.0, 5 + 0.5 * (3 - 0.1 - 5)]
@@ -72,6 +74,10 @@ def test_targets_by_hand():
         a0 = delta[0] + 0.25 * a1
         torch.testing.assert_close(getattr(targets, name), column(a0, a1, a2))
     torch.testing.assert_close(targets.q_target, targets.adv_action + column(*q_w))
+    # Q of the arriving option less V, plus the expected charge; and over V instead of U at decisions
+    torch.testing.assert_close(targets.adv_term, column(3.0 - 2, 2 - 1 + 0.1, 2.0 - 3))
+    lead = column(u[0] - 2, u[1] - 1 + 0.1, u[2] - 3)
+    torch.testing.assert_close(targets.adv_master, targets.adv_option + lead)
 
 
 class Scripted(gym.Env):
@@ -108,14 +114,15 @@ def scripted_rollout(mode, model, rules, rows=30):
         zeros = torch.zeros(2)
         decisions.append(Decision(
             action=zeros.unsqueeze(-1), option=wanted, prev_option=carry.option, option_age=carry.option_age,
-            is_first=carry.is_first, ended=ended, forced=carry.is_first, beta=zeros, log_pi=zeros, log_arrival=zeros,
+            is_first=carry.is_first, ended=ended, forced=carry.is_first, beta=zeros, log_pi=zeros, log_mu=zeros,
+            log_arrival=zeros,
         ))  # fmt: skip
         step = envs.step(np.zeros((2, 1), np.float32))
         observations.append(obs)
         steps.append(step)
         obs, carry = step.act_obs, decisions[-1].next_carry(torch.from_numpy(step.is_first))
     rollout = stack(observations, decisions, steps, rules, torch.device("cpu"))
-    return rollout, dac.targets(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
+    return rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
 
 
 @pytest.fixture
@@ -183,15 +190,16 @@ def acted(model, rules, rows=40):
     return rollout
 
 
-def test_a_forced_end_is_never_a_learned_one(model):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_forced_end_is_never_a_learned_one(model, algorithm):
     rules = OptionSettings(max_option_length=1)  # every end is forced
     rollout = acted(model, rules)
     d = rollout.decision
     assert d.ended.all() and d.forced.all()
     metrics = option_metrics(rollout, rules.names)
     assert metrics["option/end_rate"] == 0 and metrics["option/forced_rate"] > 0
-    targets = dac.targets(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
-    loss, _ = dac.losses(model, Batch.of(rollout, targets), CONFIG, rules)
+    targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
+    loss, _ = ALGORITHMS[algorithm](model, Batch.of(rollout, targets), CONFIG, rules)
     loss.backward()
     assert model.beta_head.weight.grad is None or not model.beta_head.weight.grad.any()
     assert model.mu_head.weight.grad.any()
@@ -204,12 +212,13 @@ def test_the_minimum_length_holds_options(model):
     assert torch.equal(d.option[young], d.prev_option[young])
 
 
-def test_the_first_minibatch_repeats_the_acting_policy(model):
-    """log_pi and log_arrival of `act` equal those of `losses`: same state, same option, same mask."""
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_first_minibatch_repeats_the_acting_policy(model, algorithm):
+    """log_pi, log_mu and log_arrival of `act` equal those of `losses`: same state, same option, same mask."""
     rules = OptionSettings(min_option_length=1, max_option_length=4)
     rollout = acted(model, rules)
-    targets = dac.targets(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
-    _, metrics = dac.losses(model, Batch.of(rollout, targets), CONFIG, rules)
+    targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
+    _, metrics = ALGORITHMS[algorithm](model, Batch.of(rollout, targets), CONFIG, rules)
     for name in ("train/approx_kl", "option/approx_kl"):
         assert abs(metrics[name].item()) < 1e-9, name
 
@@ -217,23 +226,41 @@ def test_the_first_minibatch_repeats_the_acting_policy(model):
 def test_reset_rows_teach_nothing(model):
     rules = OptionSettings()
     rollout = acted(model, rules)
-    targets = dac.targets(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
+    targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
     batch = Batch.of(rollout, targets)
     assert len(batch) == rollout.num_valid < rollout.valid.numel()
 
 
-def test_good_options_are_kept_even_if_all_are_good(model):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_good_options_are_kept_even_if_all_are_good(model, algorithm):
     """Option advantages are scaled, never shifted: keeping paid every time, so ending must become rarer."""
     n = 3
     option, zeros, no = torch.zeros(n, dtype=torch.long), torch.zeros(n), torch.zeros(n, dtype=torch.bool)
-    obs, ones = torch.ones(n, 2), torch.ones(n, 2)
+    obs, ones, good = torch.ones(n, 2), torch.ones(n, 2), torch.tensor([1.0, 2.0, 3.0])
     rules = OptionSettings()
-    carry = Carry(option, option + 1, no)
     _, mu_logits, beta_logits = model.values(obs)
-    arrival = arrive(mu_logits, beta_logits, ones, carry, rules)
+    arrival = arrive(mu_logits, beta_logits, ones, Carry(option, option + 1, no), rules)
     kept = arrival_log_prob(option, option, arrival.beta, arrival.log_mu).detach()
-    decision = Decision(zeros.unsqueeze(-1), option, option, option + 1, no, no, no, arrival.beta, zeros, kept)
-    targets = Targets(adv_action=torch.randn(n), adv_option=torch.tensor([1.0, 2.0, 3.0]), q_target=zeros)
-    loss, _ = dac.losses(model, Batch(obs, ones, decision, targets), CONFIG, rules)
+    ended = torch.tensor([True, False, False])
+    beta, log_mu = arrival.beta.detach(), pick(arrival.log_mu, option).detach()
+    decision = Decision(zeros.unsqueeze(-1), option, option, option + 1, no, ended, no, beta, zeros, log_mu, kept)
+    targets = Targets(adv_action=torch.randn(n), adv_option=good, adv_master=good, adv_term=good, q_target=zeros)
+    config = Config(entropy_master=0.0)
+    loss, _ = ALGORITHMS[algorithm](model, Batch(obs, ones, decision, targets), config, rules)
     loss.backward()
-    assert model.beta_head.bias.grad[0] > 0.05  # descent lowers the termination
+    assert model.beta_head.bias.grad[0] > 0.01  # descent lowers the termination
+    assert model.beta_head.bias.grad[1] == 0  # and only of the option that arrived
+
+
+def test_ppo_oc_trains_the_master_at_decisions_only(model):
+    rules, config = OptionSettings(), Config(entropy_master=0.0)
+    rollout = acted(model, rules)
+    batch = Batch.of(rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG))
+    ended = batch.decision.ended
+    assert ended.sum() > 5 and (~ended).sum() > 5
+    gradients = []
+    for rows in (ended, ~ended):
+        model.zero_grad()
+        ALGORITHMS["ppo_oc"](model, batch.rows(rows), config, rules)[0].backward()
+        gradients.append(model.mu_head.weight.grad.clone())
+    assert gradients[0].any() and not gradients[1].any()

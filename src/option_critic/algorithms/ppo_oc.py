@@ -1,0 +1,48 @@
+"""Option-critic with PPO: the original decomposition [Bacon+17, 1609.05140] on clipped updates.
+
+Three parts instead of DAC's two. Inside options: PPO's surrogate on the action advantage, as everywhere.
+Terminations: the expected beta of the option that ARRIVED times its advantage over re-choosing,
+Q - V + charge [Bacon+17, thm. 2; charge: Harb+18, 1709.04571]. Policy over options: PPO's surrogate at
+*decisions*, where an option ended, against the baseline V(s) [PPOC, 1712.00004].
+
+Deviations: beta is differentiated in expectation (not its sampled bit, not log beta) and held within `clip`
+of the acting beta, as a rollout is reused; the master's baseline is V, not the arriving option's value;
+the termination advantage is scaled, never shifted; arrivals at the states of the rollout only (the last
+state before a time limit, one arrival in an episode, is left out). One option: PPO, bit for bit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from option_critic.algorithms.ppo import Config, intra_option_loss
+from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale, termination_loss
+from option_critic.functional.options import pick
+from option_critic.model.act import arrive
+from option_critic.model.option_model import OptionModel
+from option_critic.options.rules import OptionSettings
+from option_critic.structs import Batch
+
+
+def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettings) -> tuple[Tensor, dict[str, Tensor]]:
+    """The joint loss of a minibatch, and what to log of it."""
+    heads, d, t = model(batch.obs), batch.decision, batch.targets
+    loss, metrics = intra_option_loss(heads, batch, config)
+    if rules.num_options > 1:
+        arrival = arrive(heads.mu_logits, heads.beta_logits, batch.interest, d.carry, rules)
+        log_mu = pick(arrival.log_mu, d.option)
+        # means over all steps: a decision, or a free arrival, weighs as much as it is frequent
+        decided = torch.where(d.ended, scale(t.adv_master), 0.0)
+        arrived = torch.where(d.forced, 0.0, scale(t.adv_term))
+        master = clipped_surrogate(log_mu, d.log_mu, decided, config.clip)
+        end = termination_loss(arrival.beta, arrived, d.beta, config.clip)
+        entropy_mu = entropy(arrival.log_mu).mean()
+        loss = loss + master + end - config.entropy_master * entropy_mu
+        metrics |= {
+            "option/policy_gradient_loss": master,
+            "option/termination_loss": end,
+            "option/mu_entropy": entropy_mu,
+            "option/approx_kl": approximate_kl(log_mu, d.log_mu),
+        }
+    return loss, metrics | {"train/loss": loss}
