@@ -64,6 +64,7 @@ class WorkerEnvs:
         try:
             answer = self.connections[worker].recv()
         except (EOFError, ConnectionResetError) as error:
+            self.processes[worker].join(timeout=1)
             code = self.processes[worker].exitcode
             raise WorkerError(f"environment worker {worker} died (exit code {code})") from error
         if isinstance(answer, WorkerError):
