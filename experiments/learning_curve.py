@@ -65,7 +65,7 @@ def draw() -> None:
     left.axhline(EXPERT, color="0.45", linestyle="--", linewidth=1)
     left.text(TUTORIAL_STEPS, EXPERT - 60, "scripted expert 4,456", ha="right", va="top", color="0.35")
     left.plot([0, TUTORIAL_STEPS], [TUTORIAL] * 2, color="#b3261e", linewidth=2.5)
-    left.text(TUTORIAL_STEPS, 90, "the tutorial: 3.1 after 2.5 million steps, 4 h 12 min", ha="right", color="#b3261e")
+    left.text(TUTORIAL_STEPS, 90, "tutorial: 3.1 after 4 h 12 min", ha="right", color="#b3261e")
     left.set(ylabel="return (official package, goals D)", xlim=(0, TUTORIAL_STEPS), ylim=(-60, 4900))
     right.set(ylabel="any-step success", ylim=(-0.02, 1.03), xlim=(0, 1.4))
     right.legend(frameon=False, loc="lower right")
