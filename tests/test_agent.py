@@ -102,6 +102,7 @@ def test_dict_observations_are_flattened_in_the_order_of_their_keys(small):
     assert action in (5, 6)
     batch = {k: np.stack([v, v]) for k, v in obs.items()}
     assert agent.predict(batch)[0].shape == (2,)
+    assert agent.predict({k: v[:1] for k, v in batch.items()})[0].shape == (1,)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,13 @@ def test_dict_observations_are_flattened_in_the_order_of_their_keys(small):
         ("CartPole-v1", {"gamma": 1.5}, r"gamma must lie in \[0, 1\], got 1.5"),
         ("CartPole-v1", {"option_names": ("a", "b"), "num_options": 3}, "2 names .* for num_options = 3"),
         ("CartPole-v1", {"max_option_length": 2, "min_option_length": 3}, "max_option_length must be"),
+        ("CartPole-v1", {"algorithm": "ppo_co"}, "algorithm must be one of dac, ppo_oc.*Did you mean ppo_oc"),
+        ("CartPole-v1", {"activation": "gelu"}, "activation must be one of"),
+        ("CartPole-v1", {"lr_option": float("nan")}, "lr_option must be a finite number"),
+        ("CartPole-v1", {"epochs": 2.5}, "epochs must be a whole number"),
+        ("CartPole-v1", {"option_names": "reach"}, "option_names takes several names"),
+        ("CartPole-v1", {"beta_floor": 0.9, "beta_ceil": 0.5}, "beta_floor and beta_ceil"),
+        ("no_such_module:Env-v0", {}, "cannot be made"),
         ("CartPole-v1", {"device": "cuda"}, "no CUDA device"),
     ],
 )

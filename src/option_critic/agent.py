@@ -14,7 +14,9 @@ import torch
 
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
-from option_critic.model.act import act
+from option_critic.errors import InputError
+from option_critic.model.act import Generators, act
+from option_critic.model.trunks import stream_seed
 from option_critic.presets import settings_for
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -64,6 +66,8 @@ class OptionCritic:
         self.settings = settings
         self.spaces = spaces or spaces_of(settings.env_id)
         self.state = state or TrainState.fresh(settings, self.spaces)
+        # its own streams: acting in between must not change what is learned
+        self._generators = Generators.seeded(stream_seed(settings.seed, "predict"), self.state.model.log_std.device)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> OptionCritic:
@@ -98,11 +102,12 @@ class OptionCritic:
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         if steps < 1:
-            raise ValueError(f"total_timesteps must be at least 1, got {steps}")
+            raise InputError(f"total_timesteps must be at least 1, got {steps}")
         check_env_id(self.settings.env_id)
         resolve_backend(self.settings.env_id, self.settings.env)
         self.state.schedule_start = self.state.env_steps
         self.state.schedule_end = self.state.env_steps + steps
+        self.settings = self.settings.override(total_timesteps=steps)
         run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
         title = f"{self.settings.env_id} seed {self.settings.seed}"
         display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress)
@@ -122,6 +127,10 @@ class OptionCritic:
                 train(self.state, self.settings, on_iteration, on_boundary)
             if run is not None and self.state.env_steps < self.state.schedule_end:
                 run.checkpoint(self.state, "interrupted")
+        except KeyboardInterrupt:
+            if run is not None:
+                run.checkpoint(self.state, "interrupted")
+            raise
         finally:
             if run is not None:
                 run.close()
@@ -140,13 +149,13 @@ class OptionCritic:
         Deterministic: the most likely action and option; an option ends where its termination
         probability exceeds 0.5. Dict observations are taken as the environment gives them.
         """
-        batched = self._is_batched(obs)
+        batched = self.spaces.is_batched(obs)
         flat = self.spaces.flatten(obs, batched)
         rows = flat if batched else flat[None]
         device = self.state.model.log_std.device
         carry = Carry.start(len(rows), device) if state is None else state.carry
         if len(carry.option) != len(rows):
-            raise ValueError(f"state is for {len(carry.option)} observations, got {len(rows)}")
+            raise InputError(f"state is for {len(carry.option)} observations, got {len(rows)}")
         if episode_start is not None:
             starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
@@ -155,7 +164,7 @@ class OptionCritic:
             to_tensor(rows, device),
             carry,
             self.settings.options,
-            self.state.generators,
+            self._generators,
             deterministic,
         )
         action = self.spaces.to_env(decision.action.cpu().numpy())
@@ -166,18 +175,11 @@ class OptionCritic:
             return action, OptionState(np.array(options), names, after)
         return action[0], OptionState(options[0], names[0], after)
 
-    def _is_batched(self, obs: Any) -> bool:
-        if self.spaces.obs_keys:
-            sizes = [np.size(obs[k]) for k in self.spaces.obs_keys]
-            return sum(sizes) != self.spaces.obs_size
-        shape = np.shape(obs)
-        return int(np.prod(shape)) != self.spaces.obs_size or (len(shape) == 2 and shape[1] == self.spaces.obs_size)
-
     def save(self, path: str | Path) -> None:
         """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON)."""
         folder = Path(path)
-        if folder.exists() and not (folder / "manifest.json").is_file():
-            raise ValueError(f"{folder} exists and is no saved agent; choose another name")
+        if folder.exists() and not checkpoints.is_checkpoint(folder):
+            raise InputError(f"{folder} exists and is no saved agent; choose another name")
         checkpoints.write(folder, self.state, self.settings, self.spaces)
 
 
@@ -197,7 +199,10 @@ def spaces_of(env_id: str) -> Spaces:
     check_env_id(env_id)
     if task_of(env_id) is not None:
         return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
-    env = gym.make(env_id)
+    try:
+        env = gym.make(env_id)
+    except (gym.error.Error, ImportError) as error:
+        raise InputError(f"{env_id} cannot be made: {error}") from error
     try:
         return Spaces.of(env.observation_space, env.action_space, env_id)
     finally:

@@ -17,8 +17,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from option_critic.errors import InputError
 from option_critic.presets import generic, settings_for
 from option_critic.settings import Settings
+from option_critic.structs import NonFiniteError
 
 USAGE = """usage: option-critic VERB ...
 
@@ -94,10 +96,6 @@ class BenchArgs:
     """Write the figures here as JSON; - for standard output."""
 
 
-class InputError(ValueError):
-    """The command line asks for something that does not exist or makes no sense."""
-
-
 class Interrupt:
     """Counts signals; the training loop looks once an iteration. A second one ends at once."""
 
@@ -146,12 +144,11 @@ def evaluate(argv: Sequence[str]) -> int:
     a = parse(EvaluateArgs, "evaluate", argv)
     goals = [f"seed-{a.goals_seed}"] if a.goals_seed is not None else [g for g in a.goals.split(",") if g]
     modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
-    step = int(a.checkpoint) if a.checkpoint is not None and a.checkpoint.isdigit() else a.checkpoint
     if a.episodes < 1:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
     from option_critic import commands
 
-    commands.evaluate(a.run, step, goals, modes, a.episodes, a.workers, a.json)
+    commands.evaluate(a.run, a.checkpoint, goals, modes, a.episodes, a.workers, a.json)
     return 0
 
 
@@ -167,6 +164,8 @@ def list_(argv: Sequence[str]) -> int:
 def bench(argv: Sequence[str]) -> int:
     """`option-critic bench`."""
     args = parse(BenchArgs, "bench", argv)
+    if args.seconds <= 0:
+        raise InputError(f"--seconds must be positive, got {args.seconds}")
     from option_critic import commands
 
     commands.bench(settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.json)
@@ -207,8 +206,11 @@ def main() -> None:
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         sys.exit(VERBS[argv[0]](argv[1:]))
-    except ValueError as error:  # every bad input of this package is one
+    except InputError as error:
         print(f"option-critic: {error}", file=sys.stderr)
         sys.exit(2)
+    except NonFiniteError as error:
+        print(f"option-critic: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -69,7 +69,7 @@ def header(agent: OptionCritic, folder: Path) -> str:
 
 def evaluate(
     path: Path,
-    checkpoint: int | str | None,
+    checkpoint: str | None,
     goals: Sequence[str],
     modes: Sequence[str],
     num_episodes: int,
@@ -79,23 +79,30 @@ def evaluate(
     """Evaluate, print the table, keep evaluation.json and the traces in the run folder."""
     folder = checkpoints.find(path, checkpoint)
     agent = load(folder)
+    record = read_evaluation(path)
     total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("episodes", total=total)
         results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
     step = agent.num_timesteps
-    record = keep(path, agent, step, results)
+    keep(record, path, agent, step, results)
     if json_path != Path("-"):
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
         print(f"kept in {path / 'evaluation.json'}")
     emit(json_path, record)
 
 
-def keep(path: Path, agent: OptionCritic, step: int, results: Sequence[evaluation.Result]) -> dict[str, Any]:
-    """Merge results into evaluation.json (an equal set, mode and step is replaced) and write their traces."""
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """What evaluation.json holds so far. Raises CheckpointError if it is damaged, before any work is done."""
     file = path / "evaluation.json"
-    record: dict[str, Any] = checkpoints.read_json(file) if file.exists() else {"format_version": 1, "results": {}}
+    return checkpoints.read_json(file) if file.exists() else {"format_version": 1, "results": {}}
+
+
+def keep(
+    record: dict[str, Any], path: Path, agent: OptionCritic, step: int, results: Sequence[evaluation.Result]
+) -> None:
+    """Add results to evaluation.json (an equal set, mode and step is replaced) and write their traces."""
     record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
     horizon = "500 steps, official package, goal observable" if task_of(agent.settings.env_id) else "full episodes"
     for result in results:
@@ -112,13 +119,13 @@ def keep(path: Path, agent: OptionCritic, step: int, results: Sequence[evaluatio
             "episodes": result.episodes,
             "trace": str(trace.relative_to(path)),
         }
-    checkpoints.write_json(file, record)
-    return record
+    checkpoints.write_json(path / "evaluation.json", record)
 
 
 def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
     """A column per goal set and mode, 95 % intervals in brackets."""
-    table = Table(title=title, title_justify="left")
+    print(title)
+    table = Table()
     table.add_column("95 % intervals")
     for r in results:
         table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
@@ -162,8 +169,8 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
 
 def latest(run: Path) -> int | None:
     """Steps of a run's last checkpoint."""
-    steps = [int(p.name) for p in checkpoints.listing(run / "checkpoints") if p.name.isdigit()]
-    return max(steps, default=None)
+    folders = checkpoints.listing(run / "checkpoints")
+    return checkpoints.steps_of(folders[-1]) if folders else None
 
 
 def bench(settings: Settings, num_options: Sequence[int], seconds: float, json_path: Path | None) -> None:
@@ -182,7 +189,8 @@ def bench(settings: Settings, num_options: Sequence[int], seconds: float, json_p
         "versions": versions(),
     }
     if json_path != Path("-"):
-        table = Table(title=f"{settings.env_id}, steps per second", title_justify="left")
+        print(f"{settings.env_id}, steps per second")
+        table = Table()
         for name in ("options", "bare", "+ inference", "+ training", "training / bare"):
             table.add_column(name, justify="right")
         for k, s in speeds.items():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import tyro
 
 from option_critic.algorithms.ppo import Config
 from option_critic.envs.contract import EnvSettings
+from option_critic.errors import InputError
 from option_critic.model.option_model import ModelSettings
 from option_critic.options.rules import OptionSettings
 
@@ -18,7 +20,7 @@ Algorithm = Literal["dac", "ppo_oc"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
-class UnknownSettingError(ValueError):
+class UnknownSettingError(InputError):
     """A setting of that name does not exist."""
 
 
@@ -47,14 +49,16 @@ class Settings:
     learning: Config = field(default_factory=Config)
 
     def __post_init__(self) -> None:
+        for part in ("", *_parts(type(self))):
+            check_types(getattr(self, part) if part else self)
         if self.total_timesteps < 1:
-            raise ValueError(f"total_timesteps must be at least 1, got {self.total_timesteps}")
+            raise InputError(f"total_timesteps must be at least 1, got {self.total_timesteps}")
         if self.checkpoint_every < 1:
-            raise ValueError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")
+            raise InputError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")
         if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}")
+            raise InputError(f"seed must not be negative, got {self.seed}")
         if self.torch_threads < 0:
-            raise ValueError(f"torch_threads must not be negative, got {self.torch_threads}")
+            raise InputError(f"torch_threads must not be negative, got {self.torch_threads}")
 
     def override(self, **changes: Any) -> Self:
         """These settings with some replaced, each by its bare name.
@@ -63,6 +67,8 @@ class Settings:
         their number. Raises UnknownSettingError with the nearest match.
         """
         if "option_names" in changes:
+            if isinstance(changes["option_names"], str):
+                raise InputError(f"option_names takes several names, got the one text {changes['option_names']!r}")
             changes["option_names"] = tuple(changes["option_names"])
             changes.setdefault("num_options", len(changes["option_names"]) or self.options.num_options)
         elif changes.get("num_options", self.options.num_options) != self.options.num_options:
@@ -83,6 +89,20 @@ class Settings:
         """The inverse of `to_dict`. Raises UnknownSettingError, or ValueError for a bad value."""
         settings: Self = _build(cls, data)
         return settings
+
+
+def check_types(part: Any) -> None:
+    """Raise InputError for a value that is none of a setting's choices, or a number that is not finite."""
+    for name, hint in get_type_hints(type(part)).items():
+        value = getattr(part, name)
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            near = difflib.get_close_matches(str(value), get_args(hint), n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise InputError(f"{name} must be one of {', '.join(get_args(hint))}, got {value!r}.{meant}")
+        if hint is float and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise InputError(f"{name} must be a finite number, got {value!r}")
+        if hint is int and not isinstance(value, int):
+            raise InputError(f"{name} must be a whole number, got {value!r}")
 
 
 def _parts(cls: type) -> dict[str, Any]:

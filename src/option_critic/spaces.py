@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete
 
+from option_critic.errors import InputError
 
-class UnsupportedSpaceError(ValueError):
+
+class UnsupportedSpaceError(InputError):
     """The environment's observation or action space is none that this library handles."""
 
 
@@ -24,6 +26,8 @@ class Spaces:
     """D"""
     obs_keys: tuple[str, ...] = ()
     """The keys of a Dict observation; empty for a Box."""
+    obs_ndim: int = 1
+    """Dimensions of one observation (of the first entry of a Dict), to tell one from a batch."""
     discrete: bool
     """Whether actions are categorical; else they are vectors."""
     action_size: int
@@ -53,10 +57,12 @@ class Spaces:
             )
         keys = () if isinstance(observation_space, Box) else tuple(sorted(boxes))
         size = sum(int(np.prod(s.shape)) for s in boxes.values())
+        ndim = len(boxes[keys[0] if keys else ""].shape)
         if isinstance(action_space, Discrete):
             return Spaces(
                 obs_size=size,
                 obs_keys=keys,
+                obs_ndim=ndim,
                 discrete=True,
                 action_size=int(action_space.n),
                 action_start=int(action_space.start),
@@ -65,6 +71,7 @@ class Spaces:
             return Spaces(
                 obs_size=size,
                 obs_keys=keys,
+                obs_ndim=ndim,
                 discrete=False,
                 action_size=int(action_space.shape[0]),
                 action_low=tuple(map(float, action_space.low)),
@@ -73,6 +80,11 @@ class Spaces:
         raise UnsupportedSpaceError(
             f"{name}: action space {action_space} is not supported; use Discrete, or a Box of one dimension."
         )
+
+    def is_batched(self, obs: Any) -> bool:
+        """Whether `obs` is a batch of observations, not one."""
+        first = obs[self.obs_keys[0]] if self.obs_keys else obs
+        return np.ndim(first) > self.obs_ndim
 
     def flatten(self, obs: Any, batched: bool) -> npt.NDArray[np.float64]:
         """An observation of the environment as float64 [D], or [B, D] if `batched`."""

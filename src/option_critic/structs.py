@@ -19,6 +19,10 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
+class NonFiniteError(RuntimeError):
+    """A number that must be finite is NaN or infinite."""
+
+
 @dataclass(frozen=True)
 class EnvStep:
     """One step of B environments, the same whatever way the backend resets (numpy)."""

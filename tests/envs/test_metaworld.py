@@ -1,6 +1,10 @@
 """The official package and EnvPool: goals, seeds, infos, names."""
 
+import os
 import pickle
+import signal
+import time
+from functools import partial
 
 import metaworld
 import numpy as np
@@ -9,7 +13,17 @@ import pytest
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id
 from option_critic.envs.make import make_envs, resolve_backend
-from option_critic.envs.metaworld import TASKS, OfficialTask, draw_mt1_goals, make_official, mt1_goals, task_of
+from option_critic.envs.metaworld import (
+    TASKS,
+    OfficialTask,
+    draw_mt1_goals,
+    make_official,
+    make_slice,
+    mt1_goals,
+    task_of,
+)
+from option_critic.envs.workers import WorkerEnvs, WorkerError
+from option_critic.errors import InputError
 from option_critic.evaluation.metaworld import GOAL_SETS
 
 TASK = "pick-place-v3"
@@ -89,11 +103,30 @@ def test_training_falls_back_to_the_official_package_and_says_so(monkeypatch):
     assert obs.shape == (2, 39)
 
 
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr("option_critic.envs.envpool.available", lambda: False)
+    with pytest.raises(InputError, match="EnvPool is not installed; pip install"):
+        resolve_backend("Meta-World/pick-place-v3", EnvSettings(backend="envpool"))
+    monkeypatch.setattr("option_critic.envs.metaworld.available", lambda: False)
+    with pytest.raises(InputError, match="Meta-World is not installed; pip install"):
+        resolve_backend("Meta-World/pick-place-v3", EnvSettings())
+
+
+def test_workers_leave_signals_to_their_parent():
+    envs = make_official(TASK, [1, 2], 5, workers=2)
+    envs.reset()
+    for process in envs.processes:
+        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGTERM)
+    time.sleep(0.2)
+    assert envs.step(np.zeros((2, 4), np.float32)).valid.all()
+    envs.processes[0].kill()
+    envs.processes[0].join()
+    with pytest.raises(WorkerError, match="worker 0 died"):
+        envs.step(np.zeros((2, 4), np.float32))
+    envs.close()
+
+
 def test_a_worker_that_fails_is_reported():
-    from functools import partial
-
-    from option_critic.envs.metaworld import make_slice
-    from option_critic.envs.workers import WorkerEnvs, WorkerError
-
     with pytest.raises(WorkerError, match="no-such-task"):
         WorkerEnvs([partial(make_slice, "no-such-task", [1], 5, None)])

@@ -48,6 +48,13 @@ def test_scaling_keeps_signs_and_standardising_does_not():
     torch.testing.assert_close(losses.standardise(x), torch.tensor([-1.0, 0.0, 1.0]))
 
 
+def test_rows_that_take_no_part_do_not_count_in_the_scale():
+    x, among = torch.tensor([1.0, -1.0, 1000.0]), torch.tensor([True, True, False])
+    torch.testing.assert_close(losses.scale(x, among), torch.tensor([0.70710678, -0.70710678, 0.0]))
+    assert losses.scale(x, torch.tensor([True, False, False])).tolist() == [1.0, 0.0, 0.0]
+    assert not losses.scale(x, torch.zeros(3, dtype=torch.bool)).any()
+
+
 def test_kl_is_zero_without_change_and_positive_with():
     old = torch.randn(1000)
     assert losses.approximate_kl(old, old).item() == 0

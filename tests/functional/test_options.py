@@ -98,8 +98,12 @@ def test_a_choice_always_exists():
     assert f.permitted_interest(tensor([0.2, 0.5, 0.0]), available).tolist() == [[0.20000000298023224, 0.0, 0.0]]
 
 
-def test_termination_and_master_advantages_by_hand():
-    q, v = tensor([1.0, 3.0]), tensor(2.5)
-    charge, arrived = tensor(0.3), torch.tensor([0])
+def test_termination_advantage_by_hand():
+    q, v, charge = tensor([1.0, 3.0]), tensor(2.5), tensor(0.3)
     torch.testing.assert_close(f.termination_advantage(q[:, 0], v, charge), tensor(-1.2))
-    torch.testing.assert_close(f.master_advantage(q, v, arrived, charge, 0.4), tensor([-1.2, 0.4]))
+
+
+def test_the_learned_termination_is_held_within_its_bounds():
+    beta, one, no = tensor(0.001, 0.5, 0.999), torch.ones(3), torch.zeros(3, dtype=torch.bool)
+    effective = f.effective_termination(beta, one, torch.full((3,), 5), no, bounds=(0.1, 0.8))
+    torch.testing.assert_close(effective, tensor(0.1, 0.5, 0.8))

@@ -130,7 +130,10 @@ class Exact:
         return self.weighted(self.log_mu.flatten(), advantage.flatten(), (self.d0[:, None] * self.mu).flatten())
 
     def master(self):
-        advantage = f.master_advantage(self.q[self.state], self.v[self.state], self.option, self.charge, self.cost)
+        # as `advantages` builds it: option advantage + U - V + expected charge
+        changes = self.cost[:, None] * (torch.arange(K) != self.option[:, None])
+        adv_option = self.q[self.state] - changes - self.u[:, None]
+        advantage = adv_option + (self.u - self.v[self.state] + self.charge)[:, None]
         weight = (self.arrivals.flatten() * self.beta.detach())[:, None] * self.mu[self.state]
         chosen = self.weighted(self.log_mu[self.state].flatten(), advantage.flatten(), weight.flatten())
         return chosen + self.start()

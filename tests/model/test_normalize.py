@@ -31,6 +31,12 @@ def test_nothing_changes_before_the_first_update_or_when_switched_off():
     assert torch.equal(RewardScaler(enabled=False)(x), x)
 
 
+def test_without_any_reward_yet_the_first_one_is_left_as_it_is_and_bounded():
+    scaler = RewardScaler(enabled=True)
+    scaler.update(torch.zeros(4, 1), torch.zeros(4, 1) > 0, torch.ones(4, 1) > 0, gamma=0.9)
+    assert scaler(torch.tensor([1.0, 100.0])).tolist() == [1.0, 10.0]
+
+
 def test_rewards_are_divided_by_the_std_of_the_discounted_return():
     reward = torch.tensor([[1.0], [2.0], [9.0], [4.0]])
     cut = torch.tensor([[False], [True], [True], [False]])

@@ -91,5 +91,6 @@ def test_saving_replaces_agents_but_nothing_else(small, tmp_path):
     assert oc.load(tmp_path / "agent").num_timesteps == 64
     assert [p.name for p in tmp_path.iterdir()] == ["agent"]
     (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "manifest.json").write_text("{}")  # of something else
     with pytest.raises(ValueError, match="is no saved agent"):
         agent.save(tmp_path / "precious")

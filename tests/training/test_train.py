@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.training.collect import NonFiniteError
+from option_critic.structs import NonFiniteError
 from option_critic.training.run import RunFolderError
 
 
@@ -110,3 +110,54 @@ def test_learning_rates_fall_to_zero(small):
     agent.learn(callback=lambda a, m: rates.append([g["lr"] for g in a.state.optimizer.param_groups]) or True)
     assert rates[0] == [7e-4, 7e-4, 3e-3, 7e-4]
     assert [r[2] for r in rates] == pytest.approx([3e-3, 3e-3 * 0.75, 3e-3 * 0.5, 3e-3 * 0.25])
+
+
+def test_overwriting_replaces_a_run_and_leaves_what_is_not_its_own(small, tmp_path):
+    for seed in (1, 2):
+        agent = oc.OptionCritic.from_settings(small(seed=seed))
+        agent.learn(run_folder=tmp_path, overwrite=True)
+        (tmp_path / "notes.txt").write_text("mine")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert oc.load(tmp_path).settings.seed == 2
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="of something else"):
+        agent.learn(run_folder=tmp_path, overwrite=True)
+    assert (tmp_path / "checkpoints").is_dir()
+
+
+def test_ctrl_c_in_python_saves(small, tmp_path):
+    def callback(agent, metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        oc.OptionCritic.from_settings(small()).learn(callback=callback, run_folder=tmp_path / "run")
+    assert oc.load(tmp_path / "run").num_timesteps == 64
+
+
+def test_acting_in_between_does_not_change_what_is_learned(small):
+    alone = weights(oc.OptionCritic.from_settings(small()).learn())
+
+    def callback(agent, metrics):
+        agent.predict(np.zeros(4))
+        return True
+
+    assert torch.equal(weights(oc.OptionCritic.from_settings(small()).learn(callback=callback)), alone)
+
+
+def test_the_configuration_says_how_long_it_really_was(small, tmp_path):
+    oc.OptionCritic.from_settings(small()).learn(64, run_folder=tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["total_timesteps"] == 64
+    assert oc.load(tmp_path / "run").settings.total_timesteps == 64
+
+
+def test_tiny_rollouts_stay_finite(small):
+    agent = oc.OptionCritic.from_settings(small(num_envs=1, rollout_length=3, minibatch_size=2)).learn(30)
+    assert torch.isfinite(weights(agent)).all()
+
+
+def test_gradients_that_are_not_finite_never_reach_the_weights(small):
+    agent = oc.OptionCritic.from_settings(small(normalize_reward=False, value_weight=1e38))
+    before = weights(agent)
+    with pytest.raises(NonFiniteError, match="gradients"):
+        agent.learn()
+    assert torch.equal(weights(agent), before)

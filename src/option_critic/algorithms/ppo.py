@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from option_critic.errors import InputError
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, standardise, value_loss
 from option_critic.functional.options import (
     arrival_value,
@@ -23,7 +24,7 @@ from option_critic.functional.options import (
 from option_critic.functional.returns import gae
 from option_critic.model.option_model import Heads, OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch, Rollout, Targets, Values
+from option_critic.structs import Batch, NonFiniteError, Rollout, Targets, Values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class Config:
     clip: float = 0.2
     """PPO's clip of the probability ratio, at both levels."""
     target_kl: float = 0.03
-    """No further epoch once the policies have moved this far (mean KL of the last epoch)."""
+    """No further epoch once the intra-option policies have moved this far (mean KL of the last epoch);
+    0: never stop early."""
     lr_option: float = 7e-4
     """Learning rate of the intra-option policies."""
     lr_critic: float = 7e-4
@@ -70,14 +72,14 @@ class Config:
     def __post_init__(self) -> None:
         for name, low, high in (("gamma", 0, 1), ("lam", 0, 1), ("clip", 0, 1)):
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} must lie in [{low}, {high}], got {getattr(self, name)}")
+                raise InputError(f"{name} must lie in [{low}, {high}], got {getattr(self, name)}")
         for name, least in (("rollout_length", 2), ("epochs", 1), ("minibatch_size", 2)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("lr_option", "lr_critic", "lr_master", "lr_termination", "deliberation_cost",
                      "entropy_master", "entropy_option", "value_weight", "max_grad_norm", "target_kl"):  # fmt: skip
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
 
 
 def advantages(rollout: Rollout, values: Values, config: Config) -> Targets:
@@ -138,7 +140,7 @@ def improve(
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Epochs over shuffled minibatches: the only place where gradients flow. Means of the metrics."""
-    parts = max(1, round(len(batch) / config.minibatch_size))
+    parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
     history: list[dict[str, Tensor]] = []
     for _ in range(config.epochs):
         order = torch.randperm(len(batch), generator=generator).to(batch.obs.device)
@@ -147,6 +149,8 @@ def improve(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            if not torch.isfinite(norm):
+                raise NonFiniteError("the gradients are NaN or infinite; the weights are those before this update")
             optimizer.step()
             history.append({name: value.detach() for name, value in metrics.items()} | {"train/grad_norm": norm})
         moved = torch.stack([m["train/approx_kl"] for m in history[-parts:]]).mean()

@@ -13,7 +13,6 @@ state before a time limit, one arrival in an episode, is left out). One option: 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from option_critic.algorithms.ppo import Config, intra_option_loss
@@ -33,10 +32,8 @@ def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettin
         arrival = arrive(heads.mu_logits, heads.beta_logits, batch.interest, d.carry, rules)
         log_mu = pick(arrival.log_mu, d.option)
         # means over all steps: a decision, or a free arrival, weighs as much as it is frequent
-        decided = torch.where(d.ended, scale(t.adv_master), 0.0)
-        arrived = torch.where(d.forced, 0.0, scale(t.adv_term))
-        master = clipped_surrogate(log_mu, d.log_mu, decided, config.clip)
-        end = termination_loss(arrival.beta, arrived, d.beta, config.clip)
+        master = clipped_surrogate(log_mu, d.log_mu, scale(t.adv_master, among=d.ended), config.clip)
+        end = termination_loss(arrival.beta, scale(t.adv_term, among=~d.forced), d.beta, config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
         loss = loss + master + end - config.entropy_master * entropy_mu
         metrics |= {

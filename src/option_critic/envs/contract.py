@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from option_critic.errors import InputError
 from option_critic.spaces import Spaces
 from option_critic.structs import Array, EnvStep
 
@@ -46,11 +47,11 @@ class EnvSettings:
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {self.num_envs}")
+            raise InputError(f"num_envs must be at least 1, got {self.num_envs}")
         if self.max_episode_steps is not None and self.max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
+            raise InputError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
         if self.env_threads < 0:
-            raise ValueError(f"env_threads must not be negative, got {self.env_threads}")
+            raise InputError(f"env_threads must not be negative, got {self.env_threads}")
 
 
 class VectorEnvs(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -25,11 +26,7 @@ GOAL = slice(36, 39)
 
 def available() -> bool:
     """Whether EnvPool can be imported here."""
-    try:
-        import envpool  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("envpool") is not None
 
 
 def envpool_id(task: str) -> str:

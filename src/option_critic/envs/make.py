@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import gymnasium as gym
 
-from option_critic.envs import envpool, probes
+from option_critic.envs import envpool, metaworld, probes
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
+from option_critic.errors import InputError
 
 probes.register()
 
@@ -26,7 +27,7 @@ def check_env_id(env_id: str) -> None:
     except gym.error.Error as error:
         near = difflib.get_close_matches(env_id, list(gym.registry), n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"no environment is registered as {env_id!r}.{hint} ({error})") from error
+        raise InputError(f"no environment is registered as {env_id!r}.{hint} ({error})") from error
 
 
 def resolve_backend(env_id: str, settings: EnvSettings) -> str:
@@ -37,13 +38,17 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
     is_metaworld = task_of(env_id) is not None
     if is_metaworld == (settings.backend == "gymnasium") and settings.backend != "auto":
         allowed = "auto, envpool or official" if is_metaworld else "auto or gymnasium"
-        raise ValueError(f"backend must be {allowed} for {env_id}, got {settings.backend}")
+        raise InputError(f"backend must be {allowed} for {env_id}, got {settings.backend}")
     if not is_metaworld:
         return "gymnasium"
-    if settings.backend != "auto":
-        return settings.backend
-    if envpool.available():
+    if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available()):
+        if not envpool.available():
+            raise InputError('EnvPool is not installed; pip install "option-critic[metaworld]"')
         return "envpool"
+    if not metaworld.available():
+        raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
+    if settings.backend == "official":
+        return "official"
     warnings.warn("EnvPool is not installed: training on the official Meta-World, 2 to 3 times slower.", stacklevel=1)
     return "official"
 

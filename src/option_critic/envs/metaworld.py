@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import importlib.util
 import json
 import os
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.workers import WorkerEnvs
+from option_critic.errors import InputError
 from option_critic.structs import Array
 
 PREFIX = "Meta-World/"
@@ -44,8 +47,13 @@ def task_of(env_id: str) -> str | None:
     if task not in TASKS:
         near = difflib.get_close_matches(task, TASKS, n=1, cutoff=0.4)
         hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
-        raise ValueError(f"Meta-World has no task {task!r}.{hint} `option-critic list` names all.")
+        raise InputError(f"Meta-World has no task {task!r}.{hint} `option-critic list` names all.")
     return task
+
+
+def available() -> bool:
+    """Whether the official package can be imported here."""
+    return importlib.util.find_spec("metaworld") is not None
 
 
 class OfficialTask(gym.Env[Any, Any]):
@@ -127,6 +135,7 @@ def make_slice(task: str, seeds: Sequence[int], max_episode_steps: int, goals: S
     return GymnasiumEnvs(envs, seeds, PREFIX + task)
 
 
+@functools.cache
 def mt1_goals(task: str, seed: int) -> Array:
     """The 50 random vectors of `metaworld.MT1(task, seed)`: [50, 6] for pick-place.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -27,13 +28,15 @@ class WorkerError(RuntimeError):
 
 def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
     """Life of a worker: build its slice, then answer until told to stop or the parent is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal signals all; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     try:
         envs = make()
         connection.send((envs.num_envs, envs.spaces))
         while (message := connection.recv()) is not None:
             connection.send(envs.reset() if message == "reset" else envs.step(message[1]))
         envs.close()
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
         return
     except Exception:
         connection.send(WorkerError(traceback.format_exc()))
@@ -73,7 +76,8 @@ class WorkerEnvs:
 
     def _ask(self, messages: Sequence[Any]) -> list[Any]:
         for connection, message in zip(self.connections, messages, strict=True):
-            connection.send(message)
+            with contextlib.suppress(BrokenPipeError):  # a dead worker is named when its answer is missed
+                connection.send(message)
         return [self._receive(i) for i in range(len(self.connections))]
 
     def reset(self) -> Array:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from option_critic.agent import OptionCritic
 from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.metaworld import make_official, task_of
+from option_critic.envs.metaworld import available, make_official, task_of
+from option_critic.errors import InputError
 from option_critic.evaluation import metaworld
 from option_critic.evaluation.protocol import run_episodes
 from option_critic.evaluation.statistics import Estimate, mean
@@ -95,6 +97,8 @@ def run_goals(
     on_episode: Callable[[], None],
 ) -> Trace:
     """One official 500-step episode per goal [E, 6], in the order of the goals."""
+    if not available():
+        raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
     num_envs = min(NUM_ENVS, len(goals))
     shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
     envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
@@ -104,9 +108,11 @@ def run_goals(
 
 
 def run_plain(agent: OptionCritic, num_episodes: int, deterministic: bool, on_episode: Callable[[], None]) -> Trace:
-    """Episodes of a Gymnasium environment, full length, with fixed seeds."""
-    num_envs = min(NUM_ENVS, num_episodes)
-    envs = make_gymnasium(agent.settings.env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), None)
+    """Episodes of a Gymnasium environment, full length (or that of training, if it has none), with fixed seeds."""
+    env_id, num_envs = agent.settings.env_id, min(NUM_ENVS, num_episodes)
+    own_limit = gym.spec(env_id).max_episode_steps
+    limit = agent.settings.env.max_episode_steps if own_limit is None else None
+    envs = make_gymnasium(env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), limit)
     quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
     return _run(agent, envs, quota, deterministic, on_episode)
 

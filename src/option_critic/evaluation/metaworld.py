@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from option_critic.envs.metaworld import mt1_goals
+from option_critic.errors import InputError
 from option_critic.evaluation.statistics import Estimate, mean, proportion
 from option_critic.evaluation.trace import Trace
 from option_critic.structs import Array, Mask
@@ -44,11 +45,11 @@ def goal_set(task: str, name: str) -> GoalSet:
     if name.startswith("seed-") and name.removeprefix("seed-").isdigit():
         return GoalSet(name, mt1_goals(task, int(name.removeprefix("seed-"))))
     if name not in GOAL_SETS:
-        raise ValueError(f"there is no goal set {name!r}; choose among {', '.join(GOAL_SETS)}, or --goals-seed N")
+        raise InputError(f"there is no goal set {name!r}; choose among {', '.join(GOAL_SETS)}, or --goals-seed N")
     vectors = np.concatenate([mt1_goals(task, seed) for seed in GOAL_SETS[name]])
     if name == "C":
         if not task.startswith("pick-place"):
-            raise ValueError(f"goal set C is defined for pick-place only, not for {task}")
+            raise InputError(f"goal set C is defined for pick-place only, not for {task}")
         vectors = vectors[vectors[:, GOAL_Z] > HIGH_GOAL]
     return GoalSet(name, vectors)
 

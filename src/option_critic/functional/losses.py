@@ -38,9 +38,16 @@ def standardise(x: Tensor) -> Tensor:
     return (x - x.mean()) / (x.std() + 1e-8)
 
 
-def scale(x: Tensor) -> Tensor:
-    """X / std: for option advantages, whose mean is information. Subtracting it flips signs; [N] -> [N]."""
-    return x / (x.std() + 1e-8)
+def scale(x: Tensor, among: Tensor | None = None) -> Tensor:
+    """x / std: for option advantages, whose mean is information. Subtracting it flips signs; [N] -> [N].
+
+    `among` (bool [N]): the rows that take part; the result is 0 elsewhere, and x where fewer than two do.
+    """
+    if among is None:
+        return x / (x.std() + 1e-8)
+    some = x[among]
+    spread = some.std() + 1e-8 if len(some) > 1 else x.new_ones(())
+    return torch.where(among, x / spread, 0.0)
 
 
 def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def permitted_interest(interest: Tensor, available: Tensor | None = None) -> Ten
 
 
 def master_log_probs(mu_logits: Tensor, interest: Tensor) -> Tensor:
-    """Log mu_I(w|s) = log( I_w mu_w / sum_w' I_w' mu_w' )   [Khetarpal+20]; [..., K] -> [..., K].
+    """log mu_I(w|s) = log( I_w mu_w / sum_w' I_w' mu_w' )   [Khetarpal+20]; [..., K] -> [..., K].
 
     The most negative finite number stands for log 0, so that entropies and gradients stay finite.
     """
@@ -53,14 +53,19 @@ def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: in
 
 
 def effective_termination(
-    beta_w: Tensor, interest_w: Tensor, age: Tensor, forced: Tensor, min_length: int = 0
+    beta_w: Tensor,
+    interest_w: Tensor,
+    age: Tensor,
+    forced: Tensor,
+    min_length: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Tensor:
-    """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - beta_w); all [...] -> [...].
+    """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - clip(beta_w, *bounds)); [...] -> [...].
 
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
     A forced end beats the minimum length.
     """
-    learned = 1 - interest_w * (1 - beta_w)
+    learned = 1 - interest_w * (1 - beta_w.clamp(*bounds))
     return torch.where(forced, 1.0, torch.where(age < min_length, 0.0, learned))
 
 
@@ -98,7 +103,7 @@ def arrival_probs(prev_option: Tensor, beta_w: Tensor, mu: Tensor) -> Tensor:
 
 
 def arrival_log_prob(option: Tensor, prev_option: Tensor, beta_w: Tensor, log_mu: Tensor) -> Tensor:
-    """Log pi_hat(option | prev_option, s), the entry of `arrival_probs` at `option`; -> [...]."""
+    """log pi_hat(option | prev_option, s), the entry of `arrival_probs` at `option`; -> [...]."""
     keep = (option == prev_option).to(log_mu.dtype)
     return torch.log((1 - beta_w) * keep + beta_w * pick(log_mu, option).exp())
 
@@ -106,13 +111,3 @@ def arrival_log_prob(option: Tensor, prev_option: Tensor, beta_w: Tensor, log_mu
 def termination_advantage(q_w: Tensor, v: Tensor, charge: Tensor) -> Tensor:
     """Q(s', w) - V(s') + charge: what is lost by ending w on arrival at s'   [Bacon+17, thm. 2; Harb+18]; [...]."""
     return q_w - v + charge
-
-
-def master_advantage(q: Tensor, v: Tensor, prev_option: Tensor, charge: Tensor, cost: float | Tensor) -> Tensor:
-    """Q(s, w') - c 1[w' != w-] - V(s) + charge, of choosing w' once w- has ended; -> [..., K].
-
-    `cost` is 0 where the end was forced (a scalar, or [...]); its mean under mu_I is then 0.
-    """
-    changes = torch.ones_like(q).scatter(-1, prev_option.unsqueeze(-1), 0.0)
-    price = torch.as_tensor(cost, dtype=q.dtype).expand(v.shape).unsqueeze(-1)
-    return q - price * changes - (v - charge).unsqueeze(-1)

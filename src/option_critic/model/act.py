@@ -57,7 +57,8 @@ def arrive(mu_logits: Tensor, beta_logits: Tensor, interest: Tensor, carry: Carr
     interest_w = pick(interest, carry.option)
     forced = forced_end(carry.is_first, carry.option_age, interest_w, rules.max_option_length)
     beta_w = torch.sigmoid(pick(beta_logits, carry.option))
-    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, rules.min_option_length)
+    bounds = (rules.beta_floor, rules.beta_ceil)
+    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, rules.min_option_length, bounds)
     return Arrival(master_log_probs(mu_logits, interest), beta, forced)
 
 

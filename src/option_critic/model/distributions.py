@@ -35,7 +35,7 @@ class DiagonalGaussian:
         return self.mean
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Log pi(action), of the action before any clipping: [..., A] -> [...]."""
+        """log pi(action), of the action before any clipping: [..., A] -> [...]."""
         z = (action - self.mean) * torch.exp(-self.log_std)
         return -(0.5 * z * z + self.log_std + 0.5 * LOG_2PI).sum(-1)
 
@@ -65,7 +65,7 @@ class CategoricalActions:
         return self.log_probs.argmax(-1)
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Log pi(action): [...] -> [...]."""
+        """log pi(action): [...] -> [...]."""
         return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:

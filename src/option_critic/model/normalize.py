@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-8
+CLIP_REWARD = 10.0
+"""Bound of scaled rewards: the first success of a sparse task must not throw the critic."""
 
 
 class RunningMoments(nn.Module):
@@ -92,4 +94,7 @@ class RewardScaler(nn.Module):
         """Raw [...] -> scaled [...]."""
         if not self.enabled:
             return reward
-        return reward / (self.moments.var[0] + EPSILON).sqrt().to(reward.dtype)
+        var = self.moments.var[0]
+        # until a reward was seen there is no scale
+        std = torch.where(var > EPSILON, var + EPSILON, 1.0).sqrt().to(reward.dtype)
+        return (reward / std).clamp(-CLIP_REWARD, CLIP_REWARD)

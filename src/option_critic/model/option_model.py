@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from option_critic.errors import InputError
 from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.trunks import Activation, initialise, mlp
@@ -45,11 +46,11 @@ class ModelSettings:
     def __post_init__(self) -> None:
         for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.initial_beta < 1:
-            raise ValueError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
+            raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
         if self.clip_observation <= 0:
-            raise ValueError(f"clip_observation must be positive, got {self.clip_observation}")
+            raise InputError(f"clip_observation must be positive, got {self.clip_observation}")
 
 
 @dataclass(frozen=True)

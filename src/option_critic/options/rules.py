@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from option_critic.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptionSettings:
@@ -20,21 +22,30 @@ class OptionSettings:
     """Steps during which a chosen option cannot end by learning (0: it may end at once)."""
     max_option_length: int | None = None
     """Steps after which an option is ended by force, uncharged; none: no limit."""
+    beta_floor: float = 0.0
+    """The learned termination probability is held above this: options that never end can still learn to."""
+    beta_ceil: float = 1.0
+    """... and below this: options that end after one step can still learn not to."""
 
     def __post_init__(self) -> None:
         if self.num_options < 1:
-            raise ValueError(f"num_options must be at least 1, got {self.num_options}")
+            raise InputError(f"num_options must be at least 1, got {self.num_options}")
         if self.option_names and len(self.option_names) != self.num_options:
-            raise ValueError(
+            raise InputError(
                 f"option_names has {len(self.option_names)} names ({', '.join(self.option_names)}) "
-                f"for num_options = {self.num_options}"
+                f"for num_options = {self.num_options}; set num_options as well"
             )
         if len(set(self.option_names)) != len(self.option_names):
-            raise ValueError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
+            raise InputError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
+        if not 0 <= self.beta_floor < self.beta_ceil <= 1:
+            raise InputError(
+                f"beta_floor and beta_ceil must satisfy 0 <= floor < ceil <= 1, "
+                f"got {self.beta_floor} and {self.beta_ceil}"
+            )
         if self.min_option_length < 0:
-            raise ValueError(f"min_option_length must not be negative, got {self.min_option_length}")
+            raise InputError(f"min_option_length must not be negative, got {self.min_option_length}")
         if self.max_option_length is not None and self.max_option_length < max(1, self.min_option_length):
-            raise ValueError(
+            raise InputError(
                 f"max_option_length must be at least 1 and at least min_option_length "
                 f"({self.min_option_length}), got {self.max_option_length}"
             )

@@ -26,6 +26,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import WINDOW, Episodes, TrainState
@@ -34,7 +35,7 @@ FORMAT_VERSION = 1
 FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint is missing, damaged, or of a format that this version does not read."""
 
 
@@ -57,6 +58,15 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
         _swap(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether `folder` was written by `write` (and may be damaged)."""
+    try:
+        files = read_json(folder / "manifest.json").get("files")
+    except CheckpointError:
+        return False
+    return isinstance(files, dict) and set(files) == set(FILES)
 
 
 def verify(folder: Path) -> None:
@@ -100,11 +110,11 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
     In a run: the last one that verifies (a damaged one is skipped with a warning), or the one named
     by its step or as `interrupted`. Raises CheckpointError.
     """
-    if (path / "manifest.json").is_file():
+    if (path / "manifest.json").is_file() and checkpoint is None:
         return path
     root = path / "checkpoints"
     if checkpoint is not None:
-        name = f"{checkpoint:012d}" if isinstance(checkpoint, int) else checkpoint
+        name = f"{int(checkpoint):012d}" if str(checkpoint).isdigit() else str(checkpoint)
         if not (root / name).is_dir():
             there = ", ".join(p.name.lstrip("0") for p in listing(root)) or "none"
             raise CheckpointError(f"{path} has no checkpoint {checkpoint}; it has: {there}")
@@ -123,16 +133,17 @@ def listing(root: Path) -> list[Path]:
     """All checkpoints of a run, by step; `interrupted` (if there) stands where its step says."""
     if not root.is_dir():
         return []
+    return sorted((p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")), key=steps_of)
 
-    def step(folder: Path) -> int:
-        if folder.name.isdigit():
-            return int(folder.name)
-        try:
-            return int(read_json(folder / "state.json")["env_steps"])
-        except (CheckpointError, KeyError):
-            return -1
 
-    return sorted((p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")), key=step)
+def steps_of(folder: Path) -> int:
+    """Environment steps of a checkpoint; -1 where it does not say."""
+    if folder.name.isdigit():
+        return int(folder.name)
+    try:
+        return int(read_json(folder / "state.json")["env_steps"])
+    except (CheckpointError, KeyError):
+        return -1
 
 
 def _counters(state: TrainState) -> dict[str, Any]:
@@ -148,7 +159,6 @@ def _counters(state: TrainState) -> dict[str, Any]:
             "returns": list(e.returns),
             "lengths": list(e.lengths),
             "successes": list(e.successes),
-            "finished": e.finished,
         },
     }
 
@@ -158,7 +168,7 @@ def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
         setattr(state, name, data[name])
     e = data["episodes"]
     windows: dict[str, Any] = {name: deque(e[name], maxlen=WINDOW) for name in ("returns", "lengths", "successes")}
-    state.episodes = Episodes(**windows, finished=e["finished"])
+    state.episodes = Episodes(**windows)
 
 
 def _learning_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -225,8 +235,10 @@ def fingerprint(path: Path) -> dict[str, str | int]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON for people: indented, strictly standard."""
-    path.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+    """Write JSON for people, indented and strictly standard; the file is there in full or as it was."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+    new.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

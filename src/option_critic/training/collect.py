@@ -12,11 +12,7 @@ from option_critic.envs.contract import VectorEnvs
 from option_critic.model.act import Generators, act, arrive
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Array, Carry, Decision, EnvStep, Rollout, Values
-
-
-class NonFiniteError(ValueError):
-    """An environment returned NaN or infinity."""
+from option_critic.structs import Array, Carry, Decision, EnvStep, NonFiniteError, Rollout, Values
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def stack(
 
     obs = to_tensor(np.stack(obs_rows), device)
     next_obs, reward = column("next_obs").float(), column("reward").float()
-    for name, x in (("observations", next_obs), ("rewards", reward)):
+    for name, x in (("observations", obs), ("observations", next_obs), ("rewards", reward)):
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(-1).nonzero()[0])
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")

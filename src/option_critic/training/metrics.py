@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from option_critic.functional.options import pick
 from option_critic.structs import Rollout, Targets, Values
 
 
@@ -40,7 +41,7 @@ def option_metrics(rollout: Rollout, names: tuple[str, ...]) -> dict[str, float]
 def explained_variance(rollout: Rollout, values: Values, targets: Targets) -> float:
     """1 - Var(target - Q) / Var(target) over valid rows; NaN if the targets do not vary."""
     target = targets.q_target[rollout.valid]
-    q_w = values.q.gather(-1, rollout.decision.option.unsqueeze(-1)).squeeze(-1)[rollout.valid]
+    q_w = pick(values.q, rollout.decision.option)[rollout.valid]
     spread = target.var()
     return float(1 - (target - q_w).var() / spread) if float(spread) > 0 else float("nan")
 

@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
+from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training import checkpoint
@@ -20,7 +21,11 @@ from option_critic.training.state import TrainState
 PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")
 
 
-class RunFolderError(ValueError):
+WRITTEN = ("config.json", "versions.json", "metrics.jsonl", "tensorboard", "checkpoints", "evaluation.json", "traces")
+"""What a run folder holds."""
+
+
+class RunFolderError(InputError):
     """A run folder cannot be used as asked."""
 
 
@@ -32,8 +37,11 @@ class Run:
         if (folder / "config.json").exists():
             if not overwrite:
                 raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+            clear(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{folder} cannot be created: {error}") from error
         self.folder, self.settings, self.spaces = folder, settings, spaces
         config = {
             "format_version": checkpoint.FORMAT_VERSION,
@@ -65,6 +73,18 @@ class Run:
         """Flush and close the logs."""
         self.metrics.close()
         self.board.close()
+
+
+def clear(folder: Path) -> None:
+    """Delete what a run writes, and nothing else. Raises RunFolderError if it is no run."""
+    if "format_version" not in checkpoint.read_json(folder / "config.json"):
+        raise RunFolderError(f"{folder} holds a config.json of something else; choose another --out")
+    for name in WRITTEN:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

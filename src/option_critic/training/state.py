@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
 from option_critic.settings import Settings
@@ -26,7 +27,6 @@ class Episodes:
     returns: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     lengths: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
     successes: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    finished: int = 0
     running: dict[str, Tensor] = field(default_factory=dict)
     """name -> [B]; empty before the first rollout and after environments were made anew."""
 
@@ -44,7 +44,6 @@ class Episodes:
             if success is not None:
                 torch.maximum(any_success, success[t].float(), out=any_success)
             for b in done[t].nonzero().flatten().tolist():
-                self.finished += 1
                 self.returns.append(float(total[b]))
                 self.lengths.append(int(length[b]))
                 if success is not None:
@@ -106,5 +105,5 @@ def pick_device(wish: str) -> torch.device:
     if wish == "auto":
         wish = "cuda" if torch.cuda.is_available() else "cpu"
     if wish == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, but this PyTorch sees no CUDA device; use --device cpu")
+        raise InputError("device cuda was asked for, but this PyTorch sees no CUDA device; use --device cpu")
     return torch.device(wish)

@@ -84,10 +84,11 @@ def iterate(state: TrainState, settings: Settings, envs: VectorEnvs, live: Live)
         "time/improve_seconds": ended - collected,
         "train/learning_rate": config.lr_option * left,
         "train/explained_variance": explained_variance(rollout, values, targets),
-        "train/std": action_std(state.model.log_std),
         "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt()),
     }
     metrics |= {name: float(value) for name, value in learned.items()}
+    if not state.model.discrete:
+        metrics["train/std"] = action_std(state.model.log_std)
     metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
     return metrics, live
 
