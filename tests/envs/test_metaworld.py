@@ -16,14 +16,13 @@ from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     TASKS,
     OfficialTask,
-    draw_mt1_goals,
     make_official,
     make_slice,
-    mt1_goals,
     task_of,
 )
 from option_critic.envs.workers import WorkerEnvs, WorkerError
 from option_critic.errors import InputError
+from option_critic.evaluation.goals import draw_mt1_goals, mt1_goals
 from option_critic.evaluation.metaworld import GOAL_SETS
 
 TASK = "pick-place-v3"

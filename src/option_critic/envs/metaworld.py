@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import importlib.util
-import json
 import os
 from collections.abc import Sequence
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import gymnasium as gym
@@ -29,8 +26,6 @@ OBJECT_Z = 6
 """Where an observation holds the height of the first object."""
 HORIZON = 500
 """Steps of an official episode."""
-GOALS_PER_SEED = 50
-"""Goals that MT1 draws from one seed."""
 OBSERVATION_SPACE = gym.spaces.Box(-np.inf, np.inf, (39,), np.float64)
 ACTION_SPACE = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
 """The same for every task, so that a saved agent loads where Meta-World is not installed."""
@@ -56,6 +51,13 @@ def available() -> bool:
     return importlib.util.find_spec("metaworld") is not None
 
 
+def raw_environment(task: str) -> Any:
+    """The package's own environment, without a goal."""
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+    return ALL_V3_ENVIRONMENTS[task]()
+
+
 class OfficialTask(gym.Env[Any, Any]):
     """One task with its goal in the observation and the official v2 reward.
 
@@ -64,9 +66,7 @@ class OfficialTask(gym.Env[Any, Any]):
     """
 
     def __init__(self, task: str, max_episode_steps: int = HORIZON, goals: Array | None = None) -> None:
-        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-
-        self.env: Any = ALL_V3_ENVIRONMENTS[task]()
+        self.env = raw_environment(task)
         self.env._set_task_called = True
         self.env._partially_observable = False
         self.env._freeze_rand_vec = goals is not None
@@ -135,93 +135,13 @@ def make_slice(task: str, seeds: Sequence[int], max_episode_steps: int, goals: S
     return GymnasiumEnvs(envs, seeds, PREFIX + task)
 
 
-@functools.cache
-def mt1_goals(task: str, seed: int) -> Array:
-    """The 50 random vectors of `metaworld.MT1(task, seed)`: [50, 6] for pick-place.
-
-    Those of the evaluation protocol are kept in `goals/<task>.json`, so that another version of the
-    package cannot move them unseen; others are drawn as the package draws them.
-    """
-    stored = resources.files("option_critic.envs") / "goals" / f"{task}.json"
-    if stored.is_file():
-        sets = json.loads(stored.read_text())["mt1"]
-        if str(seed) in sets:
-            return np.array(sets[str(seed)])
-    return draw_mt1_goals(task, seed)
-
-
-def draw_mt1_goals(task: str, seed: int) -> Array:
-    """Draw MT1's goals for a seed in the order of the official package (about half a second)."""
-    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-
-    before = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        env: Any = ALL_V3_ENVIRONMENTS[task]()
-        env._freeze_rand_vec, env._set_task_called = False, True
-        vectors = []
-        for _ in range(GOALS_PER_SEED):
-            env.reset()
-            vectors.append(env._last_rand_vec.copy())
-        env.close()
-    finally:
-        np.random.set_state(before)
-    return np.array(vectors)
-
-
-TASKS = tuple(
-    f"{name}-v3"
-    for name in [
-        "assembly",
-        "basketball",
-        "bin-picking",
-        "box-close",
-        "button-press",
-        "button-press-topdown",
-        "button-press-topdown-wall",
-        "button-press-wall",
-        "coffee-button",
-        "coffee-pull",
-        "coffee-push",
-        "dial-turn",
-        "disassemble",
-        "door-close",
-        "door-lock",
-        "door-open",
-        "door-unlock",
-        "drawer-close",
-        "drawer-open",
-        "faucet-close",
-        "faucet-open",
-        "hammer",
-        "hand-insert",
-        "handle-press",
-        "handle-press-side",
-        "handle-pull",
-        "handle-pull-side",
-        "lever-pull",
-        "peg-insert-side",
-        "peg-unplug-side",
-        "pick-out-of-hole",
-        "pick-place",
-        "pick-place-wall",
-        "plate-slide",
-        "plate-slide-back",
-        "plate-slide-back-side",
-        "plate-slide-side",
-        "push",
-        "push-back",
-        "push-wall",
-        "reach",
-        "reach-wall",
-        "shelf-place",
-        "soccer",
-        "stick-pull",
-        "stick-push",
-        "sweep",
-        "sweep-into",
-        "window-close",
-        "window-open",
-    ]
-)
+NAMES = """
+assembly basketball bin-picking box-close button-press button-press-topdown button-press-topdown-wall button-press-wall
+coffee-button coffee-pull coffee-push dial-turn disassemble door-close door-lock door-open door-unlock drawer-close
+drawer-open faucet-close faucet-open hammer hand-insert handle-press handle-press-side handle-pull handle-pull-side
+lever-pull peg-insert-side peg-unplug-side pick-out-of-hole pick-place pick-place-wall plate-slide plate-slide-back
+plate-slide-back-side plate-slide-side push push-back push-wall reach reach-wall shelf-place soccer stick-pull
+stick-push sweep sweep-into window-close window-open
+"""
+TASKS = tuple(f"{name}-v3" for name in NAMES.split())
 """The 50 tasks by name, known without importing the package."""

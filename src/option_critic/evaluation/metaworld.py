@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from option_critic.envs.metaworld import mt1_goals
 from option_critic.errors import InputError
+from option_critic.evaluation.goals import mt1_goals
 from option_critic.evaluation.statistics import Estimate, mean, proportion
 from option_critic.evaluation.trace import Trace
 from option_critic.structs import Array, Mask
