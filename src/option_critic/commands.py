@@ -123,25 +123,24 @@ def keep(
 
 
 def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
-    """A column per goal set and mode, 95 % intervals in brackets."""
+    """A column per goal set and mode, two side by side (80 columns), 95 % intervals in brackets."""
     print(title)
-    table = Table()
-    table.add_column("95 % intervals")
-    for r in results:
-        table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
-    for name in results[0].summary:
-        table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in results))
-    Console().print(table)
+    for pair in (results[i : i + 2] for i in range(0, len(results), 2)):
+        table = Table()
+        table.add_column("95 % intervals")
+        for r in pair:
+            table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
+        for name in pair[0].summary:
+            table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in pair))
+        Console().print(table)
 
 
 def cell(name: str, estimate: Estimate | None) -> str:
     """An estimate as people write it."""
     if estimate is None:
         return "-"
-    if name in SHARES:
-        return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-    digits = 0 if abs(estimate.value) >= 1000 else 1
-    return "{:,.{d}f} [{:,.{d}f}, {:,.{d}f}]".format(estimate.value, estimate.low, estimate.high, d=digits)
+    digits = 3 if name in SHARES else 0 if abs(estimate.value) >= 1000 else 1
+    return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
 
 
 def list_everything(runs: Path, json_path: Path | None) -> None:
