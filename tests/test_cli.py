@@ -94,7 +94,7 @@ def test_help_teaches():
     assert run("--help")[0] == 0 and run()[0] == 2
     code, out, _ = run("train", "pick-place", "--help")
     assert code == 0
-    assert "(default: 1300000)" in out  # the preset's own
+    assert "(default: 1490000)" in out  # the preset's own
     assert "--deliberation-cost" in out and "--max-option-length" in out
 
 

@@ -18,7 +18,7 @@ def metaworld(task: str) -> Settings:
     """The recipe for one Meta-World task with three options."""
     return Settings(
         env_id=PREFIX + task,
-        total_timesteps=1_300_000,
+        total_timesteps=1_490_000,
         env=EnvSettings(num_envs=64, max_episode_steps=150),
         options=OptionSettings(num_options=3),
         # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
