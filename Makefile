@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,report,dev]"
 	touch $@
 
-# Train the arm (about 4 minutes on 2 cores) and judge it on the official Meta-World package.
+# Train the arm (4 to 6 minutes on 2 cores) and judge it on the official Meta-World package.
 demo: install
 	$(BIN)/option-critic train pick-place --seeds $(SEED) --out runs/demo --overwrite
 	$(BIN)/option-critic evaluate runs/demo/seed-$(SEED) --goals D
