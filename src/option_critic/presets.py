@@ -40,7 +40,7 @@ PRESETS: dict[str, Settings] = {
     "pick-place": metaworld("pick-place-v3"),
     "cartpole": Settings(
         env_id="CartPole-v1",
-        total_timesteps=200_000,
+        total_timesteps=199_000,  # 199,680 in whole iterations
         checkpoint_every=100_000,
         env=EnvSettings(num_envs=8),
         options=OptionSettings(num_options=2),
