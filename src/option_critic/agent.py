@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +124,10 @@ class OptionCritic:
                 run.checkpoint(self.state)
 
         try:
-            with display:
-                train(self.state, self.settings, on_iteration, on_boundary)
+            with display, contextlib.closing(train(self.state, self.settings, on_boundary)) as iterations:
+                for metrics in iterations:
+                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
+                        break
             if run is not None and self.state.env_steps < self.state.schedule_end:
                 run.checkpoint(self.state, "interrupted")
         except KeyboardInterrupt:
@@ -159,7 +162,7 @@ class OptionCritic:
         if episode_start is not None:
             starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
-        decision, _, _ = act(
+        decision, _ = act(
             self.state.model,
             to_tensor(rows, device),
             carry,

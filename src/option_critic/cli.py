@@ -92,6 +92,8 @@ class BenchArgs:
     """Numbers of options to measure."""
     seconds: float = 20.0
     """Length of each measured block."""
+    rounds: int = 2
+    """Blocks of each kind; environments alone, inference and training take turns."""
     json: Path | None = None
     """Write the figures here as JSON; - for standard output."""
 
@@ -166,9 +168,13 @@ def bench(argv: Sequence[str]) -> int:
     args = parse(BenchArgs, "bench", argv)
     if args.seconds <= 0:
         raise InputError(f"--seconds must be positive, got {args.seconds}")
+    if args.rounds < 1:
+        raise InputError(f"--rounds must be at least 1, got {args.rounds}")
     from option_critic import commands
 
-    commands.bench(settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.json)
+    commands.bench(
+        settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.rounds, args.json
+    )
     return 0
 
 

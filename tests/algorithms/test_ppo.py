@@ -121,7 +121,7 @@ def scripted_rollout(mode, model, rules, rows=30):
         observations.append(obs)
         steps.append(step)
         obs, carry = step.act_obs, decisions[-1].next_carry(torch.from_numpy(step.is_first))
-    rollout = stack(observations, decisions, steps, rules, torch.device("cpu"))
+    rollout = stack([observations], [decisions], [steps], rules, torch.device("cpu"))
     return rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
 
 
@@ -186,7 +186,7 @@ def test_truncation_bootstraps_with_u_at_the_true_last_state(model, mode):
 
 def acted(model, rules, rows=40):
     envs = GymnasiumEnvs(SyncVectorEnv([lambda i=i: Scripted(i) for i in range(2)]), [0, 1], "S")
-    rollout, _ = collect(envs, model, Live(envs.reset(), Carry.start(2)), rows, rules, Generators.seeded(0))
+    rollout, _ = collect([envs], model, [Live(envs.reset(), Carry.start(2))], rows, rules, Generators.seeded(0))
     return rollout
 
 
