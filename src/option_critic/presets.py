@@ -38,23 +38,6 @@ def generic(env_id: str) -> Settings:
 
 PRESETS: dict[str, Settings] = {
     "pick-place": metaworld("pick-place-v3"),
-    "cartpole": Settings(
-        env_id="CartPole-v1",
-        total_timesteps=199_000,  # 199,680 in whole iterations
-        checkpoint_every=100_000,
-        env=EnvSettings(num_envs=8),
-        options=OptionSettings(num_options=2),
-        model=ModelSettings(hidden_dim=64, normalize_observation=False),
-        learning=Config(
-            rollout_length=128,
-            epochs=10,
-            minibatch_size=256,
-            lr_option=1e-3,
-            lr_critic=1e-3,
-            lr_master=1e-3,
-            lr_termination=1e-3,
-        ),
-    ),
     # what the well-known tutorial sets, through this library's mathematics; what it leaves open is said beside it
     "tutorial": Settings(
         env_id=PREFIX + "pick-place-v3",  # its v2 class is gone from the package
@@ -79,6 +62,23 @@ PRESETS: dict[str, Settings] = {
             entropy_option=0.01,
             rollout_length=501,  # ours: whole episodes, and the row in which EnvPool resets
             minibatch_size=1000,  # ours
+        ),
+    ),
+    "cartpole": Settings(
+        env_id="CartPole-v1",
+        total_timesteps=199_000,  # 199,680 in whole iterations
+        checkpoint_every=100_000,
+        env=EnvSettings(num_envs=8),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64, normalize_observation=False),
+        learning=Config(
+            rollout_length=128,
+            epochs=10,
+            minibatch_size=256,
+            lr_option=1e-3,
+            lr_critic=1e-3,
+            lr_master=1e-3,
+            lr_termination=1e-3,
         ),
     ),
 }
