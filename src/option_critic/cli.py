@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from option_critic.errors import InputError
-from option_critic.presets import generic, settings_for
+from option_critic.presets import generic, name_for, settings_for
 from option_critic.settings import Settings
 from option_critic.structs import NonFiniteError
 
@@ -136,7 +136,8 @@ def train(argv: Sequence[str]) -> int:
     from option_critic import commands  # here and below imported late: bad input is answered at once
 
     with Interrupt() as interrupt:
-        commands.train(args.settings, numbers(args.seeds, "seeds"), args.out, args.overwrite,
+        out = args.out or Path("runs") / name_for(args.target)
+        commands.train(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
                        stop=lambda: interrupt.received is not None)  # fmt: skip
         return 0 if interrupt.received is None else 128 + interrupt.received
 

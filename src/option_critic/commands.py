@@ -20,7 +20,7 @@ from option_critic.envs.metaworld import PREFIX, TASKS, task_of
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import measure, peak_memory
 from option_critic.evaluation.statistics import Estimate
-from option_critic.presets import PRESETS, name_for
+from option_critic.presets import PRESETS
 from option_critic.settings import Settings
 from option_critic.training import checkpoint as checkpoints
 from option_critic.training.run import RunFolderError, versions
@@ -39,11 +39,8 @@ LABELS = {
 SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
 
 
-def train(
-    settings: Settings, seeds: Sequence[int], out: Path | None, overwrite: bool, stop: Callable[[], bool]
-) -> None:
-    """Train one agent per seed, each into a run folder of its own."""
-    root = out or Path("runs") / name_for(settings)
+def train(settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, stop: Callable[[], bool]) -> None:
+    """Train one agent per seed, each into a run folder of its own under `root`."""
     folders = {seed: root / f"seed-{seed}" for seed in seeds}
     for folder in folders.values():
         if (folder / "config.json").exists() and not overwrite:
