@@ -119,25 +119,30 @@ class OptionCritic:
             display.show(metrics)
             return callback is None or callback(self, metrics) is not False
 
-        def on_boundary() -> None:
-            if run is not None:
-                run.checkpoint(self.state)
-
         try:
-            with display, contextlib.closing(train(self.state, self.settings, on_boundary)) as iterations:
-                for metrics in iterations:
-                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
-                        break
-            if run is not None and self.state.env_steps < self.state.schedule_end:
-                run.checkpoint(self.state, "interrupted")
-        except KeyboardInterrupt:
-            if run is not None:
-                run.checkpoint(self.state, "interrupted")
-            raise
+            with display:
+                self._train(on_iteration, run)
         finally:
             if run is not None:
                 run.close()
         return self
+
+    def _train(self, on_iteration: Callable[[Metrics], bool], run: Run | None) -> None:
+        """To the end of the schedule, or until `on_iteration` says False; what is cut short is kept."""
+
+        def keep(name: str | None = None) -> None:
+            if run is not None:
+                run.checkpoint(self.state, name)
+
+        try:
+            with contextlib.closing(train(self.state, self.settings, keep)) as iterations:
+                for metrics in iterations:
+                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
+                        keep("interrupted")
+                        return
+        except KeyboardInterrupt:
+            keep("interrupted")
+            raise
 
     def predict(
         self,
