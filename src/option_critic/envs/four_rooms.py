@@ -39,8 +39,7 @@ CELLS = tuple((row, column) for row, line in enumerate(MAP) for column, c in enu
 MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Actions: up, down, left, right."""
 FAILURE = 1 / 3
-EAST_HALLWAY = 62
-LOWER_RIGHT_ROOM = tuple(s for s, (row, column) in enumerate(CELLS) if row > 7 and column > 6)
+EAST_HALLWAY = CELLS.index((7, 9))
 MOVED_GOAL = CELLS.index((9, 9))
 """The middle of the lower right room, where the goal of `FourRooms-Moved-v0` is."""
 TIME_LIMIT = 1000
