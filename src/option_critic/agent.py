@@ -26,7 +26,7 @@ from option_critic.training import checkpoint as checkpoints
 from option_critic.training.collect import to_tensor
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
-from option_critic.training.state import TrainState
+from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, train
 
 Callback = Callable[["OptionCritic", Metrics], bool]
@@ -76,6 +76,19 @@ class OptionCritic:
         agent = cls.__new__(cls)
         agent._restore(settings)
         return agent
+
+    def set_env(self, env_id: str) -> None:
+        """Let `learn` and evaluation go on in another environment, with all that was learned.
+
+        Settings stay; only the record of recent episodes starts anew. Raises ValueError unless the spaces are the same.
+        """
+        spaces = spaces_of(env_id)
+        if spaces != self.spaces:
+            raise InputError(
+                f"{env_id} has other spaces than {self.settings.env_id}: an agent cannot move between them"
+            )
+        self.settings = self.settings.override(env_id=env_id)
+        self.state.episodes = Episodes()
 
     @property
     def num_timesteps(self) -> int:

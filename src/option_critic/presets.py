@@ -81,6 +81,26 @@ PRESETS: dict[str, Settings] = {
             lr_termination=1e-3,
         ),
     ),
+    "four-rooms": Settings(
+        env_id="FourRooms-v0",
+        total_timesteps=299_000,  # 299,008 in whole iterations
+        checkpoint_every=100_000,
+        torch_threads=1,  # networks this small need no more, and runs do not depend on the number of cores
+        env=EnvSettings(num_envs=32),
+        options=OptionSettings(num_options=4),
+        model=ModelSettings(hidden_dim=64, normalize_observation=False, normalize_reward=False),
+        learning=Config(
+            rollout_length=128,
+            epochs=4,
+            minibatch_size=512,
+            target_kl=0.0,
+            lr_option=1e-3,
+            lr_critic=1e-3,
+            lr_master=1e-3,
+            lr_termination=1e-3,
+            entropy_option=0.01,
+        ),
+    ),
 }
 
 

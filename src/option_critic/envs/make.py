@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import gymnasium as gym
 import numpy as np
 
-from option_critic.envs import envpool, metaworld, probes
+from option_critic.envs import envpool, four_rooms, metaworld, probes
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
 from option_critic.errors import InputError
 
+four_rooms.register()
 probes.register()
 
 
