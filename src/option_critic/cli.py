@@ -1,11 +1,13 @@
 """The command line: a thin caller of `OptionCritic` and the evaluation.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved.
+Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved. With OPTION_CRITIC_DEBUG set, a
+failure also shows where it happened.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 import signal
 import sys
 import warnings
@@ -17,10 +19,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from option_critic.errors import InputError
+from option_critic.disk import check_writable
+from option_critic.errors import InputError, RunError
 from option_critic.presets import generic, settings_for
 from option_critic.settings import Settings
-from option_critic.structs import NonFiniteError
 
 USAGE = """usage: option-critic VERB ...
 
@@ -146,15 +148,20 @@ def evaluate(argv: Sequence[str]) -> int:
     modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
     if a.episodes < 1:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    check_json(a.json)
+    from option_critic.training.checkpoint import find
+
+    checkpoint = find(a.run, a.checkpoint)
     from option_critic import commands
 
-    commands.evaluate(a.run, a.checkpoint, goals, modes, a.episodes, a.workers, a.json)
+    commands.evaluate(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json)
     return 0
 
 
 def list_(argv: Sequence[str]) -> int:
     """`option-critic list`."""
     args = parse(ListArgs, "list", argv)
+    check_json(args.json)
     from option_critic import commands
 
     commands.list_everything(args.runs, args.json)
@@ -166,10 +173,21 @@ def bench(argv: Sequence[str]) -> int:
     args = parse(BenchArgs, "bench", argv)
     if args.seconds <= 0:
         raise InputError(f"--seconds must be positive, got {args.seconds}")
+    check_json(args.json)
+    settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
     from option_critic import commands
 
-    commands.bench(settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.json)
+    commands.bench(settings, counts, args.seconds, args.json)
     return 0
+
+
+def check_json(path: Path | None) -> None:
+    """Raise InputError if figures cannot be written there: better now than when they are done."""
+    if path is None or path == Path("-"):
+        return
+    if path.is_dir():
+        raise InputError(f"--json takes a file, but {path} is a folder")
+    check_writable(path.parent)
 
 
 def numbers(text: str, flag: str) -> list[int]:
@@ -209,8 +227,10 @@ def main() -> None:
     except InputError as error:
         print(f"option-critic: {error}", file=sys.stderr)
         sys.exit(2)
-    except NonFiniteError as error:
+    except RunError as error:
         print(f"option-critic: {error}", file=sys.stderr)
+        if os.environ.get("OPTION_CRITIC_DEBUG"):
+            raise
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from option_critic.agent import OptionCritic, load
 from option_critic.algorithms import ALGORITHMS
+from option_critic.disk import check_writable, writing
 from option_critic.envs.metaworld import PREFIX, TASKS, task_of
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import Speed, measure
@@ -21,7 +22,7 @@ from option_critic.evaluation.statistics import Estimate
 from option_critic.presets import PRESETS, name_for
 from option_critic.settings import Settings
 from option_critic.training import checkpoint as checkpoints
-from option_critic.training.run import RunFolderError, versions
+from option_critic.training.run import check_free, versions
 
 LABELS = {
     "any": "any-step success",
@@ -44,8 +45,8 @@ def train(
     root = out or Path("runs") / name_for(settings)
     folders = {seed: root / f"seed-{seed}" for seed in seeds}
     for folder in folders.values():
-        if (folder / "config.json").exists() and not overwrite:
-            raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
+        check_free(folder, overwrite)
+        check_writable(folder)
     for seed, folder in folders.items():
         agent = OptionCritic.from_settings(settings.override(seed=seed))
         print(header(agent, folder), flush=True)
@@ -69,16 +70,15 @@ def header(agent: OptionCritic, folder: Path) -> str:
 
 def evaluate(
     path: Path,
-    checkpoint: str | None,
+    checkpoint: Path,
     goals: Sequence[str],
     modes: Sequence[str],
     num_episodes: int,
     workers: int,
     json_path: Path | None,
 ) -> None:
-    """Evaluate, print the table, keep evaluation.json and the traces in the run folder."""
-    folder = checkpoints.find(path, checkpoint)
-    agent = load(folder)
+    """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
+    agent = load(checkpoint)
     record = read_evaluation(path)
     total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
     console = Console(stderr=True)
@@ -86,7 +86,8 @@ def evaluate(
         bar = progress.add_task("episodes", total=total)
         results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
     step = agent.num_timesteps
-    keep(record, path, agent, step, results)
+    with writing(path):
+        keep(record, path, agent, step, results)
     if json_path != Path("-"):
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
         print(f"kept in {path / 'evaluation.json'}")
@@ -96,7 +97,13 @@ def evaluate(
 def read_evaluation(path: Path) -> dict[str, Any]:
     """What evaluation.json holds so far. Raises CheckpointError if it is damaged, before any work is done."""
     file = path / "evaluation.json"
-    return checkpoints.read_json(file) if file.exists() else {"format_version": 1, "results": {}}
+    if not file.exists():
+        return {"format_version": checkpoints.FORMAT_VERSION, "results": {}}
+    record = checkpoints.read_json(file)
+    checkpoints.check_format(file, record)
+    if not isinstance(record.get("results"), dict):
+        raise checkpoints.CheckpointError(f"{file} is damaged: it holds no results. Move it away and evaluate again.")
+    return record
 
 
 def keep(
@@ -204,4 +211,6 @@ def emit(path: Path | None, record: dict[str, Any]) -> None:
         json.dump(record, sys.stdout, indent=1)
         print()
     elif path is not None:
-        checkpoints.write_json(path, record)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            checkpoints.write_json(path, record)
