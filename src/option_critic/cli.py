@@ -152,6 +152,7 @@ def evaluate(argv: Sequence[str]) -> int:
     from option_critic.training.checkpoint import find
 
     checkpoint = find(a.run, a.checkpoint)
+    check_writable(a.run)
     from option_critic import commands
 
     commands.evaluate(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json)

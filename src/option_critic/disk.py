@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,5 +44,7 @@ def check_writable(folder: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What the system says, without the names of temporary files."""
-    return getattr(error, "strerror", None) or str(error)
+    """What the system says, without the names of temporary files (safetensors packs it in a text)."""
+    found = re.search(r"os error (\d+)", str(error))
+    number = getattr(error, "errno", None) or (found and int(found[1]))
+    return os.strerror(number) if number else str(error)

@@ -48,8 +48,10 @@ class GymnasiumEnvs:
         elif done.any():
             fresh, _ = self.envs.reset(options={"reset_mask": done.copy()})
             act_obs = np.where(done[:, None], self.spaces.flatten(fresh, batched=True), obs)
-        for what, x in (("observations", next_obs), ("observations", act_obs), ("rewards", reward)):
-            check_finite(self.name, what, x)
+        check_finite(self.name, "rewards", reward)
+        check_finite(self.name, "observations", next_obs)
+        if act_obs is not next_obs:
+            check_finite(self.name, "observations", act_obs)
         return EnvStep(
             next_obs=next_obs,
             act_obs=act_obs,
