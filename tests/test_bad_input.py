@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the command line sets its own
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
     def run(args):
         monkeypatch.setattr(sys, "argv", ["option-critic", *map(str, args)])

@@ -10,6 +10,7 @@ import difflib
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -211,6 +212,12 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
 }
 
 
+def in_thread(args: threading.ExceptHookArgs) -> None:
+    """Leave it to the run to name a full disk: TensorBoard's thread hands its error to the next call."""
+    if not isinstance(args.exc_value, OSError):
+        threading.__excepthook__(args)
+
+
 def main() -> None:
     """Entry point of the command `option-critic`."""
     argv = sys.argv[1:]
@@ -223,6 +230,7 @@ def main() -> None:
         print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
         sys.exit(2)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    threading.excepthook = in_thread
     try:
         sys.exit(VERBS[argv[0]](argv[1:]))
     except InputError as error:
