@@ -138,6 +138,23 @@ def test_unsupported_spaces_are_named():
         oc.OptionCritic("FrozenLake-v1")
 
 
+def test_set_env_goes_on_in_another_environment(small, tmp_path):
+    agent = oc.OptionCritic.from_settings(small("FourRooms-v0")).learn()
+    before = [p.clone() for p in agent.state.model.parameters()]
+    agent.set_env("FourRooms-Moved-v0")
+    assert agent.settings.env_id == "FourRooms-Moved-v0" and not agent.state.episodes.lengths
+    assert all(torch.equal(a, b) for a, b in zip(before, agent.state.model.parameters(), strict=True))
+    agent.save(tmp_path / "agent")  # what goes on from the file equals what goes on here
+    again = oc.load(tmp_path / "agent").learn(256)
+    agent.learn(256)
+    assert again.settings.env_id == "FourRooms-Moved-v0" and again.num_timesteps == agent.num_timesteps == 512
+    assert all(torch.equal(a, b) for a, b in zip(again.state.model.parameters(), agent.state.model.parameters(),
+                                                 strict=True))  # fmt: skip
+    with pytest.raises(ValueError, match="CartPole-v1 has other spaces than FourRooms-Moved-v0"):
+        agent.set_env("CartPole-v1")
+    assert agent.settings.env_id == "FourRooms-Moved-v0"
+
+
 def test_load_needs_no_simulator(small, tmp_path):
     """A saved Meta-World agent loads and predicts where neither Meta-World nor EnvPool can be imported."""
     import subprocess

@@ -2,9 +2,13 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from option_critic import cli, commands
+from option_critic.agent import OptionCritic
 from option_critic.presets import PRESETS, name_for, settings_for
 from option_critic.settings import Settings, UnknownSettingError, setting_names
 
@@ -22,7 +26,6 @@ def test_names_are_unique_over_all_parts():
 def test_json_round_trip(name):
     settings = PRESETS[name].override(option_names=("a", "b"))
     assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
-    assert settings_for(settings.env_id) is PRESETS[name] and name_for(settings) == name
 
 
 def test_unknown_keys_in_a_file_are_refused():
@@ -41,4 +44,40 @@ def test_names_follow_the_number_of_options():
 
 def test_other_metaworld_tasks_take_the_recipe():
     settings = settings_for("Meta-World/push-v3")
-    assert settings.learning == PRESETS["pick-place"].learning and name_for(settings) == "push-v3"
+    assert settings.learning == PRESETS["pick-place"].learning and name_for("Meta-World/push-v3") == "push-v3"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_and_keeps_its_runs_under_its_own_name(name):
+    assert settings_for(name) is PRESETS[name] and name_for(name) == name
+    agent = OptionCritic(name)  # for Meta-World without a simulator
+    assert agent.settings == PRESETS[name]
+    action, state = agent.predict(np.zeros(agent.spaces.obs_size), deterministic=True)
+    assert state.option_name in agent.option_names and np.isfinite(action).all()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "name"),
+    [("Meta-World/pick-place-v3", "pick-place"), ("CartPole-v1", "cartpole"), ("A/b:c-v0", "A-b-c-v0")],
+)
+def test_an_environment_id_means_its_own_preset(env_id, name):
+    assert name_for(env_id) == name
+    if name in PRESETS:
+        assert settings_for(env_id) is PRESETS[name]
+
+
+def test_runs_are_kept_under_the_name_that_was_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(commands, "train", lambda settings, seeds, root, *_, **__: asked.append(root))
+    for argv in (["tutorial"], ["Meta-World/pick-place-v3"], ["pick-place", "--out", "elsewhere"]):
+        assert cli.train(argv) == 0
+    assert asked == [Path("runs/tutorial"), Path("runs/pick-place"), Path("elsewhere")]
+
+
+def test_the_preset_tutorial_is_what_the_tutorial_sets():
+    s = PRESETS["tutorial"]
+    assert s.options.names == ("reach", "grasp", "move") and s.options.max_option_length == 20
+    assert (s.learning.lr_master, s.learning.lr_option, s.learning.gamma) == (1e-4, 3e-4, 0.99)
+    steps = s.env.num_envs * (s.learning.rollout_length - 1)  # a rollout holds whole episodes, and the reset row
+    assert s.learning.rollout_length == (s.env.max_episode_steps or 0) + 1
+    assert s.total_timesteps == 5_000 * 500 and s.total_timesteps % steps == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from option_critic.training import checkpoint as checkpoints
 from option_critic.training.collect import to_tensor
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
-from option_critic.training.state import TrainState
+from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, train
 
 Callback = Callable[["OptionCritic", Metrics], bool]
@@ -78,6 +79,19 @@ class OptionCritic:
         agent._restore(settings)
         return agent
 
+    def set_env(self, env_id: str) -> None:
+        """Let `learn` and evaluation go on in another environment, with all that was learned.
+
+        Settings stay; only the record of recent episodes starts anew. Raises ValueError unless the spaces are the same.
+        """
+        spaces = spaces_of(env_id)
+        if spaces != self.spaces:
+            raise InputError(
+                f"{env_id} has other spaces than {self.settings.env_id}: an agent cannot move between them"
+            )
+        self.settings = self.settings.override(env_id=env_id)
+        self.state.episodes = Episodes()
+
     @property
     def num_timesteps(self) -> int:
         """Environment steps learned from so far."""
@@ -120,23 +134,30 @@ class OptionCritic:
             display.show(metrics)
             return callback is None or callback(self, metrics) is not False
 
-        def on_boundary() -> None:
-            if run is not None:
-                run.checkpoint(self.state)
-
         try:
             with display:
-                train(self.state, self.settings, on_iteration, on_boundary)
-            if run is not None and self.state.env_steps < self.state.schedule_end:
-                run.checkpoint(self.state, "interrupted")
-        except KeyboardInterrupt:
-            if run is not None:
-                run.checkpoint(self.state, "interrupted")
-            raise
+                self._train(on_iteration, run)
         finally:
             if run is not None:
                 run.close()
         return self
+
+    def _train(self, on_iteration: Callable[[Metrics], bool], run: Run | None) -> None:
+        """To the end of the schedule, or until `on_iteration` says False; what is cut short is kept."""
+
+        def keep(name: str | None = None) -> None:
+            if run is not None:
+                run.checkpoint(self.state, name)
+
+        try:
+            with contextlib.closing(train(self.state, self.settings, keep)) as iterations:
+                for metrics in iterations:
+                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
+                        keep("interrupted")
+                        return
+        except KeyboardInterrupt:
+            keep("interrupted")
+            raise
 
     def predict(
         self,
@@ -161,7 +182,7 @@ class OptionCritic:
         if episode_start is not None:
             starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
-        decision, _, _ = act(
+        decision, _ = act(
             self.state.model,
             to_tensor(rows, device),
             carry,

@@ -22,7 +22,7 @@ import tyro
 
 from option_critic.disk import check_writable
 from option_critic.errors import InputError, RunError
-from option_critic.presets import generic, settings_for
+from option_critic.presets import generic, name_for, settings_for
 from option_critic.settings import Settings
 
 USAGE = """usage: option-critic VERB ...
@@ -95,6 +95,8 @@ class BenchArgs:
     """Numbers of options to measure."""
     seconds: float = 20.0
     """Length of each measured block."""
+    rounds: int = 2
+    """Blocks of each kind; environments alone, inference and training take turns."""
     json: Path | None = None
     """Write the figures here as JSON; - for standard output."""
 
@@ -137,7 +139,8 @@ def train(argv: Sequence[str]) -> int:
     from option_critic import commands  # here and below imported late: bad input is answered at once
 
     with Interrupt() as interrupt:
-        commands.train(args.settings, numbers(args.seeds, "seeds"), args.out, args.overwrite,
+        out = args.out or Path("runs") / name_for(args.target)
+        commands.train(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
                        stop=lambda: interrupt.received is not None)  # fmt: skip
         return 0 if interrupt.received is None else 128 + interrupt.received
 
@@ -175,11 +178,13 @@ def bench(argv: Sequence[str]) -> int:
     args = parse(BenchArgs, "bench", argv)
     if args.seconds <= 0:
         raise InputError(f"--seconds must be positive, got {args.seconds}")
+    if args.rounds < 1:
+        raise InputError(f"--rounds must be at least 1, got {args.rounds}")
     check_json(args.json)
     settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
     from option_critic import commands
 
-    commands.bench(settings, counts, args.seconds, args.json)
+    commands.bench(settings, counts, args.seconds, args.rounds, args.json)
     return 0
 
 

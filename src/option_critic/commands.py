@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -17,9 +19,9 @@ from option_critic.algorithms import ALGORITHMS
 from option_critic.disk import check_writable, writing
 from option_critic.envs.metaworld import PREFIX, TASKS, task_of
 from option_critic.evaluation import evaluate as evaluation
-from option_critic.evaluation.bench import Speed, measure
+from option_critic.evaluation.bench import measure, peak_memory
 from option_critic.evaluation.statistics import Estimate
-from option_critic.presets import PRESETS, name_for
+from option_critic.presets import PRESETS
 from option_critic.settings import Settings
 from option_critic.training import checkpoint as checkpoints
 from option_critic.training.run import check_free, versions
@@ -38,11 +40,8 @@ LABELS = {
 SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
 
 
-def train(
-    settings: Settings, seeds: Sequence[int], out: Path | None, overwrite: bool, stop: Callable[[], bool]
-) -> None:
-    """Train one agent per seed, each into a run folder of its own."""
-    root = out or Path("runs") / name_for(settings)
+def train(settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, stop: Callable[[], bool]) -> None:
+    """Train one agent per seed, each into a run folder of its own under `root`."""
     folders = {seed: root / f"seed-{seed}" for seed in seeds}
     for folder in folders.values():
         check_free(folder, overwrite)
@@ -179,28 +178,34 @@ def latest(run: Path) -> int | None:
     return checkpoints.steps_of(folders[-1]) if folders else None
 
 
-def bench(settings: Settings, num_options: Sequence[int], seconds: float, json_path: Path | None) -> None:
+def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds: int, json_path: Path | None) -> None:
     """Measure and print speeds as rates and as shares of bare stepping."""
-    speeds: dict[int, Speed] = {}
+    variants = [settings.override(num_options=k) for k in num_options]
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        for k in progress.track(num_options, description="measuring"):
-            speeds[k] = measure(settings.override(num_options=k), seconds)
+        bar = progress.add_task("measuring", total=3 * rounds * len(variants))
+        speeds = dict(zip(num_options, measure(variants, seconds, rounds, lambda: progress.advance(bar)), strict=True))
+        memory = {k: peak_memory(s) for k, s in zip(num_options, variants, strict=True)}
     record = {
         "env_id": settings.env_id,
-        "bare_sps": sum(s.bare for s in speeds.values()) / len(speeds),
-        "inference_sps": {str(k): s.inference for k, s in speeds.items()},
-        "train_sps": {str(k): s.train for k, s in speeds.items()},
-        "train_over_bare": {str(k): s.train / s.bare for k, s in speeds.items()},
+        "seconds": seconds,
+        "bare_sps": float(np.median([x for s in speeds.values() for x in s.bare])),
+        "inference_sps": {str(k): float(np.median(s.inference)) for k, s in speeds.items()},
+        "train_sps": {str(k): float(np.median(s.train)) for k, s in speeds.items()},
+        "train_over_bare": {str(k): s.train_over_bare for k, s in speeds.items()},
+        "peak_memory_gib": {str(k): x for k, x in memory.items()},
+        "blocks": {str(k): asdict(s) for k, s in speeds.items()},
         "versions": versions(),
     }
     if json_path != Path("-"):
-        print(f"{settings.env_id}, steps per second")
+        print(f"{settings.env_id}, steps per second: medians of {rounds} alternating blocks of {seconds:g} s")
         table = Table()
-        for name in ("options", "bare", "+ inference", "+ training", "training / bare"):
+        for name in ("options", "bare", "+ infer", "+ train", "train / bare", "collect", "improve", "GiB"):
             table.add_column(name, justify="right")
         for k, s in speeds.items():
-            table.add_row(str(k), f"{s.bare:,.0f}", f"{s.inference:,.0f}", f"{s.train:,.0f}", f"{s.train / s.bare:.2f}")
+            rates = (f"{np.median(x):,.0f}" for x in (s.bare, s.inference, s.train))
+            shares = (f"{s.collect_share:.0%}", f"{s.improve_share:.0%}")
+            table.add_row(str(k), *rates, f"{s.train_over_bare:.2f}", *shares, f"{memory[k]:.2f}")
         Console().print(table)
     emit(json_path, record)
 

@@ -16,7 +16,7 @@ def metaworld(task: str) -> Settings:
     return Settings(
         env_id=PREFIX + task,
         total_timesteps=1_490_000,
-        env=EnvSettings(num_envs=64, max_episode_steps=150),
+        env=EnvSettings(num_envs=64, max_episode_steps=150, env_groups=2),
         options=OptionSettings(num_options=3),
         # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
         learning=Config(gamma=0.98, rollout_length=151),
@@ -35,6 +35,32 @@ def generic(env_id: str) -> Settings:
 
 PRESETS: dict[str, Settings] = {
     "pick-place": metaworld("pick-place-v3"),
+    # what the well-known tutorial sets, through this library's mathematics; what it leaves open is said beside it
+    "tutorial": Settings(
+        env_id=PREFIX + "pick-place-v3",  # its v2 class is gone from the package
+        total_timesteps=2_500_000,
+        env=EnvSettings(num_envs=20, max_episode_steps=500),  # its 5,000 full episodes; ours: 20 at a time
+        options=OptionSettings(num_options=3, option_names=("reach", "grasp", "move"), max_option_length=20),
+        model=ModelSettings(
+            hidden_dim=128,
+            policy_layers=1,
+            critic_layers=1,
+            option_layers=1,
+            activation="relu",
+            initial_log_std=0.0,  # its standard deviation of 1; ours: only the start, it is learned
+        ),
+        learning=Config(
+            gamma=0.99,
+            lr_master=1e-4,
+            lr_option=3e-4,
+            lr_termination=3e-4,
+            lr_critic=3e-4,  # ours: it has no critic
+            anneal_lr=False,  # its rates are constant
+            entropy_option=0.01,
+            rollout_length=501,  # ours: whole episodes, and the row in which EnvPool resets
+            minibatch_size=1000,  # ours
+        ),
+    ),
     "cartpole": Settings(
         env_id="CartPole-v1",
         total_timesteps=199_000,  # 199,680 in whole iterations
@@ -52,13 +78,34 @@ PRESETS: dict[str, Settings] = {
             lr_termination=1e-3,
         ),
     ),
+    "four-rooms": Settings(
+        env_id="FourRooms-v0",
+        total_timesteps=299_000,  # 299,008 in whole iterations
+        checkpoint_every=100_000,
+        torch_threads=1,  # networks this small need no more, and runs do not depend on the number of cores
+        env=EnvSettings(num_envs=32),
+        options=OptionSettings(num_options=4),
+        model=ModelSettings(hidden_dim=64, normalize_observation=False, normalize_reward=False),
+        learning=Config(
+            rollout_length=128,
+            epochs=4,
+            minibatch_size=512,
+            target_kl=0.0,
+            lr_option=1e-3,
+            lr_critic=1e-3,
+            lr_master=1e-3,
+            lr_termination=1e-3,
+            entropy_option=0.01,
+        ),
+    ),
 }
 
 
 def settings_for(target: str) -> Settings:
     """Settings for a preset's name or an environment id (tuned ones where there are).
 
-    Raises ValueError, with the nearest match, for anything else.
+    Where two presets share an environment, its id means the first. Raises ValueError, with the nearest
+    match, for anything else.
     """
     if target in PRESETS:
         return PRESETS[target]
@@ -72,9 +119,11 @@ def settings_for(target: str) -> Settings:
     return generic(target)
 
 
-def name_for(settings: Settings) -> str:
-    """The name under which runs of these settings are kept: the preset's, or the environment's."""
+def name_for(target: str) -> str:
+    """The name under which runs of a target are kept: the preset's, or the environment's."""
+    if target in PRESETS:
+        return target
     for name, preset in PRESETS.items():
-        if preset.env_id == settings.env_id:
+        if preset.env_id == target:
             return name
-    return settings.env_id.removeprefix(PREFIX).replace("/", "-").replace(":", "-")
+    return target.removeprefix(PREFIX).replace("/", "-").replace(":", "-")

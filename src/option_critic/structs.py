@@ -8,6 +8,7 @@ mask are *fields* here, never conventions: published option-critic bugs are near
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -198,8 +199,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.obs)
 
-    def rows(self, index: Tensor) -> Self:
-        """The rows in `index` [M] (long, or a mask [N])."""
+    def split(self, parts: int) -> list[Self]:
+        """Consecutive parts of (nearly) equal length: views."""
+        each, longer = divmod(len(self), parts)
+        bounds = [each * i + min(i, longer) for i in range(parts + 1)]
+        return [self.rows(slice(low, high)) for low, high in pairwise(bounds)]
+
+    def rows(self, index: Tensor | slice) -> Self:
+        """The rows in `index` [M] (long, a mask [N], or a slice)."""
         return type(self)(
             self.obs[index],
             self.interest[index],

@@ -7,8 +7,13 @@ from torch import nn
 GAMMA, LAM, CLIP, LR, EPOCHS = 0.95, 0.9, 0.2, 1e-3, 3
 
 
+class Tanh(nn.Module):
+    def forward(self, x):
+        return 1 - 2 * torch.sigmoid(-2 * x)
+
+
 def two_layers(inputs, width):
-    return nn.Sequential(nn.Linear(inputs, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
+    return nn.Sequential(nn.Linear(inputs, width), Tanh(), nn.Linear(width, width), Tanh())
 
 
 class PlainPPO(nn.Module):

@@ -61,19 +61,19 @@ def test_bit_equal(small, options, algorithm):
              (plain.value, model.q_head)]  # fmt: skip
     for mine, theirs in pairs:
         mine.load_state_dict(theirs.state_dict())
-    optimizer = torch.optim.Adam(plain.parameters(), lr=LR, eps=1e-5)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=LR, eps=1e-5, fused=True)
     noise = torch.Generator().manual_seed(stream_seed(settings.seed, "actions"))
     shuffle = torch.Generator().manual_seed(stream_seed(settings.seed, "minibatches"))
     plain_envs = environments()
     obs, _ = plain_envs.reset(seed=SEEDS)
 
-    live = Live(envs.reset(), Carry.start(ENVS))
+    live = [Live(envs.reset(), Carry.start(ENVS))]
     start = model.pi_head.weight.detach().clone()
     for update in range(UPDATES):
         rate = LR * (1 - update / UPDATES)
         obs = iteration(plain, optimizer, plain_envs, obs, LENGTH, noise, shuffle, MINIBATCH, rate)
-        _, live = iterate(state, settings, envs, live)
-        assert np.array_equal(live.obs, obs)
+        _, live = iterate(state, settings, [envs], live)
+        assert np.array_equal(live[0].obs, obs)
         assert torch.equal(plain.log_std, model.log_std[0])
         for mine, theirs in pairs:
             for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):

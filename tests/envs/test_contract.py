@@ -28,6 +28,7 @@ ADAPTERS = {
     **{f"Pendulum {m.value}": partial(registered, "Pendulum-v1", m) for m in AutoresetMode},
     "CartPole": lambda seeds, limit: make_envs("CartPole-v1", EnvSettings(max_episode_steps=limit), seeds),
     "probe": lambda seeds, limit: make_envs("Probe/Endless-v0", EnvSettings(max_episode_steps=limit), seeds),
+    "four rooms": lambda seeds, limit: make_envs("FourRooms-v0", EnvSettings(max_episode_steps=limit), seeds),
     "workers": lambda seeds, limit: WorkerEnvs(
         [partial(make_gymnasium, "Pendulum-v1", len(part), part, limit) for part in (seeds[:1], seeds[1:])]
     ),
@@ -109,7 +110,7 @@ def test_same_seed_same_run(make):
     assert np.array_equal(history(make, env_seeds(5, 2, B)), history(make, env_seeds(5, 2, B)))
 
 
-@pytest.mark.parametrize("make", [name for name in ADAPTERS if name != "probe"], indirect=True)  # probes draw nothing
+@pytest.mark.parametrize("make", sorted({*ADAPTERS} - {"probe", "four rooms"}), indirect=True)  # nothing or cells drawn
 def test_environments_and_runs_share_no_stream(make):
     starts = np.concatenate([make(env_seeds(run, it, B)).reset() for run, it in ((0, 0), (1, 0), (0, 1))])
     assert len(np.unique(starts, axis=0)) == 3 * B

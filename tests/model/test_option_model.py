@@ -61,9 +61,10 @@ def test_deterministic_decisions():
     with torch.no_grad():
         model.mu_head.bias.copy_(torch.tensor([0.0, 5.0, 0.0]))
         model.beta_head.bias.fill_(-5.0)
-    decision, heads, _ = decide(model, carry, deterministic=True)
+    decision, _ = decide(model, carry, deterministic=True)
     assert decision.option.tolist() == [2, 1] and decision.ended.tolist() == [False, True]
-    assert torch.equal(decision.action, heads.pi.mean[torch.arange(2), decision.option])
+    obs = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(decision.action, model(obs).pi.mean[torch.arange(2), decision.option])
     assert decision.next_age.tolist() == [5, 1]
     with torch.no_grad():
         model.beta_head.bias.fill_(5.0)
@@ -74,7 +75,7 @@ def test_forbidden_options_never_run():
     model = OptionModel(BOX, 3, SETTINGS, 0)
     carry = Carry(torch.full((500,), 1), torch.full((500,), 4), torch.zeros(500, dtype=torch.bool))
     available = torch.tensor([True, False, True]).expand(500, -1)
-    decision, _, _ = decide(model, carry, available=available)
+    decision, _ = decide(model, carry, available=available)
     assert decision.ended.all() and decision.forced.all()
     assert set(decision.option.tolist()) == {0, 2}
 

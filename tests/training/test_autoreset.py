@@ -44,7 +44,7 @@ def rows(small, mode):
     envs = GymnasiumEnvs(SyncVectorEnv([Script, Script], autoreset_mode=mode), [0, 1], "Script")
     model = TrainState.fresh(settings, envs.spaces).model
     start = Live(envs.reset(), Carry.start(2))
-    rollout, _ = collect(envs, model, start, 40, settings.options, Generators.seeded(0))
+    rollout, _ = collect([envs], model, [start], 40, settings.options, Generators.seeded(0))
     targets = advantages(rollout, evaluate_rollout(model, rollout, settings.options), settings.learning)
     valid = rollout.valid[:, 0]
     assert bool(valid.all()) == (mode != AutoresetMode.NEXT_STEP)

@@ -144,8 +144,8 @@ def improve(
     history: list[dict[str, Tensor]] = []
     for _ in range(config.epochs):
         order = torch.randperm(len(batch), generator=generator).to(batch.obs.device)
-        for index in torch.tensor_split(order, parts):
-            loss, metrics = losses(model, batch.rows(index), config, rules)
+        for minibatch in batch.rows(order).split(parts):
+            loss, metrics = losses(model, minibatch, config, rules)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)

@@ -44,6 +44,9 @@ class EnvSettings:
     """Truncate training episodes (with bootstrap) after so many steps; none: the environment's own limit."""
     env_threads: int = 0
     """Threads or worker processes that step environments; 0: one per processor core."""
+    env_groups: int = 1
+    """Groups that take turns: while one is stepped in the background, the agent decides for the next.
+    2 pays for simulators in threads or processes of their own; the order is fixed, so runs repeat exactly."""
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
@@ -52,6 +55,8 @@ class EnvSettings:
             raise InputError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
         if self.env_threads < 0:
             raise InputError(f"env_threads must not be negative, got {self.env_threads}")
+        if not 1 <= self.env_groups <= self.num_envs:
+            raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {self.env_groups}")
 
 
 class VectorEnvs(Protocol):
@@ -64,9 +69,18 @@ class VectorEnvs(Protocol):
         """Start an episode everywhere -> observations [B, D]. Called once."""
         ...
 
-    def step(self, action: npt.NDArray[Any]) -> EnvStep:
-        """Step with actions in the environment's own units, [B, A] or [B]."""
+    def send(self, action: npt.NDArray[Any]) -> None:
+        """Begin a step with actions in the environment's own units, [B, A] or [B]."""
         ...
+
+    def recv(self) -> EnvStep:
+        """Wait for the step that `send` began."""
+        ...
+
+    def step(self, action: npt.NDArray[Any]) -> EnvStep:
+        """Both at once."""
+        self.send(action)
+        return self.recv()
 
     def close(self) -> None:
         """Free simulators and worker processes."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import diagnostics
+from option_critic.envs.contract import VectorEnvs, diagnostics
 from option_critic.spaces import Spaces
 from option_critic.structs import Array, EnvStep
 
@@ -35,7 +35,7 @@ def envpool_id(task: str) -> str:
     return "MetaWorld/" + "".join(part.capitalize() for part in name.split("-")) + "-" + version
 
 
-class EnvPoolEnvs:
+class EnvPoolEnvs(VectorEnvs):
     """EnvPool's Meta-World behind the contract. It resets on the next step: that row is not valid."""
 
     def __init__(self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> None:
@@ -62,9 +62,13 @@ class EnvPoolEnvs:
         self.resets_next[:] = False
         return np.array(obs, dtype=np.float64)
 
-    def step(self, action: npt.NDArray[Any]) -> EnvStep:
-        """Step all environments; see `EnvStep` for what comes back."""
-        raw, reward, terminated, truncated, info = self.envs.step(action)
+    def send(self, action: npt.NDArray[Any]) -> None:
+        """Begin a step in EnvPool's threads."""
+        self.envs.send(action)
+
+    def recv(self) -> EnvStep:
+        """Wait for all environments; see `EnvStep` for what comes back."""
+        raw, reward, terminated, truncated, info = self.envs.recv()
         obs = np.array(raw, dtype=np.float64)
         valid, is_first = ~self.resets_next, self.resets_next
         self.resets_next = (terminated | truncated) & valid

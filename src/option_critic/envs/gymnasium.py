@@ -12,12 +12,12 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.checked import Checked, blaming
-from option_critic.envs.contract import check_finite, diagnostics
+from option_critic.envs.contract import VectorEnvs, check_finite, diagnostics
 from option_critic.spaces import Spaces
 from option_critic.structs import Array, EnvStep, Mask
 
 
-class GymnasiumEnvs:
+class GymnasiumEnvs(VectorEnvs):
     """A Gymnasium vector environment behind the contract, whatever its autoreset mode."""
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], seeds: Sequence[int], name: str) -> None:
@@ -34,9 +34,13 @@ class GymnasiumEnvs:
         check_finite(self.name, "observations", flat)
         return flat
 
-    def step(self, action: npt.NDArray[Any]) -> EnvStep:
+    def send(self, action: npt.NDArray[Any]) -> None:
+        """Keep the actions: these environments step in this process, when asked for the result."""
+        self.action = action
+
+    def recv(self) -> EnvStep:
         """Step all environments; see `EnvStep` for what comes back."""
-        raw, reward, terminated, truncated, info = self.envs.step(action)
+        raw, reward, terminated, truncated, info = self.envs.step(self.action)
         obs = self.spaces.flatten(raw, batched=True)
         done, next_obs, act_obs = terminated | truncated, obs, obs
         valid, is_first = np.ones(self.num_envs, dtype=np.bool_), done

@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Iterable, Sequence
 
 import gymnasium as gym
+import numpy as np
 
-from option_critic.envs import envpool, metaworld, probes
+from option_critic.envs import envpool, four_rooms, metaworld, probes
 from option_critic.envs.checked import EnvError
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
@@ -17,6 +18,7 @@ from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
 from option_critic.errors import InputError
 
+four_rooms.register()
 probes.register()
 
 
@@ -71,8 +73,14 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
     return "official"
 
 
+def make_groups(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> list[VectorEnvs]:
+    """Training environments, one per seed, in `env_groups` groups that take turns."""
+    groups = np.array_split(np.array(seeds), settings.env_groups)
+    return [make_envs(env_id, settings, group.tolist()) for group in groups]
+
+
 def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
-    """Training environments for a Gymnasium id or `Meta-World/<task>-v3`, one per seed."""
+    """One group of environments for a Gymnasium id or `Meta-World/<task>-v3`, one per seed."""
     backend = resolve_backend(env_id, settings)
     task, limit = task_of(env_id), settings.max_episode_steps
     if task is None:

@@ -45,7 +45,7 @@ def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
         connection.send(error if isinstance(error, RunError) else failure)
 
 
-class WorkerEnvs:
+class WorkerEnvs(VectorEnvs):
     """Slices of environments behind the contract, each made by one of `makers` in its own process."""
 
     def __init__(self, makers: Sequence[Callable[[], VectorEnvs]], preload: Sequence[str] = ()) -> None:
@@ -77,19 +77,26 @@ class WorkerEnvs:
             raise answer
         return answer
 
-    def _ask(self, messages: Sequence[Any]) -> list[Any]:
+    def _tell(self, messages: Sequence[Any]) -> None:
         for connection, message in zip(self.connections, messages, strict=True):
             with contextlib.suppress(BrokenPipeError):  # a dead worker is named when its answer is missed
                 connection.send(message)
+
+    def _answers(self) -> list[Any]:
         return [self._receive(i) for i in range(len(self.connections))]
 
     def reset(self) -> Array:
         """Start an episode everywhere -> [B, D]."""
-        return np.concatenate(self._ask(["reset"] * len(self.connections)))
+        self._tell(["reset"] * len(self.connections))
+        return np.concatenate(self._answers())
 
-    def step(self, action: npt.NDArray[Any]) -> EnvStep:
-        """Step all slices at once."""
-        steps: list[EnvStep] = self._ask([("step", part) for part in np.split(action, self.slices)])
+    def send(self, action: npt.NDArray[Any]) -> None:
+        """Begin a step of all slices."""
+        self._tell([("step", part) for part in np.split(action, self.slices)])
+
+    def recv(self) -> EnvStep:
+        """Wait for all slices."""
+        steps: list[EnvStep] = self._answers()
         joined = {
             f.name: np.concatenate([getattr(s, f.name) for s in steps]) for f in fields(EnvStep) if f.name != "info"
         }

@@ -1,10 +1,21 @@
-"""Steps per second of the environments alone, with inference, and with training."""
+"""Steps per second: the environments alone, with inference, with training, in alternating blocks.
+
+The machine's speed drifts, so figures are ratios of neighbouring blocks. Training is the real thing:
+the loop of `train` with metrics and checkpoints written to a run folder.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
+import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 
@@ -12,56 +23,142 @@ from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs
 from option_critic.settings import Settings
-from option_critic.structs import Carry
 from option_critic.threads import torch_threads
-from option_critic.training.collect import Live, collect
+from option_critic.training.collect import collect
+from option_critic.training.run import Run
 from option_critic.training.state import TrainState
-from option_critic.training.train import iterate
+from option_critic.training.train import start, train
+
+Block = Callable[[], int]
+"""A piece of work; returns the environment steps that it took."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Speed:
-    """Environment steps per second; reset rows do not count as steps."""
+    """Environment steps per second, one entry per block; reset rows do not count as steps."""
 
-    bare: float
-    inference: float
-    train: float
+    bare: list[float] = field(default_factory=list)
+    inference: list[float] = field(default_factory=list)
+    train: list[float] = field(default_factory=list)
+    collect_share: float = 0.0
+    """Share of the training's time that goes into collecting (environments and inference)."""
+    improve_share: float = 0.0
+    """... into targets and gradient steps. The rest is logs, checkpoints, new environments."""
+
+    @property
+    def train_over_bare(self) -> float:
+        """Median over rounds of the ratio of neighbouring blocks."""
+        return float(np.median(np.array(self.train) / np.array(self.bare)))
 
 
-def measure(settings: Settings, seconds: float) -> Speed:
-    """Three blocks of at least `seconds` each on the same environments, resets included."""
-    state = TrainState.fresh(settings, spaces_of(settings.env_id))
-    envs = make_envs(settings.env_id, settings.env, env_seeds(settings.seed, 0, settings.env.num_envs))
-    live = Live(envs.reset(), Carry.start(envs.num_envs, state.model.log_std.device))
-    length, rules = settings.learning.rollout_length, settings.options
-    rng = np.random.default_rng(0)
-    spaces = envs.spaces
-    shape = (length, envs.num_envs)
-    discrete, size = spaces.discrete, spaces.action_size
-    actions = spaces.to_env(rng.integers(size, size=shape) if discrete else rng.uniform(-1, 1, (*shape, size)))
+def measure(
+    settings: Sequence[Settings], seconds: float, rounds: int, on_block: Callable[[], None] = lambda: None
+) -> list[Speed]:
+    """One Speed for each of `settings`, from `rounds` times three blocks of `seconds`: bare, inference, training."""
+    speeds = [Speed() for _ in settings]
+    shares = np.zeros((len(settings), 2))
+    spent = np.zeros(len(settings))
+    with ExitStack() as stack:
+        alone = stack.enter_context(bare(settings[0]))
+        acting = [stack.enter_context(inference(s)) for s in settings]
+        learning = [stack.enter_context(training(s, share)) for s, share in zip(settings, shares, strict=True)]
+        for _ in range(rounds):
+            for k, speed in enumerate(speeds):
+                for rates, block in ((speed.bare, alone), (speed.inference, acting[k]), (speed.train, learning[k])):
+                    sps, took = rate(block, seconds)
+                    rates.append(sps)
+                    on_block()
+                spent[k] += took
+    for speed, (collecting, improving), total in zip(speeds, shares, spent, strict=True):
+        speed.collect_share, speed.improve_share = collecting / total, improving / total
+    return speeds
+
+
+@contextmanager
+def bare(settings: Settings) -> Iterator[Block]:
+    """Environments alone: one group, actions drawn beforehand, resets included."""
+    length, num_envs = settings.learning.rollout_length, settings.env.num_envs
+    envs = make_envs(settings.env_id, settings.env, env_seeds(settings.seed, 0, num_envs))
+    rng, size = np.random.default_rng(0), envs.spaces.action_size
+    discrete = envs.spaces.discrete
+    actions = rng.integers(size, size=(length, num_envs)) if discrete else rng.uniform(-1, 1, (length, num_envs, size))
+    actions = envs.spaces.to_env(actions)
+    envs.reset()
     try:
-        bare = rate(lambda: sum(int(envs.step(a).valid.sum()) for a in actions), seconds)
-
-        def infer() -> int:
-            nonlocal live
-            with torch_threads(1):
-                rollout, live = collect(envs, state.model, live, length, rules, state.generators)
-            return rollout.num_valid
-
-        def learn() -> int:
-            nonlocal live
-            before = state.env_steps
-            _, live = iterate(state, settings, envs, live)
-            return state.env_steps - before
-
-        return Speed(bare, rate(infer, seconds), rate(learn, seconds))
+        yield lambda: sum(int(envs.step(a).valid.sum()) for a in actions)
     finally:
         envs.close()
 
 
-def rate(block: Callable[[], int], seconds: float) -> float:
-    """Steps per second of repeating `block`, which returns its steps."""
+@contextmanager
+def inference(settings: Settings) -> Iterator[Block]:
+    """Rollouts of an untrained agent, nothing learned."""
+    state = TrainState.fresh(settings, spaces_of(settings.env_id))
+    groups, live = start(state, settings)
+
+    def block() -> int:
+        nonlocal live
+        with torch_threads(1):
+            rollout, live = collect(
+                groups, state.model, live, settings.learning.rollout_length, settings.options, state.generators
+            )
+        return rollout.num_valid
+
+    try:
+        yield block
+    finally:
+        for envs in groups:
+            envs.close()
+
+
+@contextmanager
+def training(settings: Settings, shares: np.ndarray) -> Iterator[Block]:
+    """The real training, in a run folder of its own; seconds of collecting and improving add up in `shares` [2]."""
+    settings = settings.override(total_timesteps=10**9)  # so that no schedule ends before the measurement
+    spaces = spaces_of(settings.env_id)
+    state = TrainState.fresh(settings, spaces)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder) / "run", settings, spaces)
+
+        def on_boundary() -> None:
+            run.checkpoint(state)
+
+        with closing(run), closing(train(state, settings, on_boundary)) as iterations:
+
+            def block() -> int:
+                before = state.env_steps
+                metrics = next(iterations)
+                run.log(metrics)
+                shares[:] += metrics["time/collect_seconds"], metrics["time/improve_seconds"]
+                return state.env_steps - before
+
+            yield block
+
+
+def peak_memory(settings: Settings) -> float:
+    """GiB that a training of its own holds at most, environments made anew included."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=short_training, args=(settings, theirs))
+    process.start()
+    peak: float = ours.recv()
+    process.join()
+    return peak
+
+
+def short_training(settings: Settings, connection: Connection) -> None:
+    """Three iterations with a checkpoint after each; sends the peak of this process."""
+    settings = settings.override(checkpoint_every=1)
+    with training(settings, np.zeros(2)) as block:
+        for _ in range(3):
+            block()
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
+
+def rate(block: Block, seconds: float) -> tuple[float, float]:
+    """(steps per second of repeating `block` for at least `seconds`, the seconds it took)."""
     steps, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
+    while (took := time.perf_counter() - started) < seconds:
         steps += block()
-    return steps / (time.perf_counter() - started)
+    return steps / took, took

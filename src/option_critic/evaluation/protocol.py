@@ -41,14 +41,17 @@ def run_episodes(
     episodes: list[list[Rows]] = [[{}] for _ in quota]
     left = np.array(quota)
     while (left > 0).any():
-        decision, heads, arrival = act(model, to_tensor(obs, device), carry, rules, generators, deterministic, mask)
+        seen = to_tensor(obs, device)
+        decision, arrival = act(model, seen, carry, rules, generators, deterministic, mask)
+        with torch.no_grad():
+            q, _, _ = model.values(seen)
         step = envs.step(envs.spaces.to_env(decision.action.cpu().numpy()))
         row: dict[str, Any] = {
             "option": decision.option,
             "ended": decision.ended,
             "forced": decision.forced,
             "beta": decision.beta,
-            "q": heads.q,
+            "q": q,
             "mu": arrival.log_mu.exp(),
             "reward": step.reward,
         }

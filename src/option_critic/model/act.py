@@ -16,7 +16,7 @@ from option_critic.functional.options import (
     pick,
 )
 from option_critic.model.distributions import sample_index
-from option_critic.model.option_model import Heads, OptionModel
+from option_critic.model.option_model import OptionModel
 from option_critic.model.trunks import stream_seed
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry, Decision
@@ -71,22 +71,22 @@ def act(
     generators: Generators,
     deterministic: bool = False,
     available: Tensor | None = None,
-) -> tuple[Decision, Heads, Arrival]:
+) -> tuple[Decision, Arrival]:
     """Decide at raw observations [B, D] with the options in `carry` arriving.
 
     Deterministic: an end where beta_eff > 0.5, the most likely option, the most likely action.
     `available` [B, K] (bool) forbids options, for ablations.
     """
-    heads = model(obs)
+    policies, mu_logits, beta_logits = model.acting(obs)
     interest = permitted_interest(rules.interest(obs), available)
-    arrival = arrive(heads.mu_logits, heads.beta_logits, interest, carry, rules)
+    arrival = arrive(mu_logits, beta_logits, interest, carry, rules)
     if deterministic:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:
         draw = torch.rand(arrival.beta.shape, generator=generators.option, device=obs.device)
         ended, chosen = draw < arrival.beta, sample_index(arrival.log_mu, generators.option)
     option = torch.where(ended, chosen, carry.option)
-    pi = heads.pi.at(option)
+    pi = policies.at(option)
     action = pi.mode() if deterministic else pi.sample(generators.action)
     decision = Decision(
         action=action,
@@ -101,4 +101,4 @@ def act(
         log_mu=pick(arrival.log_mu, option),
         log_arrival=arrival_log_prob(option, carry.option, arrival.beta, arrival.log_mu),
     )
-    return decision, heads, arrival
+    return decision, arrival

@@ -109,6 +109,11 @@ class OptionModel(nn.Module):
         mu_logits, beta_logits = self._master_and_beta(x)
         return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
 
+    def acting(self, obs: Tensor) -> tuple[ActionDistribution, Tensor, Tensor]:
+        """(pi, mu_logits, beta_logits): the heads that acting needs, without the option values."""
+        x = self.obs_norm(obs)
+        return (self._pi(x), *self._master_and_beta(x))
+
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
         x = self.obs_norm(obs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,58 +26,71 @@ class Live:
 
 
 def collect(
-    envs: VectorEnvs,
+    groups: Sequence[VectorEnvs],
     model: OptionModel,
-    live: Live,
+    live: Sequence[Live],
     length: int,
     rules: OptionSettings,
     generators: Generators,
-) -> tuple[Rollout, Live]:
-    """Act for `length` rows from `live` on -> the rollout, and where it left off.
+) -> tuple[Rollout, list[Live]]:
+    """Act for `length` rows from `live` on, one entry per group -> the rollout, and where each group left off.
 
+    Groups take turns in a fixed order: while one is stepped, the agent decides for the next.
     Raises NonFiniteError if the environment returns NaN or infinity.
     """
-    device = model.log_std.device
-    obs_rows, decisions, steps = [], [], []
-    obs, carry = live.obs, live.carry
-    for _ in range(length):
-        decision, _, _ = act(model, to_tensor(obs, device), carry, rules, generators)
-        step = envs.step(envs.spaces.to_env(decision.action.cpu().numpy()))
-        obs_rows.append(obs)
-        decisions.append(decision)
-        steps.append(step)
-        obs, carry = step.act_obs, decision.next_carry(torch.from_numpy(step.is_first).to(device))
-    return stack(obs_rows, decisions, steps, rules, device), Live(obs, carry)
+    device, live = model.log_std.device, list(live)
+    obs: list[list[Array]] = [[] for _ in groups]
+    decisions: list[list[Decision]] = [[] for _ in groups]
+    steps: list[list[EnvStep]] = [[] for _ in groups]
+    for t in range(length + 1):
+        for g, envs in enumerate(groups):
+            if t > 0:
+                step = envs.recv()
+                steps[g].append(step)
+                is_first = torch.from_numpy(step.is_first).to(device)
+                live[g] = Live(step.act_obs, decisions[g][-1].next_carry(is_first))
+            if t < length:
+                decision, _ = act(model, to_tensor(live[g].obs, device), live[g].carry, rules, generators)
+                envs.send(envs.spaces.to_env(decision.action.cpu().numpy()))
+                obs[g].append(live[g].obs)
+                decisions[g].append(decision)
+    return stack(obs, decisions, steps, rules, device), live
 
 
 def stack(
-    obs_rows: list[Array],
-    decisions: list[Decision],
-    steps: list[EnvStep],
+    obs_rows: list[list[Array]],
+    decisions: list[list[Decision]],
+    steps: list[list[EnvStep]],
     rules: OptionSettings,
     device: torch.device,
 ) -> Rollout:
-    """Rows of [B, ...] -> one rollout of [T, B, ...]."""
+    """Per group, rows of [B, ...] -> one rollout of [T, all B, ...]."""
+
+    def join(groups: Iterable[list[Array]]) -> Array:
+        return np.concatenate([np.stack(rows) for rows in groups], axis=1)
 
     def column(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([getattr(s, name) for s in steps])).to(device)
+        return torch.from_numpy(join([getattr(s, name) for s in rows] for rows in steps)).to(device)
 
-    obs = to_tensor(np.stack(obs_rows), device)
+    def decided(name: str) -> Tensor:
+        return torch.cat([torch.stack([getattr(d, name) for d in rows]) for rows in decisions], dim=1)
+
+    obs = to_tensor(join(obs_rows), device)
     next_obs, reward = column("next_obs").float(), column("reward").float()
     for name, x in (("observations", obs), ("observations", next_obs), ("rewards", reward)):
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(-1).nonzero()[0])
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")
     success = None
-    if any("success" in s.info for s in steps):  # some environments tell it only at the end of an episode
-        none = np.zeros(reward.shape[1])
-        success = torch.from_numpy(np.stack([s.info.get("success", none) for s in steps]) > 0).to(device)
+    if any("success" in s.info for rows in steps for s in rows):  # some tell it only at the end of an episode
+        told = join([s.info.get("success", np.zeros(len(s.reward))) for s in rows] for rows in steps)
+        success = torch.from_numpy(told > 0).to(device)
     return Rollout(
         obs=obs,
         next_obs=next_obs,
         interest=rules.interest(obs),
         next_interest=rules.interest(next_obs),
-        decision=Decision(**{f.name: torch.stack([getattr(d, f.name) for d in decisions]) for f in fields(Decision)}),
+        decision=Decision(**{f.name: decided(f.name) for f in fields(Decision)}),
         reward=reward,
         terminated=column("terminated"),
         truncated=column("truncated"),

@@ -86,7 +86,7 @@ class TrainState:
         groups = model.parameter_groups(rates.lr_option, rates.lr_critic, rates.lr_master, rates.lr_termination)
         return TrainState(
             model=model,
-            optimizer=torch.optim.Adam(groups, eps=1e-5),
+            optimizer=torch.optim.Adam(groups, eps=1e-5, fused=True),
             generators=Generators.seeded(settings.seed, device),
             schedule_end=settings.total_timesteps,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 
 from option_critic.algorithms import ALGORITHMS
 from option_critic.algorithms.ppo import advantages, improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
-from option_critic.envs.make import make_envs
+from option_critic.envs.make import make_groups
 from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
 from option_critic.threads import torch_threads
@@ -19,48 +19,53 @@ from option_critic.training.state import TrainState
 Metrics = dict[str, float]
 
 
-def train(
-    state: TrainState,
-    settings: Settings,
-    on_iteration: Callable[[Metrics], bool],
-    on_boundary: Callable[[], None],
-) -> None:
-    """Train `state` in place until `state.schedule_end` or until `on_iteration` returns False.
+def train(state: TrainState, settings: Settings, on_boundary: Callable[[], None]) -> Generator[Metrics, None, None]:
+    """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
 
     At every boundary (`checkpoint_every` steps, rounded up to an iteration, and the end) running
     episodes are cut with bootstrap, `on_boundary` is called, and all environments are made anew from
     hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
+    Closing the iterator stops the training and frees the environments.
     """
-    envs: VectorEnvs | None = None
+    groups: list[VectorEnvs] = []
     try:
         while state.env_steps < state.schedule_end:
-            if envs is None:
-                envs = make_envs(settings.env_id, settings.env,
-                                 env_seeds(settings.seed, state.iteration, settings.env.num_envs))  # fmt: skip
-                device = state.model.log_std.device
-                live = Live(envs.reset(), Carry.start(envs.num_envs, device))
+            if not groups:
+                groups, live = start(state, settings)
                 state.episodes.running = {}
             before = state.env_steps
-            metrics, live = iterate(state, settings, envs, live)
+            metrics, live = iterate(state, settings, groups, live)
+            yield metrics
             crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
-            go_on = on_iteration(metrics)
             if crossed or state.env_steps >= state.schedule_end:
-                envs.close()
-                envs = None
+                close(groups)
                 on_boundary()
-            if not go_on:
-                return
     finally:
-        if envs is not None:
-            envs.close()
+        close(groups)
 
 
-def iterate(state: TrainState, settings: Settings, envs: VectorEnvs, live: Live) -> tuple[Metrics, Live]:
+def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list[Live]]:
+    """Fresh environments, their seeds a hash of (seed, iteration), in their first states."""
+    seeds = env_seeds(settings.seed, state.iteration, settings.env.num_envs)
+    groups = make_groups(settings.env_id, settings.env, seeds)
+    device = state.model.log_std.device
+    return groups, [Live(envs.reset(), Carry.start(envs.num_envs, device)) for envs in groups]
+
+
+def close(groups: list[VectorEnvs]) -> None:
+    """Free the environments; `groups` is empty afterwards."""
+    while groups:
+        groups.pop().close()
+
+
+def iterate(
+    state: TrainState, settings: Settings, groups: Sequence[VectorEnvs], live: Sequence[Live]
+) -> tuple[Metrics, list[Live]]:
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     losses, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
     with torch_threads(1):  # small batches: more threads only fight with the simulator's
-        rollout, live = collect(envs, state.model, live, config.rollout_length, rules, state.generators)
+        rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
     with torch_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
@@ -89,7 +94,7 @@ def iterate(state: TrainState, settings: Settings, envs: VectorEnvs, live: Live)
     metrics |= {name: float(value) for name, value in learned.items()}
     if not state.model.discrete:
         metrics["train/std"] = action_std(state.model.log_std)
-        metrics["rollout/clipped_actions"] = clipped_actions(rollout, envs.spaces)
+        metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
     metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
     return metrics, live
 

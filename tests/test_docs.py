@@ -1,0 +1,26 @@
+"""What the pages quote is what the code says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "option_critic"
+PAGE = (ROOT / "docs" / "from-the-tutorial.md").read_text(encoding="utf-8")
+QUOTES = re.findall(r"^```python\n(.+?) +# ([\w/]+\.py)\n```$", PAGE, re.MULTILINE)
+
+
+def test_every_defect_has_its_line():
+    assert len(re.findall(r"^### \d+\. ", PAGE, re.MULTILINE)) == len(QUOTES) == 16
+
+
+@pytest.mark.parametrize(("line", "file"), QUOTES)
+def test_quoted_lines_are_in_their_files(line, file):
+    assert line in {found.strip() for found in (SOURCE / file).read_text(encoding="utf-8").splitlines()}
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=lambda p: p.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

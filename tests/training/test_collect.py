@@ -1,0 +1,60 @@
+"""Groups of environments that take turns: every row beside its own environment and its own successor."""
+
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.model.act import Generators
+from option_critic.model.option_model import ModelSettings, OptionModel
+from option_critic.options.rules import OptionSettings
+from option_critic.structs import Carry
+from option_critic.training.collect import Live, collect
+
+
+class Counter(gym.Env):
+    """Shows its own number, its step and the last action; episodes of 3 + number steps."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (3,), np.float64)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, number):
+        self.number = number
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.array([self.number, 0.0, -1.0]), {}
+
+    def step(self, action):
+        self.t += 1
+        return np.array([self.number, self.t, action]), float(action), self.t == 3 + self.number, False, {}
+
+
+def group(numbers):
+    envs = SyncVectorEnv([lambda n=n: Counter(n) for n in numbers], autoreset_mode=AutoresetMode.SAME_STEP)
+    return GymnasiumEnvs(envs, list(numbers), "Counter")
+
+
+@pytest.mark.parametrize("sizes", [[5], [3, 2], [1, 2, 2]])
+def test_rows_belong_together(sizes):
+    ends = np.cumsum([0, *sizes])
+    groups = [group(range(a, b)) for a, b in pairwise(ends)]
+    model, rules = OptionModel(groups[0].spaces, 2, ModelSettings(hidden_dim=8), 0), OptionSettings(num_options=2)
+    live = [Live(envs.reset(), Carry.start(envs.num_envs)) for envs in groups]
+    generators = Generators.seeded(0)
+    for rollout in range(2):  # the second goes on where the first left off
+        r, live = collect(groups, model, live, 11, rules, generators)
+        assert torch.equal(r.obs[..., 0], torch.arange(5.0).expand(11, 5))
+        assert torch.equal(r.next_obs[..., 2], r.decision.action.float())
+        assert torch.equal(r.reward, r.decision.action.float())
+        assert torch.equal(r.next_obs[..., 1], r.obs[..., 1] + 1)
+        assert torch.equal(r.terminated, r.next_obs[..., 1] == 3 + r.obs[..., 0])
+        assert torch.equal(r.decision.is_first, r.obs[..., 1] == 0)
+        on = ~r.terminated[:-1]
+        assert torch.equal(r.obs[1:][on], r.next_obs[:-1][on])
+        assert torch.equal(r.decision.prev_option[1:], r.decision.option[:-1])
+        assert bool(r.decision.is_first[0].all()) == (rollout == 0)
