@@ -22,6 +22,13 @@ def test_names_are_unique_over_all_parts():
     assert len(setting_names()) == len(parts) - 4 + total
 
 
+def test_a_price_of_terminations_needs_ppo_oc():
+    a2oc = PRESETS["a2oc"]
+    assert a2oc.algorithm == "ppo_oc" and a2oc.learning.price == "termination"
+    with pytest.raises(ValueError, match="needs algorithm ppo_oc"):
+        a2oc.override(algorithm="dac")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_json_round_trip(name):
     settings = PRESETS[name].override(option_names=("a", "b"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from option_critic.algorithms.ppo import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
@@ -9,6 +11,11 @@ from option_critic.envs.metaworld import PREFIX, task_of
 from option_critic.model.option_model import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
+
+
+def learning(rate: float, **others: Any) -> Config:
+    """One learning rate for everything that learns."""
+    return Config(lr_option=rate, lr_critic=rate, lr_master=rate, lr_termination=rate, **others)
 
 
 def metaworld(task: str) -> Settings:
@@ -28,9 +35,8 @@ def generic(env_id: str) -> Settings:
     return Settings(
         env_id=env_id,
         options=OptionSettings(num_options=2),
-        learning=Config(rollout_length=256, epochs=10, minibatch_size=256, lr_option=3e-4, lr_critic=3e-4,
-                        lr_master=3e-4, lr_termination=3e-4),
-    )  # fmt: skip
+        learning=learning(3e-4, rollout_length=256, epochs=10, minibatch_size=256),
+    )
 
 
 PRESETS: dict[str, Settings] = {
@@ -68,14 +74,26 @@ PRESETS: dict[str, Settings] = {
         env=EnvSettings(num_envs=8),
         options=OptionSettings(num_options=2),
         model=ModelSettings(hidden_dim=64, normalize_observation=False),
-        learning=Config(
-            rollout_length=128,
-            epochs=10,
-            minibatch_size=256,
-            lr_option=1e-3,
-            lr_critic=1e-3,
-            lr_master=1e-3,
-            lr_termination=1e-3,
+        learning=learning(1e-3, rollout_length=128, epochs=10, minibatch_size=256),
+    ),
+    # A2OC [Harb+18]: one step of gradient on each short rollout, a price for every termination
+    "a2oc": Settings(
+        env_id="CartPole-v1",
+        algorithm="ppo_oc",
+        total_timesteps=500_000,
+        torch_threads=1,
+        env=EnvSettings(num_envs=16),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64, normalize_observation=False),
+        learning=learning(
+            7e-4,
+            lam=1.0,
+            rollout_length=5,
+            epochs=1,
+            minibatch_size=80,
+            deliberation_cost=0.02,
+            price="termination",
+            entropy_option=0.01,
         ),
     ),
     "four-rooms": Settings(
@@ -86,16 +104,24 @@ PRESETS: dict[str, Settings] = {
         env=EnvSettings(num_envs=32),
         options=OptionSettings(num_options=4),
         model=ModelSettings(hidden_dim=64, normalize_observation=False, normalize_reward=False),
-        learning=Config(
-            rollout_length=128,
-            epochs=4,
-            minibatch_size=512,
-            target_kl=0.0,
-            lr_option=1e-3,
-            lr_critic=1e-3,
-            lr_master=1e-3,
-            lr_termination=1e-3,
-            entropy_option=0.01,
+        learning=learning(1e-3, rollout_length=128, epochs=4, minibatch_size=512, target_kl=0.0, entropy_option=0.01),
+    ),
+    "hopper": Settings(
+        env_id="Hopper-v5",
+        torch_threads=1,
+        env=EnvSettings(num_envs=8),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64),
+        learning=learning(3e-4, rollout_length=256, epochs=10, minibatch_size=128),
+    ),
+    "lunar-lander": Settings(
+        env_id="LunarLander-v3",
+        torch_threads=1,
+        env=EnvSettings(num_envs=16),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64),
+        learning=learning(
+            5e-4, gamma=0.999, lam=0.98, rollout_length=512, epochs=4, minibatch_size=256, entropy_option=0.01
         ),
     ),
 }

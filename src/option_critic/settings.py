@@ -58,6 +58,8 @@ class Settings:
             raise InputError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")
         if self.seed < 0:
             raise InputError(f"seed must not be negative, got {self.seed}")
+        if self.algorithm == "dac" and self.learning.price == "termination":
+            raise InputError("price termination needs algorithm ppo_oc: dac's arrival policy does not see terminations")
         if self.torch_threads < 0:
             raise InputError(f"torch_threads must not be negative, got {self.torch_threads}")
 

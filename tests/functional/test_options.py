@@ -47,12 +47,12 @@ def test_forced_ends_are_free():
     forced = torch.tensor([True, False])
     assert f.expected_charge(tensor(0.25, 0.25), forced, 0.4).tolist() == [0.0, 0.30000001192092896]
     option, before = torch.tensor([1, 1]), torch.tensor([0, 0])
-    assert f.realised_charge(option, before, forced, 0.5).tolist() == [0.0, 0.5]
+    assert f.realised_charge(option != before, forced, 0.5).tolist() == [0.0, 0.5]
 
 
 def test_only_a_change_is_charged():
     free = torch.tensor([False, False])
-    assert f.realised_charge(torch.tensor([1, 0]), torch.tensor([0, 0]), free, 0.5).tolist() == [0.5, 0.0]
+    assert f.realised_charge(torch.tensor([True, False]), free, 0.5).tolist() == [0.5, 0.0]
 
 
 def test_one_option_is_no_option():

@@ -28,6 +28,7 @@ class World:
     cost: float
     interest: np.ndarray  # [S, K]
     seed: int
+    every_end: bool = False  # whether each termination costs, or only a change of option
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
@@ -50,6 +51,8 @@ class World:
             hat[:, w] = beta[:, w, None] * mu
             hat[:, w, w] += 1 - beta[:, w]
         price = self.cost * np.einsum("swv,wv,sw->sw", hat, 1 - np.eye(K), free)  # expected charge on arrival
+        if self.every_end:
+            price = self.cost * beta * free
         reward = np.einsum("swa,sa->sw", pi, self.r) - GAMMA * np.einsum("swx,xw->sw", step, price)
         pairs = np.einsum("swx,xwv->swxv", step, hat).reshape(S * K, S * K)
         return pairs, reward.reshape(-1), mu
@@ -99,7 +102,8 @@ class Exact:
         self.beta = f.effective_termination(beta_w, interest_w, torch.ones(S * K), self.forced)
         self.mu = self.log_mu.detach().exp()
         self.v = f.state_value(self.q, self.mu)
-        self.charge = f.expected_charge(f.pick(self.mu[self.state], self.option), self.forced, world.cost)
+        mu_w = f.pick(self.mu[self.state], self.option)
+        self.charge = f.expected_charge(mu_w, self.forced, world.cost, world.every_end)
         self.q_w = f.pick(self.q[self.state], self.option)
         self.u = f.arrival_value(self.q_w, self.v[self.state], self.beta.detach(), self.charge)
         self.cost = torch.where(self.forced, 0.0, world.cost)
@@ -131,7 +135,7 @@ class Exact:
 
     def master(self):
         # as `advantages` builds it: option advantage + U - V + expected charge
-        changes = self.cost[:, None] * (torch.arange(K) != self.option[:, None])
+        changes = self.cost[:, None] * ((torch.arange(K) != self.option[:, None]) | self.world.every_end)
         adv_option = self.q[self.state] - changes - self.u[:, None]
         advantage = adv_option + (self.u - self.v[self.state] + self.charge)[:, None]
         weight = (self.arrivals.flatten() * self.beta.detach())[:, None] * self.mu[self.state]
@@ -146,7 +150,7 @@ class Exact:
             rows = probs[:, w].nonzero().flatten()  # pi_hat says nothing of what cannot happen
             chosen, arrived = torch.full_like(rows, w), self.option[rows]
             log_hat = f.arrival_log_prob(chosen, arrived, self.beta[rows], self.log_mu[self.state[rows]])
-            paid = f.realised_charge(chosen, arrived, self.forced[rows], self.world.cost)
+            paid = f.realised_charge(chosen != arrived, self.forced[rows], self.world.cost)
             advantage = self.q[self.state[rows], w] - paid - self.u[rows]
             loss = loss + self.weighted(log_hat, advantage, (self.arrivals.flatten() * probs[:, w])[rows])
         return loss
@@ -192,6 +196,15 @@ def test_intra_option_gradient(exact):
 
 def test_termination_gradient(exact):
     check(exact, exact.termination(), ["vartheta"])
+
+
+@pytest.mark.parametrize("name", INTERESTS)
+def test_gradients_where_every_termination_costs(name):
+    exact = Exact(World(0.3, INTERESTS[name], 1, every_end=True))
+    test_values_satisfy_the_bellman_equation(exact)
+    check(exact, exact.intra_option(), ["theta"])
+    check(exact, exact.termination(), ["vartheta"])
+    check(exact, exact.master(), ["psi"])
 
 
 def test_master_gradient(exact):

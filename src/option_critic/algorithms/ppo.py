@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -60,6 +61,9 @@ class Config:
     deliberation_cost: float = 0.0
     """c: price of a change of option, in standard deviations of the return (Harb+18). Raise it when
     options end after a step or two."""
+    price: Literal["change", "termination"] = "change"
+    """What the deliberation cost is paid for: a change of option, or (ppo_oc only, as in A2OC) every
+    termination that is learned, also one that chooses the same option again."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0
@@ -85,10 +89,11 @@ class Config:
 def advantages(rollout: Rollout, values: Values, config: Config) -> Targets:
     """One recursion, called twice: within options, and between them. Pure; all [T, B]."""
     d, c = rollout.decision, config.deliberation_cost
-    u, v, charge = arrival(values.q, values.log_mu, values.beta, d.forced, d.prev_option, c)
-    next_u, _, _ = arrival(values.next_q, values.next_log_mu, values.next_beta, values.next_forced, d.option, c)
+    every = config.price == "termination"
+    u, v, charge = arrival(values.q, values.log_mu, values.beta, d.forced, d.prev_option, c, every)
+    next_u, _, _ = arrival(values.next_q, values.next_log_mu, values.next_beta, values.next_forced, d.option, c, every)
     q_w = pick(values.q, d.option)
-    price = realised_charge(d.option, d.prev_option, d.forced, c)
+    price = realised_charge(d.ended if every else d.option != d.prev_option, d.forced, c)
     ends = (rollout.terminated, rollout.cut, config.gamma, config.lam)
     adv_action = gae(values.reward, q_w, next_u, *ends)
     adv_option = gae(values.reward - price, u, next_u, *ends)
@@ -102,11 +107,11 @@ def advantages(rollout: Rollout, values: Values, config: Config) -> Targets:
 
 
 def arrival(
-    q: Tensor, log_mu: Tensor, beta_w: Tensor, forced: Tensor, option: Tensor, cost: float
+    q: Tensor, log_mu: Tensor, beta_w: Tensor, forced: Tensor, option: Tensor, cost: float, every_end: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(U, V, expected charge) where `option` arrives: heads [..., K], the others [...] -> [...]."""
     mu = log_mu.exp()
-    v, charge = state_value(q, mu), expected_charge(pick(mu, option), forced, cost)
+    v, charge = state_value(q, mu), expected_charge(pick(mu, option), forced, cost, every_end)
     return arrival_value(pick(q, option), v, beta_w, charge), v, charge
 
 

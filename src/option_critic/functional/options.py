@@ -74,17 +74,18 @@ def state_value(q: Tensor, mu: Tensor) -> Tensor:
     return (mu * q).sum(-1)
 
 
-def expected_charge(mu_w: Tensor, forced: Tensor, cost: float) -> Tensor:
+def expected_charge(mu_w: Tensor, forced: Tensor, cost: float, every_end: bool = False) -> Tensor:
     """C (1 - mu_I(w|s')): the expected price of a *change* of option on ending w; forced ends are free.
 
     With this price K = 1 is flat for every c, and pi_hat's own policy gradient trains beta and mu.
+    With `every_end` c itself: the price of each termination, also of one that chooses w again [Harb+18].
     """
-    return torch.where(forced, 0.0, cost * (1 - mu_w))
+    return torch.where(forced, 0.0, cost * torch.ones_like(mu_w) if every_end else cost * (1 - mu_w))
 
 
-def realised_charge(option: Tensor, prev_option: Tensor, forced: Tensor, cost: float) -> Tensor:
-    """C 1[w != w-]: the price paid at s for the change that happened; forced ends are free; [...] -> [...]."""
-    return cost * ((option != prev_option) & ~forced).to(torch.get_default_dtype())
+def realised_charge(paid: Tensor, forced: Tensor, cost: float) -> Tensor:
+    """C 1[paid]: the price at s where the option changed (or, with `every_end`, ended); forced ends are free."""
+    return cost * (paid & ~forced).to(torch.get_default_dtype())
 
 
 def arrival_value(q_w: Tensor, v: Tensor, beta_w: Tensor, charge: Tensor) -> Tensor:
