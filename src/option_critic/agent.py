@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from option_critic.disk import writing
+from option_critic.envs.checked import EnvError, blaming
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError
@@ -201,7 +203,8 @@ class OptionCritic:
         folder = Path(path)
         if folder.exists() and not checkpoints.is_checkpoint(folder):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
-        checkpoints.write(folder, self.state, self.settings, self.spaces)
+        with writing(folder):
+            checkpoints.write(folder, self.state, self.settings, self.spaces)
 
 
 def load(path: str | Path, checkpoint: str | int | None = None, device: str | None = None) -> OptionCritic:
@@ -221,9 +224,12 @@ def spaces_of(env_id: str) -> Spaces:
     if task_of(env_id) is not None:
         return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
     try:
-        env = gym.make(env_id)
-    except (gym.error.Error, ImportError) as error:
-        raise InputError(f"{env_id} cannot be made: {error}") from error
+        with blaming(env_id, "construction"):
+            env = gym.make(env_id)
+    except EnvError as error:
+        if not isinstance(error.__cause__, gym.error.Error | ImportError):
+            raise
+        raise InputError(f"{env_id} cannot be made: {error.__cause__}") from error
     try:
         return Spaces.of(env.observation_space, env.action_space, env_id)
     finally:

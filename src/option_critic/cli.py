@@ -1,13 +1,16 @@
 """The command line: a thin caller of `OptionCritic` and the evaluation.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved.
+Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved. With OPTION_CRITIC_DEBUG set, a
+failure also shows where it happened.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +20,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from option_critic.errors import InputError
+from option_critic.disk import check_writable
+from option_critic.errors import InputError, RunError
 from option_critic.presets import generic, name_for, settings_for
 from option_critic.settings import Settings
-from option_critic.structs import NonFiniteError
 
 USAGE = """usage: option-critic VERB ...
 
@@ -149,15 +152,21 @@ def evaluate(argv: Sequence[str]) -> int:
     modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
     if a.episodes < 1:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    check_json(a.json)
+    from option_critic.training.checkpoint import find
+
+    checkpoint = find(a.run, a.checkpoint)
+    check_writable(a.run)
     from option_critic import commands
 
-    commands.evaluate(a.run, a.checkpoint, goals, modes, a.episodes, a.workers, a.json)
+    commands.evaluate(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json)
     return 0
 
 
 def list_(argv: Sequence[str]) -> int:
     """`option-critic list`."""
     args = parse(ListArgs, "list", argv)
+    check_json(args.json)
     from option_critic import commands
 
     commands.list_everything(args.runs, args.json)
@@ -171,12 +180,21 @@ def bench(argv: Sequence[str]) -> int:
         raise InputError(f"--seconds must be positive, got {args.seconds}")
     if args.rounds < 1:
         raise InputError(f"--rounds must be at least 1, got {args.rounds}")
+    check_json(args.json)
+    settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
     from option_critic import commands
 
-    commands.bench(
-        settings_for(args.target), numbers(args.num_options, "num-options"), args.seconds, args.rounds, args.json
-    )
+    commands.bench(settings, counts, args.seconds, args.rounds, args.json)
     return 0
+
+
+def check_json(path: Path | None) -> None:
+    """Raise InputError if figures cannot be written there: better now than when they are done."""
+    if path is None or path == Path("-"):
+        return
+    if path.is_dir():
+        raise InputError(f"--json takes a file, but {path} is a folder")
+    check_writable(path.parent)
 
 
 def numbers(text: str, flag: str) -> list[int]:
@@ -199,6 +217,12 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
 }
 
 
+def in_thread(args: threading.ExceptHookArgs) -> None:
+    """Leave it to the run to name a full disk: TensorBoard's thread hands its error to the next call."""
+    if not isinstance(args.exc_value, OSError):
+        threading.__excepthook__(args)
+
+
 def main() -> None:
     """Entry point of the command `option-critic`."""
     argv = sys.argv[1:]
@@ -211,13 +235,16 @@ def main() -> None:
         print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
         sys.exit(2)
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    threading.excepthook = in_thread
     try:
         sys.exit(VERBS[argv[0]](argv[1:]))
     except InputError as error:
         print(f"option-critic: {error}", file=sys.stderr)
         sys.exit(2)
-    except NonFiniteError as error:
+    except RunError as error:
         print(f"option-critic: {error}", file=sys.stderr)
+        if os.environ.get("OPTION_CRITIC_DEBUG"):
+            raise
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

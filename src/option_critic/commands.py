@@ -16,6 +16,7 @@ from rich.table import Table
 
 from option_critic.agent import OptionCritic, load
 from option_critic.algorithms import ALGORITHMS
+from option_critic.disk import check_writable, writing
 from option_critic.envs.metaworld import PREFIX, TASKS, task_of
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import measure, peak_memory
@@ -23,7 +24,7 @@ from option_critic.evaluation.statistics import Estimate
 from option_critic.presets import PRESETS
 from option_critic.settings import Settings
 from option_critic.training import checkpoint as checkpoints
-from option_critic.training.run import RunFolderError, versions
+from option_critic.training.run import check_free, versions
 
 LABELS = {
     "any": "any-step success",
@@ -43,8 +44,8 @@ def train(settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool,
     """Train one agent per seed, each into a run folder of its own under `root`."""
     folders = {seed: root / f"seed-{seed}" for seed in seeds}
     for folder in folders.values():
-        if (folder / "config.json").exists() and not overwrite:
-            raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
+        check_free(folder, overwrite)
+        check_writable(folder)
     for seed, folder in folders.items():
         agent = OptionCritic.from_settings(settings.override(seed=seed))
         print(header(agent, folder), flush=True)
@@ -68,16 +69,15 @@ def header(agent: OptionCritic, folder: Path) -> str:
 
 def evaluate(
     path: Path,
-    checkpoint: str | None,
+    checkpoint: Path,
     goals: Sequence[str],
     modes: Sequence[str],
     num_episodes: int,
     workers: int,
     json_path: Path | None,
 ) -> None:
-    """Evaluate, print the table, keep evaluation.json and the traces in the run folder."""
-    folder = checkpoints.find(path, checkpoint)
-    agent = load(folder)
+    """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
+    agent = load(checkpoint)
     record = read_evaluation(path)
     total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
     console = Console(stderr=True)
@@ -85,7 +85,8 @@ def evaluate(
         bar = progress.add_task("episodes", total=total)
         results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
     step = agent.num_timesteps
-    keep(record, path, agent, step, results)
+    with writing(path):
+        keep(record, path, agent, step, results)
     if json_path != Path("-"):
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
         print(f"kept in {path / 'evaluation.json'}")
@@ -95,7 +96,13 @@ def evaluate(
 def read_evaluation(path: Path) -> dict[str, Any]:
     """What evaluation.json holds so far. Raises CheckpointError if it is damaged, before any work is done."""
     file = path / "evaluation.json"
-    return checkpoints.read_json(file) if file.exists() else {"format_version": 1, "results": {}}
+    if not file.exists():
+        return {"format_version": checkpoints.FORMAT_VERSION, "results": {}}
+    record = checkpoints.read_json(file)
+    checkpoints.check_format(file, record)
+    if not isinstance(record.get("results"), dict):
+        raise checkpoints.CheckpointError(f"{file} is damaged: it holds no results. Move it away and evaluate again.")
+    return record
 
 
 def keep(
@@ -177,8 +184,9 @@ def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("measuring", total=3 * rounds * len(variants))
-        speeds = dict(zip(num_options, measure(variants, seconds, rounds, lambda: progress.advance(bar)), strict=True))
+        # first the memory: a new process starts from the peak of the one that made it
         memory = {k: peak_memory(s) for k, s in zip(num_options, variants, strict=True)}
+        speeds = dict(zip(num_options, measure(variants, seconds, rounds, lambda: progress.advance(bar)), strict=True))
     record = {
         "env_id": settings.env_id,
         "seconds": seconds,
@@ -209,4 +217,6 @@ def emit(path: Path | None, record: dict[str, Any]) -> None:
         json.dump(record, sys.stdout, indent=1)
         print()
     elif path is not None:
-        checkpoints.write_json(path, record)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            checkpoints.write_json(path, record)

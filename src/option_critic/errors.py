@@ -1,5 +1,9 @@
-"""Bad input, as opposed to failures: the command line answers it with one sentence and exit code 2."""
+"""Two kinds of errors: bad input (exit code 2) and failures while running (exit code 1). Each is one sentence."""
 
 
 class InputError(ValueError):
     """Something that was asked for does not exist, makes no sense, or is damaged; the message says what to do."""
+
+
+class RunError(RuntimeError):
+    """Something went wrong while running: an environment, a worker, a number, the disk; the message says which."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from option_critic.algorithms.ppo import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import PREFIX, task_of
-from option_critic.errors import InputError
 from option_critic.model.option_model import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
@@ -144,13 +142,7 @@ def settings_for(target: str) -> Settings:
     task = task_of(target)
     if task is not None:
         return metaworld(task)
-    try:
-        check_env_id(target)
-    except ValueError as error:
-        near = difflib.get_close_matches(target, PRESETS, n=1, cutoff=0.6)
-        if near:
-            raise InputError(f"there is no preset or environment {target!r}. Did you mean {near[0]}?") from error
-        raise
+    check_env_id(target, PRESETS)
     return generic(target)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
@@ -122,17 +123,20 @@ def setting_names(cls: type = Settings) -> dict[str, str]:
 def _part_of(cls: type, name: str) -> str:
     names = setting_names(cls)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UnknownSettingError(f"there is no setting {name!r}.{hint}")
+        raise UnknownSettingError(f"there is no setting {name!r}.{_hint(name, names)}")
     return names[name]
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _build(cls: Any, data: dict[str, Any]) -> Any:
     parts = _parts(cls)
-    unknown = set(data) - {f.name for f in dataclasses.fields(cls)}
-    if unknown:
-        raise UnknownSettingError(f"unknown settings in the configuration: {', '.join(sorted(unknown))}")
+    fields = [f.name for f in dataclasses.fields(cls)]
+    for name in sorted(set(data) - set(fields)):
+        raise UnknownSettingError(f"there is no setting {name!r} (in a configuration).{_hint(name, fields)}")
     values = {
         name: _build(parts[name], value) if name in parts else tuple(value) if isinstance(value, list) else value
         for name, value in data.items()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
@@ -43,7 +43,7 @@ class Spaces:
         """Read the spaces of one environment called `name`.
 
         Raises UnsupportedSpaceError: observations that are not Box or Dict of Box; actions that are
-        not Box [A] or Discrete.
+        not Box [A] of real numbers or Discrete.
         """
         if isinstance(observation_space, Box):
             boxes: dict[str, Any] = {"": observation_space}
@@ -67,7 +67,7 @@ class Spaces:
                 action_size=int(action_space.n),
                 action_start=int(action_space.start),
             )
-        if isinstance(action_space, Box) and len(action_space.shape) == 1:
+        if isinstance(action_space, Box) and len(action_space.shape) == 1 and action_space.dtype.kind == "f":
             return Spaces(
                 obs_size=size,
                 obs_keys=keys,
@@ -78,8 +78,28 @@ class Spaces:
                 action_high=tuple(map(float, action_space.high)),
             )
         raise UnsupportedSpaceError(
-            f"{name}: action space {action_space} is not supported; use Discrete, or a Box of one dimension."
+            f"{name}: action space {action_space} is not supported; "
+            "use Discrete, or a Box of real numbers in one dimension."
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: None where unbounded."""
+        finite = {n: [x if np.isfinite(x) else None for x in getattr(self, n)] for n in ("action_low", "action_high")}
+        return asdict(self) | finite
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        for name, infinity in (("action_low", -np.inf), ("action_high", np.inf)):
+            values[name] = tuple(infinity if x is None else x for x in values[name])
+        return cls(**values)
+
+    def policy_bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """[A] lower and upper bounds of what a policy does: -1 and 1 where there are two, else the one there is."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        return np.where(bounded, -1.0, low), np.where(bounded, 1.0, high)
 
     def is_batched(self, obs: Any) -> bool:
         """Whether `obs` is a batch of observations, not one."""
@@ -101,12 +121,11 @@ class Spaces:
 
     def to_env(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A policy's action as the environment takes it: numbered from its start, or clipped to
-        [-1, 1] and stretched to the bounds (left as it is where unbounded)."""
+        [-1, 1] and stretched to the bounds (where there are not two, just clipped to the one)."""
         if self.discrete:
             return np.asarray(action + self.action_start)
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         bounded = np.isfinite(low) & np.isfinite(high)
         center = np.where(bounded, (np.where(bounded, high, 0) + np.where(bounded, low, 0)) / 2, 0.0)
         half = np.where(bounded, (np.where(bounded, high, 0) - np.where(bounded, low, 0)) / 2, 1.0)
-        inside = np.where(bounded, np.clip(action, -1, 1), action)
-        return np.asarray(center + half * inside, dtype=np.float32)
+        return np.asarray(center + half * np.clip(action, *self.policy_bounds()), dtype=np.float32)

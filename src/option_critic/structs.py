@@ -16,11 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from option_critic.errors import RunError
+
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-class NonFiniteError(RuntimeError):
+class NonFiniteError(RunError):
     """A number that must be finite is NaN or infinite."""
 
 

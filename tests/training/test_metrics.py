@@ -1,10 +1,13 @@
 """Option metrics and episode statistics by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from option_critic.spaces import Spaces
 from option_critic.structs import Decision, Rollout
-from option_critic.training.metrics import option_metrics
+from option_critic.training.metrics import clipped_actions, option_metrics
 from option_critic.training.state import Episodes
 
 
@@ -46,6 +49,20 @@ def test_option_metrics_by_hand():
         "option/duration": 5 / 3,
         "option/beta_mean": 0.25,
     })  # fmt: skip
+
+
+def test_clipped_actions_by_hand():
+    inf = float("inf")
+    spaces = Spaces(obs_size=1, discrete=False, action_size=3, action_low=(-9, 2, -inf), action_high=(9, inf, inf))
+    rows = torch.zeros(6, 1, 3)
+    rows[0, 0] = torch.tensor([1.5, 1.5, 99.0])  # two: beyond the policy's 1, below the one bound of 2
+    rows[1:, 0, 1] = 3.0
+    rows[2, 0, 0] = -1.0  # on the bound
+    rows[4, 0] = 100.0  # not a valid row
+    r = replace(EXAMPLE, decision=replace(EXAMPLE.decision, action=rows))
+    assert clipped_actions(r, spaces) == pytest.approx(2 / 15)
+    assert spaces.to_env(rows[0].numpy()).tolist() == [[9, 2, 99]]
+    assert Spaces.from_dict(spaces.to_dict()) == spaces and None in spaces.to_dict()["action_high"]
 
 
 def test_episodes_by_hand():

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from option_critic.errors import InputError
 from option_critic.spaces import Spaces
-from option_critic.structs import Array, EnvStep
+from option_critic.structs import Array, EnvStep, NonFiniteError
 
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
 
@@ -91,6 +91,20 @@ def env_seeds(run_seed: int, iteration: int, num_envs: int) -> list[int]:
     """One seed per environment, by a hash of (run seed, iteration): neighbours share no stream."""
     words = np.random.SeedSequence([run_seed, iteration]).generate_state(num_envs, np.uint32)
     return [int(w >> 1) for w in words]
+
+
+LARGEST = float(np.finfo(np.float32).max)
+"""The networks compute in float32."""
+
+
+def check_finite(name: str, what: str, x: Array) -> None:
+    """Raise NonFiniteError unless all of `x` [B, ...] are numbers that float32 holds."""
+    if not np.abs(x).max() <= LARGEST:
+        bad = int(np.flatnonzero(~(np.abs(x.reshape(len(x), -1)) <= LARGEST).all(1))[0])
+        raise NonFiniteError(
+            f"{name} returned {what} that are NaN or infinite in float32 (environment {bad} of {len(x)}); "
+            "mend the environment"
+        )
 
 
 def diagnostics(info: dict[str, Any], num_envs: int) -> dict[str, Array]:

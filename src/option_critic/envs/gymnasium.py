@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from option_critic.envs.contract import VectorEnvs, diagnostics
+from option_critic.envs.checked import Checked, blaming
+from option_critic.envs.contract import VectorEnvs, check_finite, diagnostics
 from option_critic.spaces import Spaces
 from option_critic.structs import Array, EnvStep, Mask
 
@@ -19,7 +21,7 @@ class GymnasiumEnvs(VectorEnvs):
     """A Gymnasium vector environment behind the contract, whatever its autoreset mode."""
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], seeds: Sequence[int], name: str) -> None:
-        self.envs, self.seeds, self.num_envs = envs, list(seeds), envs.num_envs
+        self.envs, self.seeds, self.num_envs, self.name = envs, list(seeds), envs.num_envs, name
         self.mode = envs.metadata["autoreset_mode"]
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
@@ -28,7 +30,9 @@ class GymnasiumEnvs(VectorEnvs):
         """Start every environment from its own seed -> [B, D]."""
         obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
         self.resets_next[:] = False
-        return self.spaces.flatten(obs, batched=True)
+        flat = self.spaces.flatten(obs, batched=True)
+        check_finite(self.name, "observations", flat)
+        return flat
 
     def send(self, action: npt.NDArray[Any]) -> None:
         """Keep the actions: these environments step in this process, when asked for the result."""
@@ -48,6 +52,10 @@ class GymnasiumEnvs(VectorEnvs):
         elif done.any():
             fresh, _ = self.envs.reset(options={"reset_mask": done.copy()})
             act_obs = np.where(done[:, None], self.spaces.flatten(fresh, batched=True), obs)
+        check_finite(self.name, "rewards", reward)
+        check_finite(self.name, "observations", next_obs)
+        if act_obs is not next_obs:
+            check_finite(self.name, "observations", act_obs)
         return EnvStep(
             next_obs=next_obs,
             act_obs=act_obs,
@@ -79,11 +87,14 @@ class GymnasiumEnvs(VectorEnvs):
 def make_gymnasium(env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None) -> GymnasiumEnvs:
     """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
     kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-    envs = gym.make_vec(
-        env_id,
-        num_envs,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        **kwargs,
-    )
+    with blaming(env_id, "construction"):
+        envs = gym.make_vec(
+            env_id,
+            num_envs,
+            vectorization_mode="sync",
+            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+            wrappers=(partial(Checked, name=env_id),),
+            disable_env_checker=True,
+            **kwargs,
+        )
     return GymnasiumEnvs(envs, seeds, env_id)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import gymnasium as gym
 import numpy as np
 
 from option_critic.envs import envpool, four_rooms, metaworld, probes
+from option_critic.envs.checked import EnvError
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
@@ -20,16 +22,32 @@ four_rooms.register()
 probes.register()
 
 
-def check_env_id(env_id: str) -> None:
-    """Raise ValueError, with the nearest match, unless `env_id` names an environment."""
-    if task_of(env_id) is not None or ":" in env_id:
+def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
+    """Raise InputError, with the nearest match (also among `presets`), unless `env_id` names an environment."""
+    if task_of(env_id) is not None:
         return
+    module, _, name = env_id.rpartition(":")
+    if module:
+        import_module(module)
     try:
-        gym.spec(env_id)
+        gym.spec(name)
     except gym.error.Error as error:
-        near = difflib.get_close_matches(env_id, list(gym.registry), n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise InputError(f"no environment is registered as {env_id!r}.{hint} ({error})") from error
+        known = [*presets, *gym.registry]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else f"{str(error).rstrip('.')}; `option-critic list` names presets."
+        raise InputError(f"there is no {'preset or ' if presets else ''}environment {name!r}. {hint}") from error
+
+
+def import_module(module: str) -> None:
+    """Import the module of `module:EnvId-v0`, which registers it. Raises InputError, or EnvError if it raises."""
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"module {module!r} cannot be imported ({error}); install it, or put its folder on PYTHONPATH"
+        ) from error
+    except Exception as error:  # it is somebody else's code: anything can come
+        raise EnvError(f"module {module!r} failed while imported: {type(error).__name__}: {error}") from error
 
 
 def resolve_backend(env_id: str, settings: EnvSettings) -> str:

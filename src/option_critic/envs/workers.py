@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from option_critic.envs.contract import VectorEnvs
+from option_critic.errors import RunError
 from option_critic.structs import Array, EnvStep
 
 
-class WorkerError(RuntimeError):
+class WorkerError(RunError):
     """A worker process failed or died."""
 
 
@@ -38,8 +39,10 @@ def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
         envs.close()
     except EOFError:
         return
-    except Exception:
-        connection.send(WorkerError(traceback.format_exc()))
+    except Exception as error:
+        failure = WorkerError(f"an environment worker failed: {type(error).__name__}: {error}")
+        failure.add_note(traceback.format_exc())
+        connection.send(error if isinstance(error, RunError) else failure)
 
 
 class WorkerEnvs(VectorEnvs):
@@ -70,8 +73,8 @@ class WorkerEnvs(VectorEnvs):
             self.processes[worker].join(timeout=1)
             code = self.processes[worker].exitcode
             raise WorkerError(f"environment worker {worker} died (exit code {code})") from error
-        if isinstance(answer, WorkerError):
-            raise WorkerError(f"environment worker {worker} failed:\n{answer}")
+        if isinstance(answer, RunError):
+            raise answer
         return answer
 
     def _tell(self, messages: Sequence[Any]) -> None:

@@ -18,7 +18,6 @@ import os
 import shutil
 import warnings
 from collections import deque
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,10 @@ class CheckpointError(InputError):
     """A checkpoint is missing, damaged, or of a format that this version does not read."""
 
 
+class FormatError(CheckpointError):
+    """Written in a format that this version does not read."""
+
+
 def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:
     """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +49,7 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
-        config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": asdict(spaces)}
+        config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": spaces.to_dict()}
         write_json(new / "config.json", config)
         write_json(new / "state.json", _counters(state))
         safetensors.torch.save_file(_plain(state.model.state_dict()), new / "model.safetensors")
@@ -72,12 +75,9 @@ def is_checkpoint(folder: Path) -> bool:
 def verify(folder: Path) -> None:
     """Raise CheckpointError, naming the file, unless every file is there and unchanged."""
     manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest.get("files"), dict) or "format_version" not in manifest:
+    check_format(folder / "manifest.json", manifest)
+    if not isinstance(manifest.get("files"), dict):
         raise CheckpointError(f"{folder / 'manifest.json'} is damaged")
-    if manifest["format_version"] != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{folder} has format version {manifest['format_version']}; this option-critic reads {FORMAT_VERSION}"
-        )
     for name in FILES:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder / name} is missing")
@@ -85,11 +85,22 @@ def verify(folder: Path) -> None:
             raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one in manifest.json")
 
 
+def check_format(path: Path, data: dict[str, Any]) -> None:
+    """Raise unless `data`, which was read from `path`, is of the format that this version reads."""
+    if "format_version" not in data:
+        raise CheckpointError(f"{path} is damaged, or of something else: it names no format_version")
+    if data["format_version"] != FORMAT_VERSION:
+        raise FormatError(
+            f"{path} has format version {data['format_version']}; this option-critic reads {FORMAT_VERSION}. "
+            "Use the version that wrote it (versions.json), or a newer one."
+        )
+
+
 def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings, Spaces]:
     """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError."""
     verify(folder)
     config, counters = read_json(folder / "config.json"), read_json(folder / "state.json")
-    settings, spaces = Settings.from_dict(config["settings"]), _spaces(config["spaces"])
+    settings, spaces = Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"])
     if device is None and settings.device == "cuda" and not torch.cuda.is_available():
         device = "cpu"  # trained elsewhere
     if device is not None:
@@ -112,21 +123,37 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
     """
     if (path / "manifest.json").is_file() and checkpoint is None:
         return path
-    root = path / "checkpoints"
-    if checkpoint is not None:
-        name = f"{int(checkpoint):012d}" if str(checkpoint).isdigit() else str(checkpoint)
-        if not (root / name).is_dir():
-            there = ", ".join(p.name.lstrip("0") for p in listing(root)) or "none"
-            raise CheckpointError(f"{path} has no checkpoint {checkpoint}; it has: {there}")
-        return root / name
-    for folder in reversed(listing(root)):
+    if (path / "config.json").is_file():
+        check_format(path / "config.json", read_json(path / "config.json"))
+    there = listing(path / "checkpoints")
+    if checkpoint is None:
+        return _last_whole(path, there)
+    name = f"{int(checkpoint):012d}" if str(checkpoint).isdigit() else str(checkpoint)
+    if name not in (p.name for p in there):
+        names = ", ".join(p.name.lstrip("0") for p in there) or "none"
+        raise CheckpointError(f"{path} has no checkpoint {checkpoint}; it has: {names}")
+    verify(path / "checkpoints" / name)
+    return path / "checkpoints" / name
+
+
+def _last_whole(path: Path, folders: list[Path]) -> Path:
+    damaged: list[str] = []
+    for folder in reversed(folders):
         try:
             verify(folder)
+        except FormatError:
+            raise
         except CheckpointError as error:
-            warnings.warn(f"{error}. Using the checkpoint before it.", stacklevel=2)
+            damaged.append(str(error))
         else:
+            for message in damaged:
+                warnings.warn(f"{message}. Using the checkpoint before it.", stacklevel=3)
             return folder
-    raise CheckpointError(f"{path} is neither a saved agent nor a run folder with a checkpoint")
+    if damaged:
+        raise CheckpointError(f"{path} has no checkpoint that is whole: {damaged[0]}")
+    raise CheckpointError(
+        f"{path} is neither a saved agent nor a run folder with a checkpoint; `option-critic list` names the runs"
+    )
 
 
 def listing(root: Path) -> list[Path]:
@@ -200,11 +227,6 @@ def _restore_learning(state: TrainState, tensors: dict[str, Tensor]) -> None:
             generator.set_state(saved)
 
 
-def _spaces(data: dict[str, Any]) -> Spaces:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-    return Spaces(**values)
-
-
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
 
@@ -237,8 +259,11 @@ def fingerprint(path: Path) -> dict[str, str | int]:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON for people, indented and strictly standard; the file is there in full or as it was."""
     new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
-    new.replace(path)
+    try:
+        new.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

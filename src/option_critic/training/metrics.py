@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from option_critic.functional.options import pick
+from option_critic.spaces import Spaces
 from option_critic.structs import Rollout, Targets, Values
 
 
@@ -44,6 +46,13 @@ def explained_variance(rollout: Rollout, values: Values, targets: Targets) -> fl
     q_w = pick(values.q, rollout.decision.option)[rollout.valid]
     spread = target.var()
     return float(1 - (target - q_w).var() / spread) if float(spread) > 0 else float("nan")
+
+
+def clipped_actions(rollout: Rollout, spaces: Spaces) -> float:
+    """Share of the action components that lay outside the space and were clipped to its bounds."""
+    action = rollout.decision.action[rollout.valid]
+    low, high = (torch.from_numpy(bound).to(action) for bound in spaces.policy_bounds())
+    return float(((action < low) | (action > high)).float().mean())
 
 
 def action_std(log_std: Tensor) -> float:

@@ -9,9 +9,10 @@ import os
 import platform
 import shutil
 import subprocess
-from dataclasses import asdict
+from contextlib import ExitStack
 from pathlib import Path
 
+from option_critic.disk import check_writable, writing
 from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -30,55 +31,74 @@ class RunFolderError(InputError):
 
 
 class Run:
-    """A run folder that is being written. Nothing is written outside it."""
+    """A run folder that is being written. Nothing is written outside it, and nothing at all before the first
+    iteration is done: what fails at its start leaves no trace."""
 
     def __init__(self, folder: Path, settings: Settings, spaces: Spaces, overwrite: bool = False) -> None:
-        """Create `folder`. Raises RunFolderError if a run is there already and `overwrite` is not set."""
-        if (folder / "config.json").exists():
-            if not overwrite:
-                raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
-            clear(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{folder} cannot be created: {error}") from error
-        self.folder, self.settings, self.spaces = folder, settings, spaces
+        """Check `folder`. Raises InputError if a run is there already and `overwrite` is not set, or if it
+        cannot be written."""
+        check_free(folder, overwrite)
+        check_writable(folder)
+        self.folder, self.settings, self.spaces, self.overwrite = folder, settings, spaces, overwrite
+        self.open_logs: ExitStack | None = None
+
+    def begin(self) -> ExitStack:
+        """Create the folder and open the logs."""
+        check_free(self.folder, self.overwrite)
+        if (self.folder / "config.json").exists():
+            clear(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         config = {
             "format_version": checkpoint.FORMAT_VERSION,
-            "settings": settings.to_dict(),
-            "spaces": asdict(spaces),
+            "settings": self.settings.to_dict(),
+            "spaces": self.spaces.to_dict(),
         }
-        checkpoint.write_json(folder / "config.json", config)
-        checkpoint.write_json(folder / "versions.json", versions())
-        self.metrics = (folder / "metrics.jsonl").open("a", buffering=1)
+        checkpoint.write_json(self.folder / "config.json", config)
+        checkpoint.write_json(self.folder / "versions.json", versions())
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
 
-        self.board = SummaryWriter(str(folder / "tensorboard"), flush_secs=30)
+        logs = ExitStack()
+        self.metrics = logs.enter_context((self.folder / "metrics.jsonl").open("a", buffering=1))
+        self.board = logs.enter_context(SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30))
+        return logs
 
     def log(self, metrics: dict[str, float]) -> None:
         """One line of metrics.jsonl, and the same for TensorBoard. What is not finite becomes null."""
         finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self.metrics.write(json.dumps(finite) + "\n")
         step = int(metrics["time/total_timesteps"])
-        for name, value in metrics.items():
-            self.board.add_scalar(name, value, step)
+        with writing(self.folder):
+            self.open_logs = self.open_logs or self.begin()
+            self.metrics.write(json.dumps(finite) + "\n")
+            for name, value in metrics.items():
+                self.board.add_scalar(name, value, step)
 
     def checkpoint(self, state: TrainState, name: str | None = None) -> Path:
         """Write a checkpoint, under its step or under `name`."""
         folder = self.folder / "checkpoints" / (name or f"{state.env_steps:012d}")
-        checkpoint.write(folder, state, self.settings, self.spaces)
+        with writing(folder):
+            self.open_logs = self.open_logs or self.begin()
+            checkpoint.write(folder, state, self.settings, self.spaces)
         return folder
 
     def close(self) -> None:
         """Flush and close the logs."""
-        self.metrics.close()
-        self.board.close()
+        with writing(self.folder):
+            if self.open_logs is not None:
+                self.open_logs.close()
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raise RunFolderError if `folder` holds a run that may not be replaced, or something else."""
+    if not (folder / "config.json").exists():
+        return
+    if not overwrite:
+        raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
+    if "format_version" not in checkpoint.read_json(folder / "config.json"):
+        raise RunFolderError(f"{folder} holds a config.json of something else; choose another --out")
 
 
 def clear(folder: Path) -> None:
-    """Delete what a run writes, and nothing else. Raises RunFolderError if it is no run."""
-    if "format_version" not in checkpoint.read_json(folder / "config.json"):
-        raise RunFolderError(f"{folder} holds a config.json of something else; choose another --out")
+    """Delete what a run writes, and nothing else."""
     for name in WRITTEN:
         path = folder / name
         if path.is_dir():

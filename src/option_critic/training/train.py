@@ -13,7 +13,7 @@ from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
 from option_critic.threads import torch_threads
 from option_critic.training.collect import Live, collect, evaluate_rollout
-from option_critic.training.metrics import action_std, explained_variance, option_metrics
+from option_critic.training.metrics import action_std, clipped_actions, explained_variance, option_metrics
 from option_critic.training.state import TrainState
 
 Metrics = dict[str, float]
@@ -94,6 +94,7 @@ def iterate(
     metrics |= {name: float(value) for name, value in learned.items()}
     if not state.model.discrete:
         metrics["train/std"] = action_std(state.model.log_std)
+        metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
     metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
     return metrics, live
 
