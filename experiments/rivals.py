@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 
+from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE
@@ -31,6 +32,7 @@ from option_critic.evaluation.bench import Block, bare, rate, training
 from option_critic.presets import settings_for
 from option_critic.settings import Settings
 from option_critic.training.run import versions
+from option_critic.training.state import TrainState
 
 NUM_SUBPROCESSES = 8
 
@@ -111,6 +113,11 @@ def sb3_on_the_same(settings: Settings) -> Iterator[Block]:
         envs.close()
 
 
+def ours(settings: Settings) -> AbstractContextManager[Block]:
+    """Our training, logs and checkpoints included."""
+    return training(settings, TrainState.fresh(settings, spaces_of(settings.env_id)), np.zeros(2))
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,8 +131,8 @@ def main() -> None:
     with ExitStack() as stack:
         makers = {
             "bare EnvPool": bare(flat),
-            "option-critic, K = 1": training(flat, np.zeros(2)),
-            "option-critic, K = 3": training(flat.override(num_options=3), np.zeros(2)),
+            "option-critic, K = 1": ours(flat),
+            "option-critic, K = 3": ours(flat.override(num_options=3)),
             "SB3 PPO, same environments and settings": sb3_on_the_same(flat),
             "SB3 PPO, as its users run it": sb3_as_users_run_it(),
         }
@@ -135,9 +142,9 @@ def main() -> None:
                 torch.set_num_threads(threads)
                 rates.setdefault(name, []).append(rate(block, args.seconds)[0])
     medians = {name: float(np.median(values)) for name, values in rates.items()}
-    ours = medians["option-critic, K = 1"]
+    mine = medians["option-critic, K = 1"]
     for name, value in medians.items():
-        print(f"{name:<42} {value:>8,.0f} steps/s   ours (K = 1) is {ours / value:5.2f} times that")
+        print(f"{name:<42} {value:>8,.0f} steps/s   ours (K = 1) is {mine / value:5.2f} times that")
     if args.json:
         record = {"seconds": args.seconds, "steps_per_second": rates, "medians": medians, "versions": versions()}
         args.json.write_text(json.dumps(record, indent=1) + "\n")

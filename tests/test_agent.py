@@ -13,7 +13,7 @@ from option_critic.spaces import UnsupportedSpaceError
 def test_presets_and_overrides():
     agent = oc.OptionCritic("Meta-World/pick-place-v3", num_options=4, seed=3, gamma=0.9)
     s = agent.settings
-    assert (s.options.num_options, s.seed, s.learning.gamma, s.env.num_envs) == (4, 3, 0.9, 64)
+    assert (s.options.num_options, s.seed, s.learning.gamma, s.env.num_envs) == (4, 3, 0.9, 32)
     assert oc.OptionCritic("pick-place").settings.env_id == "Meta-World/pick-place-v3"
     named = oc.OptionCritic("CartPole-v1", option_names=("left", "right", "rest"))
     assert named.settings.options.num_options == 3 and named.option_names == ("left", "right", "rest")

@@ -182,7 +182,7 @@ class OptionCritic:
         if episode_start is not None:
             starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
-        decision, _ = act(
+        choice, _, _ = act(
             self.state.model,
             to_tensor(rows, device),
             carry,
@@ -190,10 +190,10 @@ class OptionCritic:
             self._generators,
             deterministic,
         )
-        action = self.spaces.to_env(decision.action.cpu().numpy())
-        options = decision.option.tolist()
+        action = self.spaces.to_env(choice.action.cpu().numpy())
+        options = choice.option.tolist()
         names = tuple(self.option_names[k] for k in options)
-        after = decision.next_carry(torch.zeros_like(decision.is_first))
+        after = choice.next_carry(torch.zeros_like(choice.is_first))
         if batched:
             return action, OptionState(np.array(options), names, after)
         return action[0], OptionState(options[0], names[0], after)

@@ -183,7 +183,7 @@ def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds
     variants = [settings.override(num_options=k) for k in num_options]
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("measuring", total=3 * rounds * len(variants))
+        bar = progress.add_task("measuring", total=rounds * len(variants))
         # first the memory: a new process starts from the peak of the one that made it
         memory = {k: peak_memory(s) for k, s in zip(num_options, variants, strict=True)}
         speeds = dict(zip(num_options, measure(variants, seconds, rounds, lambda: progress.advance(bar)), strict=True))
@@ -194,19 +194,22 @@ def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds
         "inference_sps": {str(k): float(np.median(s.inference)) for k, s in speeds.items()},
         "train_sps": {str(k): float(np.median(s.train)) for k, s in speeds.items()},
         "train_over_bare": {str(k): s.train_over_bare for k, s in speeds.items()},
+        "train_over_replay": {str(k): s.train_over_replay for k, s in speeds.items()},
         "peak_memory_gib": {str(k): x for k, x in memory.items()},
         "blocks": {str(k): asdict(s) for k, s in speeds.items()},
         "versions": versions(),
     }
     if json_path != Path("-"):
         print(f"{settings.env_id}, steps per second: medians of {rounds} alternating blocks of {seconds:g} s")
-        table = Table()
-        for name in ("options", "bare", "+ infer", "+ train", "train / bare", "collect", "improve", "GiB"):
+        table = Table(padding=(0, 1, 0, 0))
+        for name in ("K", "bare", "+ infer", "+ train", "/ bare", "/ replay", "collect", "improve", "GiB"):
             table.add_column(name, justify="right")
         for k, s in speeds.items():
             rates = (f"{np.median(x):,.0f}" for x in (s.bare, s.inference, s.train))
             shares = (f"{s.collect_share:.0%}", f"{s.improve_share:.0%}")
-            table.add_row(str(k), *rates, f"{s.train_over_bare:.2f}", *shares, f"{memory[k]:.2f}")
+            table.add_row(
+                str(k), *rates, f"{s.train_over_bare:.2f}", f"{s.train_over_replay:.2f}", *shares, f"{memory[k]:.2f}"
+            )
         Console().print(table)
     emit(json_path, record)
 

@@ -24,7 +24,7 @@ def metaworld(task: str) -> Settings:
         env_id=PREFIX + task,
         total_timesteps=1_490_000,
         # 32 simulators run faster than 64: more of them stay in the processor's cache
-        env=EnvSettings(num_envs=32, max_episode_steps=150, env_groups=2),
+        env=EnvSettings(num_envs=32, max_episode_steps=150),
         options=OptionSettings(num_options=3),
         # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
         learning=learning(1e-3, gamma=0.98, rollout_length=151, epochs=5),

@@ -72,8 +72,8 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What an agent decided at s, and everything needed to say how likely that was."""
+class Choice:
+    """What an agent decided at s."""
 
     action: Tensor
     """[B, A] (Box, before clipping) or [B] (Discrete)"""
@@ -91,12 +91,6 @@ class Decision:
     """[B] that end was forced: first step, maximum length, or no interest."""
     beta: Tensor
     """[B] effective termination probability of the arriving option."""
-    log_pi: Tensor
-    """[B] log pi_w(a|s)."""
-    log_mu: Tensor
-    """[B] log mu_I(w|s) of the option that executes."""
-    log_arrival: Tensor
-    """[B] log pi_hat(w|w_prev, s), the option and the decision to keep it taken together."""
 
     @property
     def carry(self) -> Carry:
@@ -111,6 +105,18 @@ class Decision:
     def next_age(self) -> Tensor:
         """[B] age of the executing option when it arrives at s'."""
         return torch.where(self.ended, 0, self.option_age) + 1
+
+
+@dataclass(frozen=True)
+class Decision(Choice):
+    """A choice, and how likely it was."""
+
+    log_pi: Tensor
+    """[B] log pi_w(a|s)."""
+    log_mu: Tensor
+    """[B] log mu_I(w|s) of the option that executes."""
+    log_arrival: Tensor
+    """[B] log pi_hat(w|w_prev, s), the option and the decision to keep it taken together."""
 
 
 @dataclass(frozen=True)

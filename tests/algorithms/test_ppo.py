@@ -14,7 +14,7 @@ from option_critic.model.act import Generators, arrive
 from option_critic.model.option_model import ModelSettings, OptionModel
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Batch, Carry, Decision, Rollout, Targets, Values
-from option_critic.training.collect import Live, collect, evaluate_rollout, stack
+from option_critic.training.collect import Live, collect, evaluate_rollout, join_rows, stack
 from option_critic.training.metrics import option_metrics
 
 CONFIG = Config(gamma=0.5, lam=0.5, deliberation_cost=0.2)
@@ -121,7 +121,7 @@ def scripted_rollout(mode, model, rules, rows=30):
         observations.append(obs)
         steps.append(step)
         obs, carry = step.act_obs, decisions[-1].next_carry(torch.from_numpy(step.is_first))
-    rollout = stack([observations], [decisions], [steps], rules, torch.device("cpu"))
+    rollout = stack([observations], join_rows([decisions]), [steps], rules, torch.device("cpu"))
     return rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
 
 

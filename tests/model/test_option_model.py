@@ -61,7 +61,7 @@ def test_deterministic_decisions():
     with torch.no_grad():
         model.mu_head.bias.copy_(torch.tensor([0.0, 5.0, 0.0]))
         model.beta_head.bias.fill_(-5.0)
-    decision, _ = decide(model, carry, deterministic=True)
+    decision, _, _ = decide(model, carry, deterministic=True)
     assert decision.option.tolist() == [2, 1] and decision.ended.tolist() == [False, True]
     obs = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
     assert torch.equal(decision.action, model(obs).pi.mean[torch.arange(2), decision.option])
@@ -75,7 +75,7 @@ def test_forbidden_options_never_run():
     model = OptionModel(BOX, 3, SETTINGS, 0)
     carry = Carry(torch.full((500,), 1), torch.full((500,), 4), torch.zeros(500, dtype=torch.bool))
     available = torch.tensor([True, False, True]).expand(500, -1)
-    decision, _ = decide(model, carry, available=available)
+    decision, _, _ = decide(model, carry, available=available)
     assert decision.ended.all() and decision.forced.all()
     assert set(decision.option.tolist()) == {0, 2}
 

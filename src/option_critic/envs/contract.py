@@ -45,8 +45,8 @@ class EnvSettings:
     env_threads: int = 0
     """Threads or worker processes that step environments; 0: one per processor core."""
     env_groups: int = 1
-    """Groups that take turns: while one is stepped in the background, the agent decides for the next.
-    2 pays for simulators in threads or processes of their own; the order is fixed, so runs repeat exactly."""
+    """Groups that take turns: while one is stepped in the background, the agent decides for the next. 2 pays
+    where there are more cores than `env_threads`. The order is fixed, so runs repeat exactly."""
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:

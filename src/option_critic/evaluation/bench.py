@@ -1,7 +1,9 @@
 """Steps per second: the environments alone, with inference, with training, in alternating blocks.
 
 The machine's speed drifts, so figures are ratios of neighbouring blocks. Training is the real thing:
-the loop of `train` with metrics and checkpoints written to a run folder.
+the loop of `train` with metrics and checkpoints written to a run folder. Bodies in contact cost a simulator
+more than bodies in free air, so an agent that learns to grasp is stepped more slowly than random actions
+are: `replay` steps the very actions of the agent again, without the agent.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs
+from option_critic.model.act import Generators
 from option_critic.settings import Settings
 from option_critic.threads import torch_threads
 from option_critic.training.collect import collect
@@ -40,6 +44,8 @@ class Speed:
     bare: list[float] = field(default_factory=list)
     inference: list[float] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
+    replay: list[float] = field(default_factory=list)
+    """Environments alone again, on the trajectories of the agent in training (before and after its block)."""
     collect_share: float = 0.0
     """Share of the training's time that goes into collecting (environments and inference)."""
     improve_share: float = 0.0
@@ -49,6 +55,11 @@ class Speed:
     def train_over_bare(self) -> float:
         """Median over rounds of the ratio of neighbouring blocks."""
         return float(np.median(np.array(self.train) / np.array(self.bare)))
+
+    @property
+    def train_over_replay(self) -> float:
+        """The same against the agent's own trajectories."""
+        return float(np.median(np.array(self.train) / np.array(self.replay)))
 
 
 def measure(
@@ -61,14 +72,21 @@ def measure(
     with ExitStack() as stack:
         alone = stack.enter_context(bare(settings[0]))
         acting = [stack.enter_context(inference(s)) for s in settings]
-        learning = [stack.enter_context(training(s, share)) for s, share in zip(settings, shares, strict=True)]
+        states = [TrainState.fresh(s, spaces_of(s.env_id)) for s in settings]
+        learning = [
+            stack.enter_context(training(s, state, share))
+            for s, state, share in zip(settings, states, shares, strict=True)
+        ]
         for _ in range(rounds):
             for k, speed in enumerate(speeds):
-                for rates, block in ((speed.bare, alone), (speed.inference, acting[k]), (speed.train, learning[k])):
-                    sps, took = rate(block, seconds)
-                    rates.append(sps)
-                    on_block()
+                speed.bare.append(rate(alone, seconds)[0])
+                speed.inference.append(rate(acting[k], seconds)[0])
+                before = replay(settings[k], states[k])
+                sps, took = rate(learning[k], seconds)
+                speed.train.append(sps)
+                speed.replay.append((before + replay(settings[k], states[k])) / 2)
                 spent[k] += took
+                on_block()
     for speed, (collecting, improving), total in zip(speeds, shares, spent, strict=True):
         speed.collect_share, speed.improve_share = collecting / total, improving / total
     return speeds
@@ -112,11 +130,13 @@ def inference(settings: Settings) -> Iterator[Block]:
 
 
 @contextmanager
-def training(settings: Settings, shares: np.ndarray) -> Iterator[Block]:
-    """The real training, in a run folder of its own; seconds of collecting and improving add up in `shares` [2]."""
-    settings = settings.override(total_timesteps=10**9)  # so that no schedule ends before the measurement
+def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float64]) -> Iterator[Block]:
+    """The real training of `state`, in a run folder of its own.
+
+    Seconds of collecting and improving add up in `shares` [2].
+    """
+    state.schedule_end = 10**9  # so that no schedule ends before the measurement
     spaces = spaces_of(settings.env_id)
-    state = TrainState.fresh(settings, spaces)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run", settings, spaces)
 
@@ -135,6 +155,26 @@ def training(settings: Settings, shares: np.ndarray) -> Iterator[Block]:
             yield block
 
 
+def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
+    """Steps per second of the environments alone, with the actions that the agent takes now in the same episodes."""
+    length, settings = settings.learning.rollout_length, settings.override(env_groups=1)
+    groups, live = start(state, settings)
+    steps, actions = 0, []
+    for _ in range(rollouts):
+        with torch_threads(1):
+            rollout, live = collect(groups, state.model, live, length, settings.options, Generators.seeded(0))
+        actions += list(rollout.decision.action.cpu().numpy())
+        steps += rollout.num_valid
+    groups[0].close()
+    (envs,), _ = start(state, settings)  # the same seeds again
+    started = time.perf_counter()
+    for action in actions:
+        envs.step(envs.spaces.to_env(action))
+    took = time.perf_counter() - started
+    envs.close()
+    return steps / took
+
+
 def peak_memory(settings: Settings) -> float:
     """GiB that a training of its own holds at most, environments made anew included."""
     context = multiprocessing.get_context("spawn")
@@ -149,7 +189,8 @@ def peak_memory(settings: Settings) -> float:
 def short_training(settings: Settings, connection: Connection) -> None:
     """Three iterations with a checkpoint after each; sends the peak of this process."""
     settings = settings.override(checkpoint_every=1)
-    with training(settings, np.zeros(2)) as block:
+    state = TrainState.fresh(settings, spaces_of(settings.env_id))
+    with training(settings, state, np.zeros(2)) as block:
         for _ in range(3):
             block()
     unit = 2**30 if sys.platform == "darwin" else 2**20

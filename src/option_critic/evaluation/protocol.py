@@ -42,15 +42,15 @@ def run_episodes(
     left = np.array(quota)
     while (left > 0).any():
         seen = to_tensor(obs, device)
-        decision, arrival = act(model, seen, carry, rules, generators, deterministic, mask)
+        choice, _, arrival = act(model, seen, carry, rules, generators, deterministic, mask)
         with torch.no_grad():
             q, _, _ = model.values(seen)
-        step = envs.step(envs.spaces.to_env(decision.action.cpu().numpy()))
+        step = envs.step(envs.spaces.to_env(choice.action.cpu().numpy()))
         row: dict[str, Any] = {
-            "option": decision.option,
-            "ended": decision.ended,
-            "forced": decision.forced,
-            "beta": decision.beta,
+            "option": choice.option,
+            "ended": choice.ended,
+            "forced": choice.forced,
+            "beta": choice.beta,
             "q": q,
             "mu": arrival.log_mu.exp(),
             "reward": step.reward,
@@ -65,7 +65,7 @@ def run_episodes(
                 left[b] -= 1
                 episodes[b].append({})
                 on_episode()
-        obs, carry = step.act_obs, decision.next_carry(torch.from_numpy(step.is_first).to(device))
+        obs, carry = step.act_obs, choice.next_carry(torch.from_numpy(step.is_first).to(device))
     return to_trace([rows for b, runs in enumerate(episodes) for rows in runs[: quota[b]]])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Generator, Tensor
@@ -15,11 +15,11 @@ from option_critic.functional.options import (
     permitted_interest,
     pick,
 )
-from option_critic.model.distributions import sample_index
+from option_critic.model.distributions import ActionDistribution, sample_index
 from option_critic.model.option_model import OptionModel
 from option_critic.model.trunks import stream_seed
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Carry, Decision
+from option_critic.structs import Carry, Choice, Decision
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,12 @@ def act(
     generators: Generators,
     deterministic: bool = False,
     available: Tensor | None = None,
-) -> tuple[Decision, Arrival]:
+) -> tuple[Choice, ActionDistribution, Arrival]:
     """Decide at raw observations [B, D] with the options in `carry` arriving.
 
     Deterministic: an end where beta_eff > 0.5, the most likely option, the most likely action.
-    `available` [B, K] (bool) forbids options, for ablations.
+    `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
+    that executes, and what the arriving one met: all that `likelihoods` needs.
     """
     policies, mu_logits, beta_logits = model.acting(obs)
     interest = permitted_interest(rules.interest(obs), available)
@@ -88,7 +89,7 @@ def act(
     option = torch.where(ended, chosen, carry.option)
     pi = policies.at(option)
     action = pi.mode() if deterministic else pi.sample(generators.action)
-    decision = Decision(
+    choice = Choice(
         action=action,
         option=option,
         prev_option=carry.option,
@@ -97,8 +98,15 @@ def act(
         ended=ended,
         forced=arrival.forced,
         beta=arrival.beta,
-        log_pi=pi.log_prob(action),
-        log_mu=pick(arrival.log_mu, option),
-        log_arrival=arrival_log_prob(option, carry.option, arrival.beta, arrival.log_mu),
     )
-    return decision, arrival
+    return choice, pi, arrival
+
+
+def likelihoods(choice: Choice, pi: ActionDistribution, log_mu: Tensor) -> Decision:
+    """How likely choices were: fields [..., B], log_mu [..., B, K]. Once for a rollout: step by step it costs time."""
+    return Decision(
+        **{f.name: getattr(choice, f.name) for f in fields(Choice)},
+        log_pi=pi.log_prob(choice.action),
+        log_mu=pick(log_mu, choice.option),
+        log_arrival=arrival_log_prob(choice.option, choice.prev_option, choice.beta, log_mu),
+    )

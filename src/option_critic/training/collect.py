@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from option_critic.envs.contract import VectorEnvs
-from option_critic.model.act import Generators, act, arrive
+from option_critic.model.act import Generators, act, arrive, likelihoods
+from option_critic.model.distributions import ActionDistribution
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Array, Carry, Decision, EnvStep, NonFiniteError, Rollout, Values
+from option_critic.structs import Array, Carry, Choice, Decision, EnvStep, NonFiniteError, Rollout, Values
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Rows = TypeVar("Rows", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,9 @@ def collect(
     """
     device, live = model.log_std.device, list(live)
     obs: list[list[Array]] = [[] for _ in groups]
-    decisions: list[list[Decision]] = [[] for _ in groups]
+    choices: list[list[Choice]] = [[] for _ in groups]
+    policies: list[list[ActionDistribution]] = [[] for _ in groups]
+    log_mus: list[list[Tensor]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
     for t in range(length + 1):
         for g, envs in enumerate(groups):
@@ -48,18 +57,32 @@ def collect(
                 step = envs.recv()
                 steps[g].append(step)
                 is_first = torch.from_numpy(step.is_first).to(device)
-                live[g] = Live(step.act_obs, decisions[g][-1].next_carry(is_first))
+                live[g] = Live(step.act_obs, choices[g][-1].next_carry(is_first))
             if t < length:
-                decision, _ = act(model, to_tensor(live[g].obs, device), live[g].carry, rules, generators)
-                envs.send(envs.spaces.to_env(decision.action.cpu().numpy()))
+                choice, pi, arrival = act(model, to_tensor(live[g].obs, device), live[g].carry, rules, generators)
+                envs.send(envs.spaces.to_env(choice.action.cpu().numpy()))
                 obs[g].append(live[g].obs)
-                decisions[g].append(decision)
-    return stack(obs, decisions, steps, rules, device), live
+                choices[g].append(choice)
+                policies[g].append(pi)
+                log_mus[g].append(arrival.log_mu)
+    decision = likelihoods(join_rows(choices), join_rows(policies), join_tensors(log_mus))
+    return stack(obs, decision, steps, rules, device), live
+
+
+def join_rows(groups: list[list[Rows]]) -> Rows:
+    """Per group, rows with fields [B, ...] -> one record with fields [T, all B, ...]."""
+    kind, names = type(groups[0][0]), [f.name for f in fields(groups[0][0])]
+    return kind(**{name: join_tensors([[getattr(r, name) for r in rows] for rows in groups]) for name in names})
+
+
+def join_tensors(groups: list[list[Tensor]]) -> Tensor:
+    """Per group, rows [B, ...] -> [T, all B, ...]."""
+    return torch.cat([torch.stack(rows) for rows in groups], dim=1)
 
 
 def stack(
     obs_rows: list[list[Array]],
-    decisions: list[list[Decision]],
+    decision: Decision,
     steps: list[list[EnvStep]],
     rules: OptionSettings,
     device: torch.device,
@@ -71,9 +94,6 @@ def stack(
 
     def column(name: str) -> Tensor:
         return torch.from_numpy(join([getattr(s, name) for s in rows] for rows in steps)).to(device)
-
-    def decided(name: str) -> Tensor:
-        return torch.cat([torch.stack([getattr(d, name) for d in rows]) for rows in decisions], dim=1)
 
     obs = to_tensor(join(obs_rows), device)
     next_obs, reward = column("next_obs").float(), column("reward").float()
@@ -90,7 +110,7 @@ def stack(
         next_obs=next_obs,
         interest=rules.interest(obs),
         next_interest=rules.interest(next_obs),
-        decision=Decision(**{f.name: decided(f.name) for f in fields(Decision)}),
+        decision=decision,
         reward=reward,
         terminated=column("terminated"),
         truncated=column("truncated"),
