@@ -121,9 +121,7 @@ PRESETS: dict[str, Settings] = {
         env=EnvSettings(num_envs=16),
         options=OptionSettings(num_options=2),
         model=ModelSettings(hidden_dim=64),
-        learning=learning(
-            5e-4, gamma=0.999, lam=0.98, rollout_length=512, epochs=4, minibatch_size=256, entropy_option=0.01
-        ),
+        learning=learning(7e-4, rollout_length=256, epochs=8, minibatch_size=256),
     ),
 }
 
