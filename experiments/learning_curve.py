@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 
 import option_critic as oc
 from option_critic.evaluation.evaluate import evaluate
-from option_critic.training.checkpoint import listing
+from option_critic.training.folders import listing
 from option_critic.training.run import versions
 
 RUNS = Path("runs/learning-curve")

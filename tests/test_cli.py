@@ -92,6 +92,40 @@ def test_help_teaches():
     assert "--deliberation-cost" in out and "--max-option-length" in out
 
 
+LIGHT = [
+    (2, ["train", "pik-place"]),
+    (2, ["train", "Hoper-v5"]),
+    (2, ["train", "Meta-World/pik-place-v3"]),
+    (2, ["train", "cartpole", "--num-option", "3"]),
+    (2, ["train", "cartpole", "--algorithm", "dax"]),
+    (2, ["train", "cartpole", "--gamma", "2"]),
+    (2, ["evaluate", "no-such-run"]),
+    (2, ["bench", "cartpol"]),
+    *((0, [verb, "--help"]) for verb in ("train", "evaluate", "list", "bench")),
+    (0, ["list"]),
+]
+
+
+def test_bad_input_help_and_list_are_answered_without_pytorch(tmp_path):
+    script = """if True:
+        import json, sys
+        from option_critic import cli
+        for code, args in json.loads(sys.argv[1]):
+            sys.argv = ["option-critic", *args]
+            try:
+                cli.main()
+            except SystemExit as end:
+                assert end.code == code, args
+            assert "torch" not in sys.modules, args
+        import gymnasium, option_critic
+        assert {"FourRooms-v0", "Probe/Switch-v0"} <= set(gymnasium.registry)
+        assert {"OptionCritic", "load"} <= set(dir(option_critic)) and "torch" not in sys.modules
+        option_critic.load
+        assert "torch" in sys.modules  # what was looked for above is what it is called
+    """
+    subprocess.run([sys.executable, "-c", script, json.dumps(LIGHT)], check=True, cwd=tmp_path, capture_output=True)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_exit(tmp_path, number, code):
     process = subprocess.Popen(

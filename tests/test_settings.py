@@ -3,14 +3,16 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from option_critic import cli, commands
 from option_critic.agent import OptionCritic
+from option_critic.algorithms.table import ALGORITHMS
 from option_critic.presets import PRESETS, name_for, settings_for
-from option_critic.settings import Settings, UnknownSettingError, setting_names
+from option_critic.settings import Algorithm, Settings, UnknownSettingError, setting_names
 
 
 def test_names_are_unique_over_all_parts():
@@ -20,6 +22,10 @@ def test_names_are_unique_over_all_parts():
         for p in ("env", "options", "model", "learning")
     )
     assert len(setting_names()) == len(parts) - 4 + total
+
+
+def test_every_algorithm_that_can_be_named_is_in_the_table():
+    assert tuple(ALGORITHMS) == get_args(Algorithm)
 
 
 def test_a_price_of_terminations_needs_ppo_oc():

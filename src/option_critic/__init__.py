@@ -1,13 +1,32 @@
 """option-critic: hierarchical reinforcement learning with options, in PyTorch."""
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 # PyTorch's idle threads spin; where two trainings share the cores they then slow each other twelvefold
 # (measured: 4.9 s instead of 0.4 s per update). A short spin costs nothing. Read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from option_critic.agent import OptionCritic, OptionState, load
-from option_critic.settings import Settings
+from option_critic.envs import four_rooms, probes
+
+four_rooms.register()
+probes.register()
 
 __all__ = ["OptionCritic", "OptionState", "Settings", "load"]
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from option_critic.agent import OptionCritic, OptionState, load
+    from option_critic.settings import Settings
+else:  # found when first asked for: PyTorch takes over a second to import, and bad input is answered without it
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = "option_critic.settings" if name == "Settings" else "option_critic.agent"
+        globals()[name] = getattr(importlib.import_module(home), name)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -25,6 +25,7 @@ from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.structs import Carry
 from option_critic.training import checkpoint as checkpoints
+from option_critic.training import folders
 from option_critic.training.collect import to_tensor
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
@@ -201,7 +202,7 @@ class OptionCritic:
     def save(self, path: str | Path) -> None:
         """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON)."""
         folder = Path(path)
-        if folder.exists() and not checkpoints.is_checkpoint(folder):
+        if folder.exists() and not folders.is_checkpoint(folder):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
             checkpoints.write(folder, self.state, self.settings, self.spaces)
@@ -212,7 +213,7 @@ def load(path: str | Path, checkpoint: str | int | None = None, device: str | No
 
     Needs neither the environment nor EnvPool. No code from the folder is run. Raises CheckpointError.
     """
-    state, settings, spaces = checkpoints.read(checkpoints.find(Path(path), checkpoint), device)
+    state, settings, spaces = checkpoints.read(folders.find(Path(path), checkpoint), device)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(settings, spaces, state)
     return agent

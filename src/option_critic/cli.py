@@ -136,7 +136,7 @@ def train(argv: Sequence[str]) -> int:
     target = argv[0] if named else parse(TrainArgs, "train", argv).target
     preset = TrainArgs(target=target, settings=settings_for(target))
     args = parse(TrainArgs, "train", argv, default=preset)
-    from option_critic import commands  # here and below imported late: bad input is answered at once
+    from option_critic import commands  # here and below imported late, with PyTorch: bad input is answered at once
 
     with Interrupt() as interrupt:
         out = args.out or Path("runs") / name_for(args.target)
@@ -153,7 +153,7 @@ def evaluate(argv: Sequence[str]) -> int:
     if a.episodes < 1:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
     check_json(a.json)
-    from option_critic.training.checkpoint import find
+    from option_critic.training.folders import find
 
     checkpoint = find(a.run, a.checkpoint)
     check_writable(a.run)
@@ -167,9 +167,9 @@ def list_(argv: Sequence[str]) -> int:
     """`option-critic list`."""
     args = parse(ListArgs, "list", argv)
     check_json(args.json)
-    from option_critic import commands
+    from option_critic.listing import list_everything
 
-    commands.list_everything(args.runs, args.json)
+    list_everything(args.runs, args.json)
     return 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,15 +13,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.agent import OptionCritic, load
-from option_critic.algorithms import ALGORITHMS
-from option_critic.disk import check_writable, writing
-from option_critic.envs.metaworld import PREFIX, TASKS, task_of
+from option_critic.disk import check_writable, emit, write_json, writing
+from option_critic.envs.metaworld import task_of
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import measure, peak_memory
 from option_critic.evaluation.statistics import Estimate
-from option_critic.presets import PRESETS
 from option_critic.settings import Settings
-from option_critic.training import checkpoint as checkpoints
+from option_critic.training.folders import FORMAT_VERSION, CheckpointError, check_format, find, read_json
 from option_critic.training.run import check_free, versions
 
 LABELS = {
@@ -50,7 +46,7 @@ def train(settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool,
         agent = OptionCritic.from_settings(settings.override(seed=seed))
         print(header(agent, folder), flush=True)
         agent.learn(callback=lambda *_: not stop(), run_folder=folder, overwrite=overwrite, progress=True)
-        saved = checkpoints.find(folder)
+        saved = find(folder)
         print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {saved}", flush=True)
         if stop():
             return
@@ -97,11 +93,11 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     """What evaluation.json holds so far. Raises CheckpointError if it is damaged, before any work is done."""
     file = path / "evaluation.json"
     if not file.exists():
-        return {"format_version": checkpoints.FORMAT_VERSION, "results": {}}
-    record = checkpoints.read_json(file)
-    checkpoints.check_format(file, record)
+        return {"format_version": FORMAT_VERSION, "results": {}}
+    record = read_json(file)
+    check_format(file, record)
     if not isinstance(record.get("results"), dict):
-        raise checkpoints.CheckpointError(f"{file} is damaged: it holds no results. Move it away and evaluate again.")
+        raise CheckpointError(f"{file} is damaged: it holds no results. Move it away and evaluate again.")
     return record
 
 
@@ -125,7 +121,7 @@ def keep(
             "episodes": result.episodes,
             "trace": str(trace.relative_to(path)),
         }
-    checkpoints.write_json(path / "evaluation.json", record)
+    write_json(path / "evaluation.json", record)
 
 
 def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
@@ -147,35 +143,6 @@ def cell(name: str, estimate: Estimate | None) -> str:
         return "-"
     digits = 3 if name in SHARES else 0 if abs(estimate.value) >= 1000 else 1
     return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
-
-
-def list_everything(runs: Path, json_path: Path | None) -> None:
-    """Presets, algorithms, tasks and runs."""
-    found = sorted(p.parent for p in runs.rglob("config.json") if p.parent.name.startswith("seed-"))
-    record: dict[str, Any] = {
-        "presets": {name: s.env_id for name, s in PRESETS.items()},
-        "algorithms": list(ALGORITHMS),
-        "metaworld": [PREFIX + task for task in TASKS],
-        "runs": {str(p): latest(p) for p in found},
-    }
-    if json_path != Path("-"):
-        console = Console()
-        console.print("[bold]presets[/bold]")
-        for name, s in PRESETS.items():
-            print(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
-        console.print("[bold]algorithms[/bold]", ", ".join(ALGORITHMS))
-        console.print("[bold]Meta-World[/bold]", f"{PREFIX}<task>:", ", ".join(TASKS))
-        console.print("[bold]Gymnasium[/bold] any registered id with Box or Discrete actions")
-        console.print(f"[bold]runs under {runs}[/bold]")
-        for folder, step in record["runs"].items():
-            print(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
-    emit(json_path, record)
-
-
-def latest(run: Path) -> int | None:
-    """Steps of a run's last checkpoint."""
-    folders = checkpoints.listing(run / "checkpoints")
-    return checkpoints.steps_of(folders[-1]) if folders else None
 
 
 def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds: int, json_path: Path | None) -> None:
@@ -212,14 +179,3 @@ def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds
             )
         Console().print(table)
     emit(json_path, record)
-
-
-def emit(path: Path | None, record: dict[str, Any]) -> None:
-    """Write JSON to a file, or to standard output for `-`."""
-    if path == Path("-"):
-        json.dump(record, sys.stdout, indent=1)
-        print()
-    elif path is not None:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            checkpoints.write_json(path, record)

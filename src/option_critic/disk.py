@@ -1,13 +1,16 @@
-"""Disks that are full, read-only or not there: found out before work begins, named where it happens later."""
+"""Writing where a disk may be full, read-only or not there: found out before work begins, named where it happens."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -41,6 +44,27 @@ def check_writable(folder: Path) -> None:
         raise InputError(
             f"{folder} cannot be written ({reason(error)}); free some space or choose another folder"
         ) from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON for people, indented and strictly standard; the file is there in full or as it was."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def emit(path: Path | None, record: dict[str, Any]) -> None:
+    """Write JSON to a file, or to standard output for `-`."""
+    if path == Path("-"):
+        json.dump(record, sys.stdout, indent=1)
+        print()
+    elif path is not None:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, record)
 
 
 def reason(error: Exception) -> str:

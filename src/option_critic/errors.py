@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """Something went wrong while running: an environment, a worker, a number, the disk; the message says which."""
+
+
+class NonFiniteError(RunError):
+    """A number that must be finite is NaN or infinite."""

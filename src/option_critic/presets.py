@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from option_critic.algorithms.ppo import Config
+from option_critic.algorithms.config import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import PREFIX, task_of
-from option_critic.model.option_model import ModelSettings
+from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
 

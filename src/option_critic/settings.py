@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type
 
 import tyro
 
-from option_critic.algorithms.ppo import Config
+from option_critic.algorithms.config import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.errors import InputError
-from option_critic.model.option_model import ModelSettings
+from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 
 Algorithm = Literal["dac", "ppo_oc"]

@@ -11,46 +11,8 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-
-from option_critic.errors import RunError
-
-Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
-
-class NonFiniteError(RunError):
-    """A number that must be finite is NaN or infinite."""
-
-
-@dataclass(frozen=True)
-class EnvStep:
-    """One step of B environments, the same whatever way the backend resets (numpy)."""
-
-    next_obs: Array
-    """[B, D] the true successor s' of the action, even where the episode ended here."""
-    act_obs: Array
-    """[B, D] what to act on next; differs from `next_obs` after a reset."""
-    is_first: Mask
-    """[B] `act_obs` is the first observation of an episode."""
-    reward: Array
-    """[B]"""
-    terminated: Mask
-    """[B] the task ended: nothing to bootstrap."""
-    truncated: Mask
-    """[B] cut by a limit: bootstrap from `next_obs`."""
-    valid: Mask
-    """[B] False on rows in which a backend only reset and ignored the action."""
-    info: dict[str, Array]
-    """name -> [B]; for diagnosis only (success, near_object, ...)."""
-
-    @property
-    def done(self) -> Mask:
-        """[B] the episode ended here, either way."""
-        return self.terminated | self.truncated
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from plain_ppo import EPOCHS, GAMMA, LAM, LR, PlainPPO, iteration
 
-from option_critic.algorithms import ALGORITHMS
+from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.model.trunks import stream_seed
 from option_critic.structs import Carry

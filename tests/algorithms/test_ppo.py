@@ -6,12 +6,14 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.algorithms import ALGORITHMS
-from option_critic.algorithms.ppo import Config, advantages
+from option_critic.algorithms.config import Config
+from option_critic.algorithms.ppo import advantages
+from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.functional.options import arrival_log_prob, pick
 from option_critic.model.act import Generators, arrive
-from option_critic.model.option_model import ModelSettings, OptionModel
+from option_critic.model.option_model import OptionModel
+from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Batch, Carry, Decision, Rollout, Targets, Values
 from option_critic.training.collect import Live, collect, evaluate_rollout, join_rows, stack

@@ -3,7 +3,8 @@
 import torch
 
 from option_critic.model.act import Generators, act
-from option_critic.model.option_model import ModelSettings, OptionModel
+from option_critic.model.option_model import OptionModel
+from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.spaces import Spaces
 from option_critic.structs import Carry

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.training import checkpoint
-from option_critic.training.checkpoint import CheckpointError
+from option_critic.training import checkpoint, folders
+from option_critic.training.folders import CheckpointError
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def test_everything_comes_back(small, tmp_path):
 
 
 def test_the_run_folder_holds_checkpoints_by_step(run):
-    assert [p.name for p in checkpoint.listing(run / "checkpoints")] == ["000000000128", "000000000256"]
+    assert [p.name for p in folders.listing(run / "checkpoints")] == ["000000000128", "000000000256"]
     assert oc.load(run).num_timesteps == 256
     assert oc.load(run, checkpoint=128).num_timesteps == 128
     with pytest.raises(CheckpointError, match="it has: 128, 256"):
         oc.load(run, checkpoint=100)
 
 
-@pytest.mark.parametrize("name", [*checkpoint.FILES, "manifest.json"])
+@pytest.mark.parametrize("name", [*folders.FILES, "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
 def test_damage_is_named_and_the_one_before_is_used(run, name, damage):
     file = run / "checkpoints" / "000000000256" / name

@@ -10,7 +10,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.model.act import Generators
-from option_critic.model.option_model import ModelSettings, OptionModel
+from option_critic.model.option_model import OptionModel
+from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry
 from option_critic.training.collect import Live, collect

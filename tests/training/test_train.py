@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.structs import NonFiniteError
+from option_critic.errors import NonFiniteError
 from option_critic.training.run import RunFolderError
 
 

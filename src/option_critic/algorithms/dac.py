@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from option_critic.algorithms.ppo import Config, intra_option_loss
+from option_critic.algorithms.config import Config
+from option_critic.algorithms.ppo import intra_option_loss
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale
 from option_critic.functional.options import arrival_log_prob
 from option_critic.model.act import arrive

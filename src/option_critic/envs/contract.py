@@ -13,10 +13,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.errors import InputError
+from option_critic.errors import InputError, NonFiniteError
 from option_critic.spaces import Spaces
-from option_critic.structs import Array, EnvStep, NonFiniteError
 
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
 
 INFO_KEYS = {
@@ -57,6 +58,33 @@ class EnvSettings:
             raise InputError(f"env_threads must not be negative, got {self.env_threads}")
         if not 1 <= self.env_groups <= self.num_envs:
             raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {self.env_groups}")
+
+
+@dataclass(frozen=True)
+class EnvStep:
+    """One step of B environments, the same whatever way the backend resets (numpy)."""
+
+    next_obs: Array
+    """[B, D] the true successor s' of the action, even where the episode ended here."""
+    act_obs: Array
+    """[B, D] what to act on next; differs from `next_obs` after a reset."""
+    is_first: Mask
+    """[B] `act_obs` is the first observation of an episode."""
+    reward: Array
+    """[B]"""
+    terminated: Mask
+    """[B] the task ended: nothing to bootstrap."""
+    truncated: Mask
+    """[B] cut by a limit: bootstrap from `next_obs`."""
+    valid: Mask
+    """[B] False on rows in which a backend only reset and ignored the action."""
+    info: dict[str, Array]
+    """name -> [B]; for diagnosis only (success, near_object, ...)."""
+
+    @property
+    def done(self) -> Mask:
+        """[B] the episode ended here, either way."""
+        return self.terminated | self.truncated
 
 
 class VectorEnvs(Protocol):

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import VectorEnvs, diagnostics
+from option_critic.envs.contract import Array, EnvStep, VectorEnvs, diagnostics
 from option_critic.spaces import Spaces
-from option_critic.structs import Array, EnvStep
 
 GOAL = slice(36, 39)
 """Where a Meta-World observation holds the goal; zeros if hidden."""

@@ -16,8 +16,8 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from option_critic.envs.contract import Array
 from option_critic.errors import InputError
-from option_critic.structs import Array
 
 MAP = (
     "#############",

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.checked import Checked, blaming
-from option_critic.envs.contract import VectorEnvs, check_finite, diagnostics
+from option_critic.envs.contract import Array, EnvStep, Mask, VectorEnvs, check_finite, diagnostics
 from option_critic.spaces import Spaces
-from option_critic.structs import Array, EnvStep, Mask
 
 
 class GymnasiumEnvs(VectorEnvs):

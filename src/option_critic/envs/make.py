@@ -10,16 +10,13 @@ from collections.abc import Iterable, Sequence
 import gymnasium as gym
 import numpy as np
 
-from option_critic.envs import envpool, four_rooms, metaworld, probes
+from option_critic.envs import envpool, metaworld
 from option_critic.envs.checked import EnvError
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
 from option_critic.errors import InputError
-
-four_rooms.register()
-probes.register()
 
 
 def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from option_critic.envs.contract import Array
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
-from option_critic.structs import Array
 
 PREFIX = "Meta-World/"
 KEPT_INFO = ("success", "near_object", "grasp_success", "obj_to_target")

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.structs import Array
+from option_critic.envs.contract import Array
 
 
 class Probe(gym.Env[Any, Any]):

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import VectorEnvs
+from option_critic.envs.contract import Array, EnvStep, VectorEnvs
 from option_critic.errors import RunError
-from option_critic.structs import Array, EnvStep
 
 
 class WorkerError(RunError):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from option_critic.agent import OptionCritic
-from option_critic.envs.contract import VectorEnvs, env_seeds
+from option_critic.envs.contract import Array, VectorEnvs, env_seeds
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import available, make_official, task_of
@@ -21,7 +21,6 @@ from option_critic.evaluation.protocol import run_episodes
 from option_critic.evaluation.statistics import Estimate, mean
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
-from option_critic.structs import Array
 from option_critic.threads import torch_threads
 
 EVALUATION_SEED = 2_000_000_011

@@ -8,8 +8,8 @@ from importlib import resources
 
 import numpy as np
 
+from option_critic.envs.contract import Array
 from option_critic.envs.metaworld import raw_environment
-from option_critic.structs import Array
 
 GOALS_PER_SEED = 50
 """Goals that MT1 draws from one seed."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from option_critic.envs.contract import Array, Mask
 from option_critic.errors import InputError
 from option_critic.evaluation.goals import mt1_goals
 from option_critic.evaluation.statistics import Estimate, mean, proportion
 from option_critic.evaluation.trace import Trace
-from option_critic.structs import Array, Mask
 
 GOAL_SETS = {"A": (42,), "B": (10001, 10002, 10003, 10004), "C": (10001, 10002, 10003, 10004), "D": (20001, 20002)}
 LIFT = 0.02

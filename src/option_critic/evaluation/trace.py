@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from option_critic.structs import Array, Mask
+from option_critic.envs.contract import Array, Mask
 
 
 @dataclass(frozen=True)

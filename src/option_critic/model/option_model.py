@@ -9,48 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from option_critic.errors import InputError
 from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
-from option_critic.model.trunks import Activation, initialise, mlp
+from option_critic.model.settings import ModelSettings
+from option_critic.model.trunks import initialise, mlp
 from option_critic.spaces import Spaces
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """The networks and their normalisation."""
-
-    hidden_dim: int = 128
-    """Units in every hidden layer."""
-    policy_layers: int = 2
-    """Hidden layers under the intra-option policies."""
-    critic_layers: int = 2
-    """Hidden layers under the option values."""
-    option_layers: int = 1
-    """Hidden layers under the policy over options and the terminations."""
-    activation: Activation = "tanh"
-    """Nonlinearity of the hidden layers."""
-    shared_trunk: bool = False
-    """One trunk (of `policy_layers`) under all heads instead of three."""
-    initial_log_std: float = 0.0
-    """Log standard deviation of continuous actions at the start, per option and dimension."""
-    initial_beta: float = 0.12
-    """Termination probability of an untrained option, in (0, 1)."""
-    normalize_observation: bool = True
-    """Subtract the running mean of observations and divide by their standard deviation."""
-    clip_observation: float = 10.0
-    """Normalised observations are clipped to plus or minus this."""
-    normalize_reward: bool = True
-    """Divide rewards by the running standard deviation of the discounted return."""
-
-    def __post_init__(self) -> None:
-        for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.initial_beta < 1:
-            raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
-        if self.clip_observation <= 0:
-            raise InputError(f"clip_observation must be positive, got {self.clip_observation}")
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Activation = Literal["tanh", "relu", "elu"]
+from option_critic.model.settings import Activation
 
 
 class Tanh(nn.Module):

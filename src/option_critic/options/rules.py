@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from option_critic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,4 +58,4 @@ class OptionSettings:
 
     def interest(self, obs: Tensor) -> Tensor:
         """I_w over raw observations [..., D] -> [..., K] in [0, 1]; today every option applies everywhere."""
-        return torch.ones(*obs.shape[:-1], self.num_options, device=obs.device)
+        return obs.new_ones(*obs.shape[:-1], self.num_options)

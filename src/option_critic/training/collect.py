@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from option_critic.envs.contract import VectorEnvs
+from option_critic.envs.contract import Array, EnvStep, VectorEnvs
+from option_critic.errors import NonFiniteError
 from option_critic.model.act import Generators, act, arrive, likelihoods
 from option_critic.model.distributions import ActionDistribution
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Array, Carry, Choice, Decision, EnvStep, NonFiniteError, Rollout, Values
+from option_critic.structs import Carry, Choice, Decision, Rollout, Values
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

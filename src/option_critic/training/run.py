@@ -12,11 +12,12 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from option_critic.disk import check_writable, writing
+from option_critic.disk import check_writable, write_json, writing
 from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training import checkpoint
+from option_critic.training.folders import FORMAT_VERSION, read_json
 from option_critic.training.state import TrainState
 
 PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")
@@ -49,12 +50,12 @@ class Run:
             clear(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         config = {
-            "format_version": checkpoint.FORMAT_VERSION,
+            "format_version": FORMAT_VERSION,
             "settings": self.settings.to_dict(),
             "spaces": self.spaces.to_dict(),
         }
-        checkpoint.write_json(self.folder / "config.json", config)
-        checkpoint.write_json(self.folder / "versions.json", versions())
+        write_json(self.folder / "config.json", config)
+        write_json(self.folder / "versions.json", versions())
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
 
         logs = ExitStack()
@@ -93,7 +94,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
-    if "format_version" not in checkpoint.read_json(folder / "config.json"):
+    if "format_version" not in read_json(folder / "config.json"):
         raise RunFolderError(f"{folder} holds a config.json of something else; choose another --out")
 
 

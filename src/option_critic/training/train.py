@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 
-from option_critic.algorithms import ALGORITHMS
 from option_critic.algorithms.ppo import advantages, improve
+from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.make import make_groups
 from option_critic.settings import Settings

@@ -1,0 +1,66 @@
+"""The settings of learning, the same for every algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from option_critic.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How it learns."""
+
+    gamma: float = 0.99
+    """Discount per environment step, in (0, 1]."""
+    lam: float = 0.95
+    """Trace decay of generalised advantage estimation, in [0, 1]."""
+    rollout_length: int = 256
+    """Rows collected per environment and iteration. Whole episodes, or staggered ones: slices of
+    long episodes that all environments run in step teach nothing."""
+    epochs: int = 8
+    """Passes over each rollout."""
+    minibatch_size: int = 1200
+    """Rows per gradient step (about: rollouts are split evenly)."""
+    clip: float = 0.2
+    """PPO's clip of the probability ratio, at both levels."""
+    target_kl: float = 0.03
+    """No further epoch once the intra-option policies have moved this far (mean KL of the last epoch);
+    0: never stop early."""
+    lr_option: float = 7e-4
+    """Learning rate of the intra-option policies."""
+    lr_critic: float = 7e-4
+    """Learning rate of the option values."""
+    lr_master: float = 7e-4
+    """Learning rate of the policy over options."""
+    lr_termination: float = 7e-4
+    """Learning rate of the terminations."""
+    anneal_lr: bool = True
+    """Let all learning rates fall linearly to 0 over the training."""
+    deliberation_cost: float = 0.0
+    """c: price of a change of option, in standard deviations of the return (Harb+18). Raise it when
+    options end after a step or two."""
+    price: Literal["change", "termination"] = "change"
+    """What the deliberation cost is paid for: a change of option, or (ppo_oc only, as in A2OC) every
+    termination that is learned, also one that chooses the same option again."""
+    entropy_master: float = 0.01
+    """Weight of the entropy of the policy over options: keeps it from settling too soon."""
+    entropy_option: float = 0.0
+    """Weight of the entropy of the intra-option policies."""
+    value_weight: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 0.5
+    """Gradients are scaled down to this norm."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("gamma", 0, 1), ("lam", 0, 1), ("clip", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} must lie in [{low}, {high}], got {getattr(self, name)}")
+        for name, least in (("rollout_length", 2), ("epochs", 1), ("minibatch_size", 2)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("lr_option", "lr_critic", "lr_master", "lr_termination", "deliberation_cost",
+                     "entropy_master", "entropy_option", "value_weight", "max_grad_norm", "target_kl"):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -1,0 +1,47 @@
+"""The settings of the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from option_critic.errors import InputError
+
+Activation = Literal["tanh", "relu", "elu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The networks and their normalisation."""
+
+    hidden_dim: int = 128
+    """Units in every hidden layer."""
+    policy_layers: int = 2
+    """Hidden layers under the intra-option policies."""
+    critic_layers: int = 2
+    """Hidden layers under the option values."""
+    option_layers: int = 1
+    """Hidden layers under the policy over options and the terminations."""
+    activation: Activation = "tanh"
+    """Nonlinearity of the hidden layers."""
+    shared_trunk: bool = False
+    """One trunk (of `policy_layers`) under all heads instead of three."""
+    initial_log_std: float = 0.0
+    """Log standard deviation of continuous actions at the start, per option and dimension."""
+    initial_beta: float = 0.12
+    """Termination probability of an untrained option, in (0, 1)."""
+    normalize_observation: bool = True
+    """Subtract the running mean of observations and divide by their standard deviation."""
+    clip_observation: float = 10.0
+    """Normalised observations are clipped to plus or minus this."""
+    normalize_reward: bool = True
+    """Divide rewards by the running standard deviation of the discounted return."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.initial_beta < 1:
+            raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
+        if self.clip_observation <= 0:
+            raise InputError(f"clip_observation must be positive, got {self.clip_observation}")
