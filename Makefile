@@ -29,7 +29,10 @@ check: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/option-critic bench
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,rivals]"
+	mkdir -p runs
+	$(BIN)/option-critic bench --json runs/bench.json
+	$(BIN)/python experiments/rivals.py --json runs/rivals.json
 
 # Build the wheel, install it without the checkout, train from there.
 wheel: install

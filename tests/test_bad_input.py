@@ -62,7 +62,7 @@ REFUSED = {
     "range": (["train", "cartpole", "--gamma", "2"], "gamma must lie in [0, 1], got 2.0"),
     "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must be at least 1, got 0"),
     "not finite": (["train", "cartpole", "--lr-option", "nan"], "lr_option must be a finite number"),
-    "two settings": (["train", "cartpole", "--option-names", "a", "b", "c"], "3 names", "set num_options as well"),
+    "two settings": (["train", "cartpole", "--option-names", "a", "b", "c"], "3 names", "a name for each option"),
     "seeds": (["train", "cartpole", "--seeds", "a"], "--seeds takes whole numbers like 0,1,2 or 0..4, got 'a'"),
     "backend": (train("CartPole-v1", "--backend", "envpool"), "backend must be auto or gymnasium for CartPole-v1"),
     "no target": (["train"], "preset"),

@@ -34,7 +34,7 @@ class OptionSettings:
         if self.option_names and len(self.option_names) != self.num_options:
             raise InputError(
                 f"option_names has {len(self.option_names)} names ({', '.join(self.option_names)}) "
-                f"for num_options = {self.num_options}; set num_options as well"
+                f"for num_options = {self.num_options}; give a name for each option"
             )
         if len(set(self.option_names)) != len(self.option_names):
             raise InputError(f"option_names must differ from each other, got {', '.join(self.option_names)}")

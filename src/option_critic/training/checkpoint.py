@@ -113,9 +113,8 @@ def _restore_learning(state: TrainState, tensors: dict[str, Tensor]) -> None:
     for name, value in tensors.items():
         if name.startswith("adam/"):
             param = params[name.split("/")[1]]
-            key = name.split("/")[2]
-            # Adam keeps its step count on the CPU whatever the device
-            state.optimizer.state[param][key] = value if key == "step" else value.to(param.device)
+            key = name.split("/")[2]  # the fused Adam keeps its step count on the device as well
+            state.optimizer.state[param][key] = value.to(param.device)
     for name in GENERATORS:
         generator: torch.Generator = getattr(state.generators, name)
         saved = tensors[f"generator/{name}"]
