@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import gymnasium as gym
@@ -95,6 +96,7 @@ class Spaces:
             values[name] = tuple(infinity if x is None else x for x in values[name])
         return cls(**values)
 
+    @cached_property
     def policy_bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """[A] lower and upper bounds of what a policy does: -1 and 1 where there are two, else the one there is."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
@@ -124,8 +126,14 @@ class Spaces:
         [-1, 1] and stretched to the bounds (where there are not two, just clipped to the one)."""
         if self.discrete:
             return np.asarray(action + self.action_start)
+        center, half = self._stretch
+        low, high = self.policy_bounds
+        return np.asarray(center + half * np.minimum(np.maximum(action, low), high), dtype=np.float32)
+
+    @cached_property
+    def _stretch(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """[A] middle and half width of what the environment takes; 0 and 1 where there are not two bounds."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         bounded = np.isfinite(low) & np.isfinite(high)
-        center = np.where(bounded, (np.where(bounded, high, 0) + np.where(bounded, low, 0)) / 2, 0.0)
-        half = np.where(bounded, (np.where(bounded, high, 0) - np.where(bounded, low, 0)) / 2, 1.0)
-        return np.asarray(center + half * np.clip(action, *self.policy_bounds()), dtype=np.float32)
+        low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+        return (low + high) / 2, (high - low) / 2

@@ -51,7 +51,7 @@ def explained_variance(rollout: Rollout, values: Values, targets: Targets) -> fl
 def clipped_actions(rollout: Rollout, spaces: Spaces) -> float:
     """Share of the action components that lay outside the space and were clipped to its bounds."""
     action = rollout.decision.action[rollout.valid]
-    low, high = (torch.from_numpy(bound).to(action) for bound in spaces.policy_bounds())
+    low, high = (torch.from_numpy(bound).to(action) for bound in spaces.policy_bounds)
     return float(((action < low) | (action > high)).float().mean())
 
 
