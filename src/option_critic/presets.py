@@ -27,7 +27,7 @@ def metaworld(task: str) -> Settings:
         env=EnvSettings(num_envs=32, max_episode_steps=150),
         options=OptionSettings(num_options=3),
         # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
-        learning=learning(1e-3, gamma=0.98, rollout_length=151, epochs=4, minibatch_size=600),
+        learning=learning(1e-3, gamma=0.98, rollout_length=151, epochs=4, minibatch_size=600, entropy_master=0.001),
     )
 
 
