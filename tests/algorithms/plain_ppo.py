@@ -67,6 +67,6 @@ def iteration(agent, optimizer, envs, obs, length, noise, shuffle, minibatch, lr
             loss = surrogate + 0.5 * (0.5 * (agent.v(x[i]) - target[i]).square().mean())
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(agent.parameters(), 0.5)
+            nn.utils.clip_grad_norm_(agent.parameters(), 0.5, foreach=True)
             optimizer.step()
     return obs

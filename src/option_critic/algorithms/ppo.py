@@ -87,14 +87,14 @@ def improve(
 ) -> dict[str, Tensor]:
     """Epochs over shuffled minibatches: the only place where gradients flow. Means of the metrics."""
     parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
-    history: list[dict[str, Tensor]] = []
+    params, history = list(model.parameters()), list[dict[str, Tensor]]()
     for _ in range(config.epochs):
         order = torch.randperm(len(batch), generator=generator).to(batch.obs.device)
         for minibatch in batch.rows(order).split(parts):
             loss, metrics = losses(model, minibatch, config, rules)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            norm = torch.nn.utils.clip_grad_norm_(params, config.max_grad_norm, foreach=True)
             if not torch.isfinite(norm):
                 raise NonFiniteError("the gradients are NaN or infinite; the weights are those before this update")
             optimizer.step()
