@@ -1,5 +1,7 @@
 """Targets by hand, the masks of the gradients, and what the three ways of resetting do to them: nothing."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -80,6 +82,21 @@ def test_targets_by_hand():
     torch.testing.assert_close(targets.adv_term, column(3.0 - 2, 2 - 1 + 0.1, 2.0 - 3))
     lead = column(u[0] - 2, u[1] - 1 + 0.1, u[2] - 3)
     torch.testing.assert_close(targets.adv_master, targets.adv_option + lead)
+
+
+def test_a_price_of_terminations_is_paid_for_ends_that_change_nothing():
+    rollout = rollout_by_hand()
+    rollout = replace(rollout, decision=replace(rollout.decision, option=column(0, 0, 1)))  # row 1: 0 ends, 0 again
+    values = values_by_hand(rollout)
+    change, every = (advantages(rollout, values, replace(CONFIG, price=p)) for p in ("change", "termination"))
+    # expected charge where the end is free: 0.2 * (1 - 1/2) per change, 0.2 per termination
+    torch.testing.assert_close(every.adv_term - change.adv_term, column(0.0, 0.1, 0.0))
+    later = -0.5 * 0.5 * 0.1  # gamma beta 0.1: U behind the last row; the end before it is forced, so free
+    # row 1: U is lower by beta 0.1, and 0.2 is paid
+    row = 0.5 * 0.1 - 0.2 + 0.25 * later
+    torch.testing.assert_close((every.adv_option - change.adv_option)[1:], column(row, later))
+    # over V: per change to keep the option saves the expected 0.1, per termination no choice saves anything
+    torch.testing.assert_close((every.adv_master - change.adv_master)[1:], column(-0.1 + 0.25 * later, later))
 
 
 class Scripted(gym.Env):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from option_critic.envs.contract import EnvSettings
-from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id
+from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id, has_all_cores
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     TASKS,
@@ -129,3 +129,11 @@ def test_workers_leave_signals_to_their_parent():
 def test_a_worker_that_fails_is_reported():
     with pytest.raises(WorkerError, match="no-such-task"):
         WorkerEnvs([partial(make_slice, "no-such-task", [1], 5, None)])
+
+
+def test_simulator_threads_get_cores_of_their_own_only_where_all_cores_are_ours(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    assert has_all_cores(4) and not has_all_cores(2)  # two trainings side by side share the machine
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2}, raising=False)
+    assert not has_all_cores(4)
