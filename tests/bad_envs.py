@@ -99,6 +99,11 @@ class ResetNothing(Good):
         super().reset(seed=seed)
 
 
+class ResetTriple(Good):
+    def reset(self, *, seed=None, options=None):
+        return *super().reset(seed=seed), 0.0
+
+
 class FourValues(Good):
     def step(self, action):
         obs, reward, terminated, _, info = super().step(action)

@@ -105,6 +105,7 @@ FAULTS = {
     "MissingKey": "must return a dict of seen as observation, got a dict of other",
     "NoPair": "reset must return a pair (observation, info dict), got an array of float32",
     "ResetNothing": "reset must return a pair (observation, info dict), got None",
+    "ResetTriple": "reset must return a pair (observation, info dict), got a tuple of 3",
     "FourValues": "step must return (observation, reward, terminated, truncated, info), got a tuple of 4",
     "RaisesInInit": "failed in construction: RuntimeError: no robot on port 7",
     "RaisesInReset": "failed in reset: OSError: [Errno 19] No such device",
