@@ -18,7 +18,8 @@ from option_critic.envs.checked import EnvError, blaming
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError
-from option_critic.model.act import Generators, act
+from option_critic.model.act import Generators, Noise, act
+from option_critic.model.actor import Actor
 from option_critic.model.trunks import stream_seed
 from option_critic.presets import settings_for
 from option_critic.settings import Settings
@@ -183,14 +184,9 @@ class OptionCritic:
         if episode_start is not None:
             starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
-        choice, _, _ = act(
-            self.state.model,
-            to_tensor(rows, device),
-            carry,
-            self.settings.options,
-            self._generators,
-            deterministic,
-        )
+        actor = Actor.of(self.state.model)
+        noise = None if deterministic else Noise.draw((len(rows),), actor, self._generators)
+        choice, _, _ = act(actor, to_tensor(rows, device), carry, self.settings.options, noise)
         action = self.spaces.to_env(choice.action.cpu().numpy())
         options = choice.option.tolist()
         names = tuple(self.option_names[k] for k in options)

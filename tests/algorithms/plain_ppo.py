@@ -7,9 +7,20 @@ from torch import nn
 GAMMA, LAM, CLIP, LR, EPOCHS = 0.95, 0.9, 0.2, 1e-3, 3
 
 
+class Sigmoid2(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.y = 2 * torch.sigmoid(2 * x) - 1
+        return ctx.y
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.ops.aten.tanh_backward(grad, ctx.y)
+
+
 class Tanh(nn.Module):
     def forward(self, x):
-        return 1 - 2 * torch.sigmoid(-2 * x)
+        return Sigmoid2.apply(x)
 
 
 def two_layers(inputs, width):
@@ -36,10 +47,10 @@ def iteration(agent, optimizer, envs, obs, length, noise, shuffle, minibatch, lr
     """One rollout and one update of a same-step vector environment -> the next observation."""
     rows = []
     with torch.no_grad():
-        for _ in range(length):
+        for eps in torch.randn((length, len(obs), len(agent.log_std)), generator=noise):
             x = torch.as_tensor(obs, dtype=torch.float32)
             mean = agent.mean(agent.policy(x))
-            action = mean + agent.log_std.expand_as(mean).exp() * torch.randn(mean.shape, generator=noise)
+            action = mean + agent.log_std.expand_as(mean).exp() * eps
             after, reward, terminated, truncated, info = envs.step(np.clip(action.numpy(), -1, 1))
             true = after.copy()
             for i in np.flatnonzero(terminated | truncated):

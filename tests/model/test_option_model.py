@@ -1,8 +1,12 @@
 """Heads over all options at once."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
-from option_critic.model.act import Generators, act
+from option_critic.model.act import Generators, Noise, act
+from option_critic.model.actor import Actor
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
@@ -19,6 +23,32 @@ def test_shapes():
     assert heads.mu_logits.shape == heads.beta_logits.shape == heads.q.shape == (4, 7, 3)
     discrete = Spaces(obs_size=5, discrete=True, action_size=6)
     assert OptionModel(discrete, 3, SETTINGS, 0)(torch.randn(4, 5)).pi.log_probs.shape == (4, 3, 6)
+
+
+@pytest.mark.parametrize("spaces", [BOX, Spaces(obs_size=5, discrete=True, action_size=6)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"shared_trunk": True},
+        {"policy_layers": 1, "option_layers": 3, "activation": "elu"},
+        {"clip_observation": 0.5},
+    ],
+)
+def test_the_snapshot_for_acting_says_what_the_model_says(spaces, changes):
+    model = OptionModel(spaces, 3, replace(SETTINGS, **changes), 0)
+    model.obs_norm.update(2 + 3 * torch.randn(100, 5))
+    obs = torch.randn(7, 5)
+    with torch.no_grad():
+        heads, actor = model(obs), Actor.of(model)
+    pi, mu_logits, beta_logits = actor(obs)
+    for name in vars(pi):
+        torch.testing.assert_close(getattr(pi, name), getattr(heads.pi, name))
+    torch.testing.assert_close((mu_logits, beta_logits), (heads.mu_logits, heads.beta_logits))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(1.0)
+    assert torch.equal(actor(obs)[1], mu_logits)  # a snapshot
 
 
 def test_untrained_terminations_start_where_they_should():
@@ -51,9 +81,11 @@ def test_every_parameter_has_its_learning_rate():
     }
 
 
-def decide(model, carry, **kw):
+def decide(model, carry, deterministic=False, **kw):
+    actor = Actor.of(model)
+    noise = None if deterministic else Noise.draw((len(carry.option),), actor, Generators.seeded(0))
     obs = torch.randn(len(carry.option), 5, generator=torch.Generator().manual_seed(1))
-    return act(model, obs, carry, OptionSettings(num_options=3), Generators.seeded(0), **kw)
+    return act(actor, obs, carry, OptionSettings(num_options=3), noise, **kw)
 
 
 def test_deterministic_decisions():
@@ -65,7 +97,7 @@ def test_deterministic_decisions():
     decision, _, _ = decide(model, carry, deterministic=True)
     assert decision.option.tolist() == [2, 1] and decision.ended.tolist() == [False, True]
     obs = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(decision.action, model(obs).pi.mean[torch.arange(2), decision.option])
+    torch.testing.assert_close(decision.action, model(obs).pi.mean[torch.arange(2), decision.option])
     assert decision.next_age.tolist() == [5, 1]
     with torch.no_grad():
         model.beta_head.bias.fill_(5.0)

@@ -38,6 +38,6 @@ def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettin
         metrics |= {
             "option/policy_gradient_loss": high,
             "option/mu_entropy": entropy_mu,
-            "option/approx_kl": approximate_kl(log_arrival, d.log_arrival),
+            "option/approx_kl": approximate_kl(log_arrival.detach(), d.log_arrival),
         }
     return loss, metrics | {"train/loss": loss}

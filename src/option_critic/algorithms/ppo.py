@@ -12,7 +12,7 @@ from torch import Tensor
 
 from option_critic.algorithms.config import Config
 from option_critic.errors import NonFiniteError
-from option_critic.functional.losses import approximate_kl, clipped_surrogate, standardise, value_loss
+from option_critic.functional.losses import approximate_kl, clip_fraction, clipped_surrogate, standardise, value_loss
 from option_critic.functional.options import (
     arrival_value,
     expected_charge,
@@ -68,8 +68,8 @@ def intra_option_loss(heads: Heads, batch: Batch, config: Config) -> tuple[Tenso
         "train/policy_gradient_loss": actor,
         "train/value_loss": critic,
         "train/entropy_loss": -entropy_pi,
-        "train/approx_kl": approximate_kl(log_pi, d.log_pi),
-        "train/clip_fraction": ((log_pi - d.log_pi).exp() - 1).abs().gt(config.clip).float().mean(),
+        "train/approx_kl": approximate_kl(log_pi.detach(), d.log_pi),
+        "train/clip_fraction": clip_fraction(log_pi.detach(), d.log_pi, config.clip),
     }
 
 

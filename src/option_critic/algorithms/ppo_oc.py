@@ -41,6 +41,6 @@ def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettin
             "option/policy_gradient_loss": master,
             "option/termination_loss": end,
             "option/mu_entropy": entropy_mu,
-            "option/approx_kl": approximate_kl(log_mu, d.log_mu),
+            "option/approx_kl": approximate_kl(log_mu.detach(), d.log_mu),
         }
     return loss, metrics | {"train/loss": loss}

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from option_critic.envs.contract import VectorEnvs
 from option_critic.evaluation.trace import Trace
-from option_critic.model.act import Generators, act
+from option_critic.model.act import Generators, Noise, act
+from option_critic.model.actor import Actor
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry
@@ -36,13 +37,14 @@ def run_episodes(
     `available` [K] (bool) forbids options.
     """
     device = model.log_std.device
-    obs, carry = envs.reset(), Carry.start(envs.num_envs, device)
+    obs, carry, actor = envs.reset(), Carry.start(envs.num_envs, device), Actor.of(model)
     mask = None if available is None else available.expand(envs.num_envs, -1)
     episodes: list[list[Rows]] = [[{}] for _ in quota]
     left = np.array(quota)
     while (left > 0).any():
         seen = to_tensor(obs, device)
-        choice, _, arrival = act(model, seen, carry, rules, generators, deterministic, mask)
+        noise = None if deterministic else Noise.draw((envs.num_envs,), actor, generators)
+        choice, _, arrival = act(actor, seen, carry, rules, noise, mask)
         with torch.no_grad():
             q, _, _ = model.values(seen)
         step = envs.step(envs.spaces.to_env(choice.action.cpu().numpy()))

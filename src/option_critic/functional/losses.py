@@ -50,6 +50,11 @@ def scale(x: Tensor, among: Tensor | None = None) -> Tensor:
     return torch.where(among, x / spread, 0.0)
 
 
+def clip_fraction(log_prob: Tensor, old_log_prob: Tensor, clip: float) -> Tensor:
+    """The share of rows whose ratio lies outside of 1 -+ clip; [N] -> []."""
+    return (torch.expm1(log_prob - old_log_prob).abs() > clip).float().mean()
+
+
 def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:
     """E[(r - 1) - log r]: unbiased, non-negative estimate of KL(old || new)   [Schulman 2020]; [N] -> []."""
     log_ratio = log_prob - old_log_prob

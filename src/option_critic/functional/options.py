@@ -26,10 +26,10 @@ def permitted_interest(interest: Tensor, available: Tensor | None = None) -> Ten
     Zero for options that are not `available` (bool [..., K]; default: all are). Where no permitted
     option is interested, interest counts as 1 for all permitted ones, so a choice always exists.
     """
-    everything = torch.ones_like(interest)
-    permitted = everything if available is None else everything * available
-    masked = interest * permitted
-    return torch.where((masked > 0).any(-1, keepdim=True), masked, permitted)
+    if available is None:
+        return torch.where((interest > 0).any(-1, keepdim=True), interest, 1.0)
+    masked = interest * available
+    return torch.where((masked > 0).any(-1, keepdim=True), masked, available.to(interest.dtype))
 
 
 def master_log_probs(mu_logits: Tensor, interest: Tensor) -> Tensor:
@@ -37,10 +37,8 @@ def master_log_probs(mu_logits: Tensor, interest: Tensor) -> Tensor:
 
     The most negative finite number stands for log 0, so that entropies and gradients stay finite.
     """
-    lowest = torch.finfo(mu_logits.dtype).min
-    interested = interest > 0
-    log_interest = torch.log(torch.where(interested, interest, 1.0))
-    return torch.log_softmax(torch.where(interested, mu_logits + log_interest, lowest), -1)
+    log_interest = torch.log(interest).clamp(min=torch.finfo(mu_logits.dtype).min)
+    return torch.log_softmax(mu_logits + log_interest, -1)
 
 
 def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: int | None = None) -> Tensor:
@@ -65,8 +63,12 @@ def effective_termination(
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
     A forced end beats the minimum length.
     """
-    learned = 1 - interest_w * (1 - beta_w.clamp(*bounds))
-    return torch.where(forced, 1.0, torch.where(age < min_length, 0.0, learned))
+    if bounds != (0.0, 1.0):
+        beta_w = beta_w.clamp(*bounds)
+    beta = 1 - interest_w * (1 - beta_w)
+    if min_length > 0:
+        beta = torch.where(age < min_length, 0.0, beta)
+    return torch.where(forced, 1.0, beta)
 
 
 def state_value(q: Tensor, mu: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from option_critic.functional.options import (
     permitted_interest,
     pick,
 )
-from option_critic.model.distributions import ActionDistribution, sample_index
-from option_critic.model.option_model import OptionModel
+from option_critic.model.actor import Actor
+from option_critic.model.distributions import ActionDistribution, gumbel, sample_index
 from option_critic.model.trunks import stream_seed
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry, Choice, Decision
@@ -38,6 +38,32 @@ class Generators:
             return torch.Generator(where).manual_seed(stream_seed(seed, name))
 
         return Generators(make("options", device), make("actions", device), make("minibatches", "cpu"))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The chance in decisions. Drawn for many steps at once: drawn step by step it would cost as much as deciding."""
+
+    end: Tensor
+    """[..., B] uniform in [0, 1)"""
+    option: Tensor
+    """[..., B, K] Gumbel"""
+    action: Tensor
+    """[..., B, A] standard normal, or Gumbel for discrete actions"""
+
+    @staticmethod
+    def draw(shape: tuple[int, ...], actor: Actor, generators: Generators) -> Noise:
+        """For decisions of `shape`: (B,), or (T, B)."""
+        (k, a), options, actions = actor.log_std.shape, generators.option, generators.action
+        end = torch.rand(shape, generator=options, device=options.device)
+        if actor.discrete:
+            return Noise(end, gumbel((*shape, k), options), gumbel((*shape, a), actions))
+        normal = torch.randn((*shape, a), generator=actions, device=actions.device)
+        return Noise(end, gumbel((*shape, k), options), normal)
+
+    def steps(self) -> list[Noise]:
+        """One for each of T steps."""
+        return [Noise(*parts) for parts in zip(self.end, self.option, self.action, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -64,31 +90,29 @@ def arrive(mu_logits: Tensor, beta_logits: Tensor, interest: Tensor, carry: Carr
 
 @torch.no_grad()
 def act(
-    model: OptionModel,
+    actor: Actor,
     obs: Tensor,
     carry: Carry,
     rules: OptionSettings,
-    generators: Generators,
-    deterministic: bool = False,
+    noise: Noise | None,
     available: Tensor | None = None,
 ) -> tuple[Choice, ActionDistribution, Arrival]:
     """Decide at raw observations [B, D] with the options in `carry` arriving.
 
-    Deterministic: an end where beta_eff > 0.5, the most likely option, the most likely action.
-    `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
-    that executes, and what the arriving one met: all that `likelihoods` needs.
+    Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
+    action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the
+    option that executes, and what the arriving one met: all that `likelihoods` needs.
     """
-    policies, mu_logits, beta_logits = model.acting(obs)
+    policies, mu_logits, beta_logits = actor(obs)
     interest = permitted_interest(rules.interest(obs), available)
     arrival = arrive(mu_logits, beta_logits, interest, carry, rules)
-    if deterministic:
+    if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:
-        draw = torch.rand(arrival.beta.shape, generator=generators.option, device=obs.device)
-        ended, chosen = draw < arrival.beta, sample_index(arrival.log_mu, generators.option)
+        ended, chosen = noise.end < arrival.beta, sample_index(arrival.log_mu, noise.option)
     option = torch.where(ended, chosen, carry.option)
     pi = policies.at(option)
-    action = pi.mode() if deterministic else pi.sample(generators.action)
+    action = pi.mode() if noise is None else pi.sample(noise.action)
     choice = Choice(
         action=action,
         option=option,

