@@ -13,11 +13,11 @@ from option_critic.envs import four_rooms, probes
 four_rooms.register()
 probes.register()
 
-__all__ = ["OptionCritic", "OptionState", "Settings", "load"]
+__all__ = ["OptionCritic", "OptionState", "Settings", "load", "resume"]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from option_critic.agent import OptionCritic, OptionState, load
+    from option_critic.agent import OptionCritic, OptionState, load, resume
     from option_critic.settings import Settings
 else:  # found when first asked for: PyTorch takes over a second to import, and bad input is answered without it
 

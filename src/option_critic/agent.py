@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from option_critic.algorithms.ppo import DivergedError
 from option_critic.disk import writing
 from option_critic.envs.checked import EnvError, blaming
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
-from option_critic.errors import InputError
+from option_critic.errors import InputError, RunError
 from option_critic.model.act import Generators, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.trunks import stream_seed
@@ -27,6 +28,7 @@ from option_critic.spaces import Spaces
 from option_critic.structs import Carry
 from option_critic.training import checkpoint as checkpoints
 from option_critic.training import folders
+from option_critic.training.boundaries import last_whole, read_config
 from option_critic.training.collect import to_tensor
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
@@ -127,6 +129,12 @@ class OptionCritic:
         self.state.schedule_end = self.state.env_steps + steps
         self.settings = self.settings.override(total_timesteps=steps)
         run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
+        if run is not None and self.state.env_steps:
+            run.checkpoint(self.state)  # the settings alone would not lead back here
+        return self._learn(run, callback, progress)
+
+    def _learn(self, run: Run | None, callback: Callback | None, progress: bool) -> OptionCritic:
+        """To the end of the schedule."""
         title = f"{self.settings.env_id} seed {self.settings.seed}"
         display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress)
 
@@ -145,7 +153,7 @@ class OptionCritic:
         return self
 
     def _train(self, on_iteration: Callable[[Metrics], bool], run: Run | None) -> None:
-        """To the end of the schedule, or until `on_iteration` says False; what is cut short is kept."""
+        """As long as `on_iteration` does not say False; what is cut short is kept."""
 
         def keep(name: str | None = None) -> None:
             if run is not None:
@@ -160,6 +168,10 @@ class OptionCritic:
         except KeyboardInterrupt:
             keep("interrupted")
             raise
+        except DivergedError as error:
+            if run is None:
+                raise
+            raise RunError(f"{error} They are kept in {run.dump(error.batch)}.") from error
 
     def predict(
         self,
@@ -212,6 +224,34 @@ def load(path: str | Path, checkpoint: str | int | None = None, device: str | No
     state, settings, spaces = checkpoints.read(folders.find(Path(path), checkpoint), device)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(settings, spaces, state)
+    return agent
+
+
+def resume(path: str | Path, callback: Callback | None = None, *, progress: bool = False) -> OptionCritic:
+    """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
+
+    It starts at the last boundary (scheduled checkpoint) that is whole and leads bit for bit to the weights,
+    metrics and checkpoints of a training that never stopped: on the same machine, with the same versions and
+    numbers of threads. A finished run is returned as it is. Raises InputError if `path` is no run or if
+    another process is writing to it.
+    """
+    folder = Path(path)
+    agent = at_boundary(folder)
+    if agent.state.env_steps < agent.state.schedule_end:
+        check_env_id(agent.settings.env_id)
+        resolve_backend(agent.settings.env_id, agent.settings.env)
+        agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), callback, progress)
+    return agent
+
+
+def at_boundary(folder: Path) -> OptionCritic:
+    """The agent of a run as it was at the last boundary that is whole; before the first one, untrained."""
+    config = read_config(folder)
+    boundary = last_whole(folder)
+    if boundary is not None:
+        return load(boundary)
+    agent = OptionCritic.__new__(OptionCritic)
+    agent._restore(Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"]))
     return agent
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -25,9 +25,13 @@ from option_critic.errors import InputError, RunError
 from option_critic.presets import generic, name_for, settings_for
 from option_critic.settings import Settings
 
+if TYPE_CHECKING:
+    from option_critic.agent import OptionCritic
+
 USAGE = """usage: option-critic VERB ...
 
   train TARGET      train a preset or an environment, e.g. pick-place or Hopper-v5
+  resume RUN ...    go on with trainings that were stopped, as if they never had been
   evaluate RUN      success and return of a trained agent, with intervals
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments alone, + inference, + training
@@ -48,7 +52,19 @@ class TrainArgs:
     """Folder of the runs; each writes OUT/seed-<n>. Default: runs/<preset>."""
     overwrite: bool = False
     """Replace runs that are there already."""
+    resume: Literal["never", "auto"] = "never"
+    """auto: go on with runs that are there and unfinished, skip finished ones, start the others. For
+    schedulers, which start the same command again."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=lambda: generic("CartPole-v1"))
+
+
+@dataclass
+class ResumeArgs:
+    """Go on with trainings that were stopped, killed or crashed, from their last boundary: the result is
+    bit for bit that of a training that never stopped."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...)."""
 
 
 @dataclass
@@ -102,25 +118,42 @@ class BenchArgs:
 
 
 class Interrupt:
-    """Counts signals; the training loop looks once an iteration. A second one ends at once."""
+    """While training: SIGINT and SIGTERM stop it wherever it is, SIGUSR1 asks for a checkpoint."""
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.asked = False
 
     def __enter__(self) -> Interrupt:
-        self.before = {s: signal.signal(s, self.handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGINT: self.stop,
+            signal.SIGTERM: self.stop,
+        }
+        if hasattr(signal, "SIGUSR1"):
+            handlers[signal.SIGUSR1] = self.ask
+        self.before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def handle(self, number: int, _: FrameType | None) -> None:
-        """Note the signal."""
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
-        print("\nstopping after this iteration and saving (again: stop at once)", file=sys.stderr)
+    def stop(self, number: int, _: FrameType | None) -> None:
+        """Stop at once; a second signal also ends the saving."""
+        self.received = self.received or number
+        raise KeyboardInterrupt
+
+    def ask(self, *_: object) -> None:
+        """Note that a checkpoint is wanted."""
+        self.asked = True
+
+    def on_iteration(self, agent: OptionCritic, folder: Path) -> bool:
+        """Save if that was asked for. False if a signal was swallowed on its way (in a destructor, say)."""
+        if self.asked:
+            self.asked = False
+            agent.save(folder / "checkpoints" / "saved")
+            print(f"saved {folder / 'checkpoints' / 'saved'}", file=sys.stderr)
+        return self.received is None
 
 
 def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -> Any:
@@ -138,11 +171,34 @@ def train(argv: Sequence[str]) -> int:
     args = parse(TrainArgs, "train", argv, default=preset)
     from option_critic import commands  # here and below imported late, with PyTorch: bad input is answered at once
 
+    out = args.out or Path("runs") / name_for(args.target)
     with Interrupt() as interrupt:
-        out = args.out or Path("runs") / name_for(args.target)
-        commands.train(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
-                       stop=lambda: interrupt.received is not None)  # fmt: skip
-        return 0 if interrupt.received is None else 128 + interrupt.received
+        return ended(interrupt, lambda: commands.train(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
+                                                       args.resume == "auto", interrupt.on_iteration))  # fmt: skip
+
+
+def resume(argv: Sequence[str]) -> int:
+    """`option-critic resume RUN ...`."""
+    args = parse(ResumeArgs, "resume", argv)
+    if not args.runs:
+        raise InputError("resume takes a run folder; `option-critic list` names the runs")
+    from option_critic.training.boundaries import runs_in
+
+    folders = [folder for path in args.runs for folder in runs_in(path)]
+    from option_critic import commands
+
+    with Interrupt() as interrupt:
+        return ended(interrupt, lambda: commands.resume(folders, interrupt.on_iteration))
+
+
+def ended(interrupt: Interrupt, work: Callable[[], None]) -> int:
+    """Work until done or stopped; the exit code."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        if interrupt.received is None:
+            raise
+    return 0 if interrupt.received is None else 128 + interrupt.received
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -211,6 +267,7 @@ def numbers(text: str, flag: str) -> list[int]:
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
+    "resume": resume,
     "evaluate": evaluate,
     "list": list_,
     "bench": bench,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,18 @@ from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.agent import OptionCritic, load
+from option_critic.agent import resume as go_on_with
 from option_critic.disk import check_writable, emit, write_json, writing
 from option_critic.envs.metaworld import task_of
+from option_critic.errors import InputError
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import measure, peak_memory
 from option_critic.evaluation.statistics import Estimate
 from option_critic.settings import Settings
+from option_critic.training.boundaries import position, read_config
 from option_critic.training.folders import FORMAT_VERSION, CheckpointError, check_format, find, read_json
 from option_critic.training.run import check_free, versions
+from option_critic.training.train import Metrics
 
 LABELS = {
     "any": "any-step success",
@@ -36,21 +43,79 @@ LABELS = {
 SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
 
 
-def train(settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, stop: Callable[[], bool]) -> None:
-    """Train one agent per seed, each into a run folder of its own under `root`."""
+OnIteration = Callable[[OptionCritic, Path], bool]
+"""Called with the agent and its run folder after each iteration; False stops."""
+
+
+def train(
+    settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, go_on: bool, on_iteration: OnIteration
+) -> None:
+    """Train one agent per seed, each into a run folder of its own under `root`; `go_on` with those there are."""
     folders = {seed: root / f"seed-{seed}" for seed in seeds}
-    for folder in folders.values():
-        check_free(folder, overwrite)
+    for seed, folder in folders.items():
+        if go_on and position(folder) is not None:
+            check_same(folder, settings.override(seed=seed))
+        else:
+            check_free(folder, overwrite)
         check_writable(folder)
     for seed, folder in folders.items():
+        if go_on and position(folder) is not None:
+            resume([folder], on_iteration)
+            continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
         print(header(agent, folder), flush=True)
-        agent.learn(callback=lambda *_: not stop(), run_folder=folder, overwrite=overwrite, progress=True)
-        saved = find(folder)
-        print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {saved}", flush=True)
-        if stop():
-            return
-        print(f"next: option-critic evaluate {folder}")
+        with saying(folder):
+            agent.learn(callback=partial(telling, on_iteration, folder), run_folder=folder,
+                        overwrite=overwrite, progress=True)  # fmt: skip
+        done(agent, folder)
+
+
+def resume(folders: Sequence[Path], on_iteration: OnIteration) -> None:
+    """Go on with each run that is not finished."""
+    for folder in folders:
+        steps, total = position(folder) or (0, 0)
+        if steps < total:
+            print(f"{folder}: going on at {steps:,} of {total:,} steps", flush=True)
+        with saying(folder):
+            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True)
+        done(agent, folder)
+
+
+def telling(on_iteration: OnIteration, folder: Path, agent: OptionCritic, _: Metrics) -> bool:
+    """A callback of `learn` that also tells the run folder."""
+    return on_iteration(agent, folder)
+
+
+@contextmanager
+def saying(folder: Path) -> Iterator[None]:
+    """Say where an interrupted training was saved, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        saved = folder / "checkpoints" / "interrupted"
+        if saved.exists():
+            print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}", file=sys.stderr)
+        raise
+
+
+def done(agent: OptionCritic, folder: Path) -> None:
+    """The last lines of a training."""
+    print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
+    print(f"next: option-critic evaluate {folder}")
+
+
+def check_same(folder: Path, settings: Settings) -> None:
+    """Raise InputError, naming the first difference, unless the run in `folder` has these settings."""
+    there, wanted = Settings.from_dict(read_config(folder)["settings"]).to_dict(), settings.to_dict()
+    for part, value in wanted.items():
+        pairs = value.items() if isinstance(value, dict) else [(part, value)]
+        for name, new in pairs:
+            old = there[part][name] if isinstance(value, dict) else there[part]
+            if old != new:
+                raise InputError(
+                    f"{folder} was started with {name} {old}, now it is {new}: take the old value to go on, "
+                    "another --out, or --overwrite without --resume"
+                )
 
 
 def header(agent: OptionCritic, folder: Path) -> str:

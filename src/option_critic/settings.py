@@ -40,6 +40,8 @@ class Settings:
     """Environment steps to train for."""
     checkpoint_every: int = 250_000
     """Environment steps between checkpoints (rounded up to an iteration). Environments are made anew there."""
+    keep_checkpoints: int = 3
+    """Checkpoints that are kept: the last so many and the best (by training episodes); 0: all."""
     device: Device = "cpu"
     """Where the networks live. auto: cuda where there is one."""
     torch_threads: int = 0
@@ -56,6 +58,8 @@ class Settings:
             raise InputError(f"total_timesteps must be at least 1, got {self.total_timesteps}")
         if self.checkpoint_every < 1:
             raise InputError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")
+        if self.keep_checkpoints < 0:
+            raise InputError(f"keep_checkpoints must not be negative, got {self.keep_checkpoints}")
         if self.seed < 0:
             raise InputError(f"seed must not be negative, got {self.seed}")
         if self.algorithm == "dac" and self.learning.price == "termination":

@@ -167,6 +167,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.obs)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Every field by its name, for a file."""
+        parts = {"": {"obs": self.obs, "interest": self.interest}, "decision/": vars(self.decision),
+                 "targets/": vars(self.targets)}  # fmt: skip
+        return {f"{part}{name}": x.cpu().contiguous() for part, xs in parts.items() for name, x in xs.items()}
+
     def split(self, parts: int) -> list[Self]:
         """Consecutive parts of (nearly) equal length: views."""
         each, longer = divmod(len(self), parts)

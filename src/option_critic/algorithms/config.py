@@ -52,12 +52,14 @@ class Config:
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to this norm."""
+    max_skipped_updates: int = 10
+    """Updates in a row whose gradients are NaN or infinite, and which are skipped, before the training ends."""
 
     def __post_init__(self) -> None:
         for name, low, high in (("gamma", 0, 1), ("lam", 0, 1), ("clip", 0, 1)):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} must lie in [{low}, {high}], got {getattr(self, name)}")
-        for name, least in (("rollout_length", 2), ("epochs", 1), ("minibatch_size", 2)):
+        for name, least in (("rollout_length", 2), ("epochs", 1), ("minibatch_size", 2), ("max_skipped_updates", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("lr_option", "lr_critic", "lr_master", "lr_termination", "deliberation_cost",

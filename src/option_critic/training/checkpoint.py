@@ -78,6 +78,7 @@ def _counters(state: TrainState) -> dict[str, Any]:
         "schedule_start": state.schedule_start,
         "schedule_end": state.schedule_end,
         "elapsed": state.elapsed,
+        "skipped_in_row": state.skipped_in_row,
         "episodes": {
             "returns": list(e.returns),
             "lengths": list(e.lengths),
@@ -89,6 +90,7 @@ def _counters(state: TrainState) -> dict[str, Any]:
 def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
     for name in ("env_steps", "iteration", "schedule_start", "schedule_end", "elapsed"):
         setattr(state, name, data[name])
+    state.skipped_in_row = data.get("skipped_in_row", 0)  # older checkpoints do not say
     e = data["episodes"]
     windows: dict[str, Any] = {name: deque(e[name], maxlen=WINDOW) for name in ("returns", "lengths", "successes")}
     state.episodes = Episodes(**windows)

@@ -105,6 +105,8 @@ def stack(
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(-1).nonzero()[0])
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")
+    if not torch.isfinite(decision.action).all():
+        raise NonFiniteError("the agent's actions are NaN or infinite; lower the learning rates")
     success = None
     if any("success" in s.info for rows in steps for s in rows):  # some tell it only at the end of an episode
         told = join([s.info.get("success", np.zeros(len(s.reward))) for s in rows] for rows in steps)

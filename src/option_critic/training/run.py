@@ -9,22 +9,33 @@ import os
 import platform
 import shutil
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import safetensors.torch
+from filelock import FileLock, Timeout
 
 from option_critic.disk import check_writable, write_json, writing
 from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
+from option_critic.structs import Batch
 from option_critic.training import checkpoint
+from option_critic.training.boundaries import position, prune
 from option_critic.training.folders import FORMAT_VERSION, read_json
 from option_critic.training.state import TrainState
 
 PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")
 
 
-WRITTEN = ("config.json", "versions.json", "metrics.jsonl", "tensorboard", "checkpoints", "evaluation.json", "traces")
-"""What a run folder holds."""
+WRITTEN = (
+    "checkpoints", "metrics.jsonl", "timing.jsonl", "tensorboard", "evaluation.json", "traces", "dump",
+    "versions.json", "config.json",
+)  # fmt: skip
+"""What a run folder holds. Deleted in this order: what is half deleted is still a run."""
+TIMING = ("time/time_elapsed", "time/fps", "time/collect_seconds", "time/improve_seconds")
+"""Metrics of the clock. They have a file of their own, so that all else is the same in every repetition."""
 
 
 class RunFolderError(InputError):
@@ -32,70 +43,129 @@ class RunFolderError(InputError):
 
 
 class Run:
-    """A run folder that is being written. Nothing is written outside it, and nothing at all before the first
-    iteration is done: what fails at its start leaves no trace."""
+    """A run folder that is being written, by one process at a time. Nothing is written outside of it.
 
-    def __init__(self, folder: Path, settings: Settings, spaces: Spaces, overwrite: bool = False) -> None:
-        """Check `folder`. Raises InputError if a run is there already and `overwrite` is not set, or if it
-        cannot be written."""
-        check_free(folder, overwrite)
+    A new one is written to only when its first iteration is done: what fails at its start leaves no trace.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Settings, spaces: Spaces, overwrite: bool = False, after: int | None = None
+    ) -> None:
+        """Check `folder`; with `after`, go on in the run that is there after so many environment steps.
+
+        Raises InputError if a run is there already and `overwrite` is not set, or if it cannot be written,
+        or if another process is writing to it.
+        """
+        if after is None:
+            check_free(folder, overwrite)
         check_writable(folder)
-        self.folder, self.settings, self.spaces, self.overwrite = folder, settings, spaces, overwrite
+        self.folder, self.settings, self.spaces, self.overwrite, self.after = folder, settings, spaces, overwrite, after
         self.open_logs: ExitStack | None = None
+        if after is not None:
+            self.open_logs = self.begin()
 
     def begin(self) -> ExitStack:
-        """Create the folder and open the logs."""
+        """Take the folder for this process, create or tidy it, and open the logs."""
+        logs = ExitStack()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with logs:
+            logs.enter_context(locked(self.folder))
+            if self.after is None:
+                self._create()
+            else:
+                forget_after(self.folder, self.after)
+            from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
+
+            self.metrics = logs.enter_context((self.folder / "metrics.jsonl").open("a", buffering=1))
+            self.timing = logs.enter_context((self.folder / "timing.jsonl").open("a", buffering=1))
+            purged = None if self.after is None else self.after + 1
+            self.board = logs.enter_context(
+                SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30, purge_step=purged)
+            )
+            return logs.pop_all()
+
+    def _create(self) -> None:
         check_free(self.folder, self.overwrite)
         if (self.folder / "config.json").exists():
             clear(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         config = {
             "format_version": FORMAT_VERSION,
             "settings": self.settings.to_dict(),
             "spaces": self.spaces.to_dict(),
         }
-        write_json(self.folder / "config.json", config)
         write_json(self.folder / "versions.json", versions())
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
-
-        logs = ExitStack()
-        self.metrics = logs.enter_context((self.folder / "metrics.jsonl").open("a", buffering=1))
-        self.board = logs.enter_context(SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30))
-        return logs
+        write_json(self.folder / "config.json", config)
 
     def log(self, metrics: dict[str, float]) -> None:
-        """One line of metrics.jsonl, and the same for TensorBoard. What is not finite becomes null."""
+        """A line each of metrics.jsonl and timing.jsonl, and both for TensorBoard. What is not finite becomes null."""
         finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         step = int(metrics["time/total_timesteps"])
         with writing(self.folder):
             self.open_logs = self.open_logs or self.begin()
-            self.metrics.write(json.dumps(finite) + "\n")
+            self.metrics.write(json.dumps({n: v for n, v in finite.items() if n not in TIMING}) + "\n")
+            self.timing.write(json.dumps({n: finite[n] for n in ("time/total_timesteps", *TIMING)}) + "\n")
             for name, value in metrics.items():
                 self.board.add_scalar(name, value, step)
 
     def checkpoint(self, state: TrainState, name: str | None = None) -> Path:
-        """Write a checkpoint, under its step or under `name`."""
+        """Write a checkpoint: under its step, as a boundary, or under `name`."""
         folder = self.folder / "checkpoints" / (name or f"{state.env_steps:012d}")
         with writing(folder):
             self.open_logs = self.open_logs or self.begin()
+            for log in (self.metrics, self.timing):
+                os.fsync(log.fileno())  # a boundary never outlives the lines before it
             checkpoint.write(folder, state, self.settings, self.spaces)
+            if name is None:
+                prune(self.folder, self.settings.keep_checkpoints)
+        return folder
+
+    def dump(self, batch: Batch) -> Path:
+        """Keep the rows on which the training broke down, to be looked at."""
+        folder = self.folder / "dump"
+        with writing(folder):
+            self.open_logs = self.open_logs or self.begin()
+            folder.mkdir(exist_ok=True)
+            safetensors.torch.save_file(batch.tensors(), folder / "batch.safetensors")
         return folder
 
     def close(self) -> None:
-        """Flush and close the logs."""
+        """Flush and close the logs, and let go of the folder."""
         with writing(self.folder):
             if self.open_logs is not None:
                 self.open_logs.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run for this process. The system frees the lock when its holder ends, however it ends."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(
+            f"{folder} is being written by another process; wait for it, stop it, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
     """Raise RunFolderError if `folder` holds a run that may not be replaced, or something else."""
     if not (folder / "config.json").exists():
         return
-    if not overwrite:
-        raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
     if "format_version" not in read_json(folder / "config.json"):
         raise RunFolderError(f"{folder} holds a config.json of something else; choose another --out")
+    if overwrite:
+        return
+    where = position(folder)
+    if where is not None and where[0] < where[1]:
+        raise RunFolderError(
+            f"{folder} holds a run that stopped ({where[0]:,} of {where[1]:,} steps are safe): "
+            f"`option-critic resume {folder}` goes on with it, --overwrite starts anew"
+        )
+    raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
 
 
 def clear(folder: Path) -> None:
@@ -106,6 +176,28 @@ def clear(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def forget_after(folder: Path, steps: int) -> None:
+    """Bring a run folder back to where it was at the boundary after `steps`: later log lines and what was
+    only half written go."""
+    for name in ("metrics.jsonl", "timing.jsonl"):
+        path = folder / name
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        kept = [line for line in lines if (step := step_of(line)) is not None and step <= steps]
+        new = path.with_name(f".{name}.new")
+        new.write_text("".join(kept))
+        new.replace(path)
+    for rest in (folder / "checkpoints").glob(".*.*-*"):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
+def step_of(line: str) -> int | None:
+    """The environment steps that a line of a log is about; None for a line that was cut."""
+    try:
+        return int(json.loads(line)["time/total_timesteps"]) if line.endswith("\n") else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def versions() -> dict[str, str]:

@@ -73,6 +73,8 @@ class TrainState:
     """env_steps at which the current training began; learning rates fall from here ..."""
     schedule_end: int = 0
     """... to here."""
+    skipped_in_row: int = 0
+    """Updates skipped in a row, up to now, because their gradients were not finite."""
     elapsed: float = 0.0
     """Seconds trained so far."""
     episodes: Episodes = field(default_factory=Episodes)

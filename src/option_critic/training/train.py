@@ -72,7 +72,9 @@ def iterate(
         targets = advantages(rollout, values, config)
         left = state.anneal() if config.anneal_lr else 1.0
         batch = Batch.of(rollout, targets)
-        learned = improve(losses, state.model, state.optimizer, batch, config, rules, state.generators.batch)
+        learned, state.skipped_in_row = improve(
+            losses, state.model, state.optimizer, batch, config, rules, state.generators.batch, state.skipped_in_row
+        )
         update_normalisers(state, rollout, config.gamma)
     ended = time.perf_counter()
 
