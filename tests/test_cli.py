@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,24 @@ def test_signals_save_and_exit(tmp_path, number, code):
     _, err = process.communicate(timeout=30)
     assert process.returncode == code and "Traceback" not in err
     assert run("evaluate", tmp_path / "r" / "seed-0", "--episodes", 1, "--checkpoint", "interrupted")[0] == 0
+
+
+def test_an_unfinished_run_is_gone_on_with(tmp_path):
+    flags = ["train", "CartPole-v1", "--out", tmp_path / "r", *SMALL]
+    assert run(*flags, "--seeds", 3)[0] == 0
+    shutil.rmtree(tmp_path / "r/seed-3/checkpoints/000000000256")  # as if it had been killed after 128 steps
+    whole = (tmp_path / "r/seed-3/metrics.jsonl").read_text()
+    code, _, err = run(*flags, "--seeds", 3)
+    assert code == 2 and "128 of 256 steps are safe" in err and "option-critic resume" in err
+    code, _, err = run(*flags, "--seeds", "3..4", "--resume", "auto", "--gamma", 0.9)
+    assert code == 2 and "was started with gamma 0.99, now it is 0.9" in err
+    code, out, err = run(*flags, "--seeds", "3..4", "--resume", "auto")
+    assert code == 0 and "going on at 128 of 256 steps" in out, err
+    assert (tmp_path / "r/seed-3/metrics.jsonl").read_text() == whole
+    code, out, _ = run("resume", tmp_path / "r")
+    assert code == 0 and out.count("256 steps") == 2  # both finished: nothing to do
+    code, _, err = run("resume", tmp_path)
+    assert code == 2 and "is no run folder and holds none" in err
 
 
 def test_bench_reports_ratios():

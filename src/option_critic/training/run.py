@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
 import os
 import platform
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import safetensors.torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
-from option_critic.disk import check_writable, write_json, writing
+from option_critic.disk import check_writable, reason, write_json, writing
 from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -24,6 +25,7 @@ from option_critic.structs import Batch
 from option_critic.training import checkpoint
 from option_critic.training.boundaries import position, prune
 from option_critic.training.folders import FORMAT_VERSION, read_json
+from option_critic.training.lines import LineLog, forget_after
 from option_critic.training.state import TrainState
 
 PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")
@@ -60,6 +62,8 @@ class Run:
             check_free(folder, overwrite)
         check_writable(folder)
         self.folder, self.settings, self.spaces, self.overwrite, self.after = folder, settings, spaces, overwrite, after
+        self.metrics, self.timing = LineLog(folder / "metrics.jsonl"), LineLog(folder / "timing.jsonl")
+        self.told = False
         self.open_logs: ExitStack | None = None
         if after is not None:
             self.open_logs = self.begin()
@@ -73,11 +77,9 @@ class Run:
             if self.after is None:
                 self._create()
             else:
-                forget_after(self.folder, self.after)
+                self._tidy(self.after)
             from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
 
-            self.metrics = logs.enter_context((self.folder / "metrics.jsonl").open("a", buffering=1))
-            self.timing = logs.enter_context((self.folder / "timing.jsonl").open("a", buffering=1))
             purged = None if self.after is None else self.after + 1
             self.board = logs.enter_context(
                 SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30, purge_step=purged)
@@ -96,28 +98,61 @@ class Run:
         write_json(self.folder / "versions.json", versions())
         write_json(self.folder / "config.json", config)
 
+    def _tidy(self, steps: int) -> None:
+        """Back to the boundary after `steps`: later lines and what was only half written go."""
+        for log in (self.metrics, self.timing):
+            forget_after(log.path, steps)
+        for rest in (self.folder / "checkpoints").glob(".*.*-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+
     def log(self, metrics: dict[str, float]) -> None:
-        """A line each of metrics.jsonl and timing.jsonl, and both for TensorBoard. What is not finite becomes null."""
+        """A line each of metrics.jsonl and timing.jsonl, and both for TensorBoard. What is not finite becomes null.
+
+        A disk that is full does not end a training: the lines wait, and a warning says so, once.
+        """
+        if self.open_logs is None:
+            with writing(self.folder):
+                self.open_logs = self.begin()
         finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        step = int(metrics["time/total_timesteps"])
-        with writing(self.folder):
-            self.open_logs = self.open_logs or self.begin()
-            self.metrics.write(json.dumps({n: v for n, v in finite.items() if n not in TIMING}) + "\n")
-            self.timing.write(json.dumps({n: finite[n] for n in ("time/total_timesteps", *TIMING)}) + "\n")
+        self.metrics.add({n: v for n, v in finite.items() if n not in TIMING})
+        self.timing.add({n: finite[n] for n in ("time/total_timesteps", *TIMING)})
+        with self.going_on():
+            self.metrics.flush()
+            self.timing.flush()
             for name, value in metrics.items():
-                self.board.add_scalar(name, value, step)
+                self.board.add_scalar(name, value, int(metrics["time/total_timesteps"]))
 
     def checkpoint(self, state: TrainState, name: str | None = None) -> Path:
-        """Write a checkpoint: under its step, as a boundary, or under `name`."""
+        """Write a checkpoint: under its step, as a boundary, or under `name`.
+
+        Raises WriteError if it cannot be written; a boundary with others to come is left out, with a warning.
+        """
         folder = self.folder / "checkpoints" / (name or f"{state.env_steps:012d}")
-        with writing(folder):
-            self.open_logs = self.open_logs or self.begin()
-            for log in (self.metrics, self.timing):
-                os.fsync(log.fileno())  # a boundary never outlives the lines before it
+        others_come = name is None and state.env_steps < state.schedule_end
+        if self.open_logs is None:
+            with writing(self.folder):
+                self.open_logs = self.begin()
+        with self.going_on() if others_come else writing(folder):
+            self.metrics.flush(durable=True)  # a boundary never outlives the lines before it
+            self.timing.flush(durable=True)
             checkpoint.write(folder, state, self.settings, self.spaces)
             if name is None:
                 prune(self.folder, self.settings.keep_checkpoints)
         return folder
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """What cannot be written here is told once, and the training goes on."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            if not self.told:
+                self.told = True
+                warnings.warn(
+                    f"{self.folder} cannot be written ({reason(error)}): the training goes on, what was saved before "
+                    "is intact. Free some space before it ends.",
+                    stacklevel=2,
+                )
 
     def dump(self, batch: Batch) -> Path:
         """Keep the rows on which the training broke down, to be looked at."""
@@ -130,7 +165,7 @@ class Run:
 
     def close(self) -> None:
         """Flush and close the logs, and let go of the folder."""
-        with writing(self.folder):
+        with self.going_on():  # the last boundary was written or has said why not
             if self.open_logs is not None:
                 self.open_logs.close()
 
@@ -176,28 +211,6 @@ def clear(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def forget_after(folder: Path, steps: int) -> None:
-    """Bring a run folder back to where it was at the boundary after `steps`: later log lines and what was
-    only half written go."""
-    for name in ("metrics.jsonl", "timing.jsonl"):
-        path = folder / name
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        kept = [line for line in lines if (step := step_of(line)) is not None and step <= steps]
-        new = path.with_name(f".{name}.new")
-        new.write_text("".join(kept))
-        new.replace(path)
-    for rest in (folder / "checkpoints").glob(".*.*-*"):
-        shutil.rmtree(rest, ignore_errors=True)
-
-
-def step_of(line: str) -> int | None:
-    """The environment steps that a line of a log is about; None for a line that was cut."""
-    try:
-        return int(json.loads(line)["time/total_timesteps"]) if line.endswith("\n") else None
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def versions() -> dict[str, str]:
