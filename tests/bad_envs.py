@@ -1,6 +1,7 @@
 """Environments with one fault each, for `option-critic train bad_envs:<id>`. A good one is among them."""
 
 import resource
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -152,6 +153,27 @@ class BothEnds(Good):
     def step(self, action):
         obs, reward, done, _, info = super().step(action)
         return obs, reward, done, done, info
+
+
+class Hangs(Good):
+    def step(self, action):
+        if self.t == 4:
+            time.sleep(3600)
+        return super().step(action)
+
+
+class HangsInInit(Good):
+    def __init__(self):
+        time.sleep(3600)
+
+
+class Large(Good):
+    """Its answers do not fit into a pipe: a worker that is killed is often in the middle of one."""
+
+    observation_space = Box(-100, 100, (100_000,))
+
+    def observe(self):
+        return np.full(100_000, self.t, np.float32)
 
 
 class DiskFills(Good):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.envs.contract import Array
+from option_critic.envs.contract import Array, EnvSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
@@ -106,10 +106,11 @@ def make_official(
     max_episode_steps: int = HORIZON,
     goals: Sequence[Array] | None = None,
     workers: int = 0,
+    timeout: float = EnvSettings.worker_timeout,
 ) -> WorkerEnvs:
     """An official environment per seed, in `workers` processes (0: one per core); `goals`: one list [G, 6] each.
 
-    Results do not depend on the number of workers.
+    `timeout`: seconds that a step may take. Results do not depend on the number of workers.
     """
     count = min(workers or os.cpu_count() or 1, len(seeds))
     slices = [list(part) for part in np.array_split(np.arange(len(seeds)), count)]
@@ -123,7 +124,7 @@ def make_official(
         )
         for part in slices
     ]
-    return WorkerEnvs(makers, preload=["metaworld", __name__])
+    return WorkerEnvs(makers, preload=["metaworld", __name__], name=PREFIX + task, timeout=timeout)
 
 
 def make_slice(task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None) -> GymnasiumEnvs:
