@@ -196,6 +196,25 @@ def acting(space):
     return type("Acting", (Good,), {"action_space": space})
 
 
+def unstable_hopper(**kwargs):
+    """A Hopper whose simulation breaks in the third and fourth step of its first episode."""
+    from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+
+    class Unstable(HopperEnv):
+        steps = 0
+
+        def step(self, action):
+            self.steps += 1
+            if self.steps in (3, 4):
+                self.data.qvel[0] = 1e12
+            return super().step(action)
+
+    return Unstable(**kwargs)
+
+
+if "UnstableHopper-v0" not in gym.registry:
+    gym.register("UnstableHopper-v0", unstable_hopper, max_episode_steps=20)
+
 ENVS = {cls.__name__: cls for cls in Good.__subclasses__()} | {
     "Good": Good,
     "TupleObservation": observing(Tuple((Discrete(2), Box(0, 1, (2,))))),

@@ -53,7 +53,9 @@ def test_a_killed_worker_is_named_and_all_are_gone(still_alive):
     pids = [p.pid for p in envs.processes]
     started = time.monotonic()
     os.kill(pids[1], signal.SIGKILL)
-    with pytest.raises(WorkerError, match=r"^Some/task: worker 1 \(environments 2 to 3\) of 3 died \(killed by signal 9"):
+    with pytest.raises(
+        WorkerError, match=r"^Some/task: worker 1 \(environments 2 to 3\) of 3 died \(killed by signal 9"
+    ):
         steps(envs, 1)
     assert not still_alive(pids) and time.monotonic() - started < 10
     envs.close()

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.envs.contract import Array, EnvSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.envs.unstable import became_unstable
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
 
@@ -85,14 +86,17 @@ class OfficialTask(gym.Env[Any, Any]):
             self.env._last_rand_vec = self.goals[self.turn % len(self.goals)]
             self.turn += 1
         obs, _ = self.env.reset()
+        became_unstable(self.env.data)  # what happened before the first step counts for no step
         self.initial_height = float(obs[OBJECT_Z])
         return obs, {}
 
     def step(self, action: npt.NDArray[Any]) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """One official step; `terminated` is always False in Meta-World."""
+        """One official step; `terminated` is always False in Meta-World. An unstable one is cut."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         kept = {name: float(info[name]) for name in KEPT_INFO}
         kept |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
+        if became_unstable(self.env.data):
+            truncated, kept["unstable"] = True, 1.0
         return obs, float(reward), bool(terminated), bool(truncated), kept
 
     def close(self) -> None:

@@ -93,6 +93,8 @@ def iterate(
     if not state.model.discrete:
         metrics["train/std"] = action_std(state.model.log_std)
         metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
+    if rollout.unstable:
+        metrics["rollout/unstable"] = float(rollout.unstable)
     metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
     return metrics, live
 
