@@ -1,5 +1,6 @@
 """Environments with one fault each, for `option-critic train bad_envs:<id>`. A good one is among them."""
 
+import os
 import resource
 import time
 
@@ -165,6 +166,15 @@ class Hangs(Good):
 class HangsInInit(Good):
     def __init__(self):
         time.sleep(3600)
+
+
+class Forks(Good):
+    """Has a process of its own, which inherits all that is open."""
+
+    def __init__(self):
+        if os.fork() == 0:
+            time.sleep(8)
+            os._exit(0)
 
 
 class Large(Good):

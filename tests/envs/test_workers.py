@@ -70,6 +70,17 @@ def test_a_worker_that_dies_is_found_while_another_hangs():
 
 
 @linux
+def test_a_killed_worker_is_found_though_its_child_holds_the_pipe_open():
+    envs = WorkerEnvs(slices("Good", "Forks", size=1))
+    envs.reset()
+    started = time.monotonic()
+    os.kill(envs.processes[1].pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match=r"worker 1 \(environments 1 to 1\) of 2 died"):
+        steps(envs, 1)
+    assert time.monotonic() - started < 6
+
+
+@linux
 def test_a_hung_worker_is_named_and_all_are_gone(still_alive):
     envs = until_it_hangs("Good", "Hangs", timeout=2.0)
     started = time.monotonic()

@@ -7,7 +7,6 @@ import ctypes
 import os
 import signal
 import sys
-from multiprocessing import forkserver
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -23,6 +22,8 @@ def die_with_parent() -> None:
     """
     if sys.platform != "linux":
         return
+    from multiprocessing import forkserver  # not made for every platform
+
     with contextlib.suppress(OSError, AttributeError):  # a C library without prctl
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     server: Any = getattr(forkserver, "_forkserver", None)

@@ -136,16 +136,16 @@ class WorkerEnvs(VectorEnvs):
                     raise self._hung(waiting, seconds)
                 for i in waiting:
                     if self.connections[i] in ready or self.processes[i].sentinel in ready:
-                        answers[i] = self._receive(i)
+                        answers[i] = self._receive(i, sent=self.connections[i] in ready)
         except BaseException:
             self.close()
             raise
         return [answers[i] for i in range(len(self.processes))]
 
-    def _receive(self, worker: int) -> Any:
-        """The answer of a worker that has sent one, or has died."""
+    def _receive(self, worker: int, sent: bool) -> Any:
+        """The answer of a worker that has `sent` one, or has died (perhaps after an answer)."""
         try:
-            if not self.connections[worker].poll():
+            if not sent and not self.connections[worker].poll():
                 raise EOFError("it ended, but a child of its own holds the pipe open")
             answer = self.connections[worker].recv()
         except (EOFError, OSError) as error:  # OSError: died in the middle of an answer
@@ -171,8 +171,8 @@ class WorkerEnvs(VectorEnvs):
 
     def _named(self, workers: Sequence[int]) -> str:
         """Which workers, and which environments: before they are built, their number is unknown."""
-        slices = np.split(np.arange(sum(self.sizes)), np.cumsum(self.sizes)[:-1]) if self.sizes else []
-        doing = [f"environments {slices[i][0]} to {slices[i][-1]}" if slices else "building" for i in workers]
+        ends = np.cumsum([0, *self.sizes])
+        doing = [f"environments {ends[i]} to {ends[i + 1] - 1}" if self.sizes else "building" for i in workers]
         named = " and ".join(f"worker {i} ({what})" for i, what in zip(workers, doing, strict=True))
         return f"{self.name}: {named} of {len(self.processes)}"
 
