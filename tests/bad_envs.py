@@ -1,6 +1,8 @@
 """Environments with one fault each, for `option-critic train bad_envs:<id>`. A good one is among them."""
 
+import os
 import resource
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -154,6 +156,36 @@ class BothEnds(Good):
         return obs, reward, done, done, info
 
 
+class Hangs(Good):
+    def step(self, action):
+        if self.t == 4:
+            time.sleep(3600)
+        return super().step(action)
+
+
+class HangsInInit(Good):
+    def __init__(self):
+        time.sleep(3600)
+
+
+class Forks(Good):
+    """Has a process of its own, which inherits all that is open."""
+
+    def __init__(self):
+        if os.fork() == 0:
+            time.sleep(8)
+            os._exit(0)
+
+
+class Large(Good):
+    """Its answers do not fit into a pipe: a worker that is killed is often in the middle of one."""
+
+    observation_space = Box(-100, 100, (100_000,))
+
+    def observe(self):
+        return np.full(100_000, self.t, np.float32)
+
+
 class DiskFills(Good):
     """After 200 steps of the process no file can grow beyond 20 kB: the nearest thing to a full disk without root."""
 
@@ -173,6 +205,25 @@ def observing(space):
 def acting(space):
     return type("Acting", (Good,), {"action_space": space})
 
+
+def unstable_hopper(**kwargs):
+    """A Hopper whose simulation breaks in the third and fourth step of its first episode."""
+    from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+
+    class Unstable(HopperEnv):
+        steps = 0
+
+        def step(self, action):
+            self.steps += 1
+            if self.steps in (3, 4):
+                self.data.qvel[0] = 1e12
+            return super().step(action)
+
+    return Unstable(**kwargs)
+
+
+if "UnstableHopper-v0" not in gym.registry:
+    gym.register("UnstableHopper-v0", unstable_hopper, max_episode_steps=20)
 
 ENVS = {cls.__name__: cls for cls in Good.__subclasses__()} | {
     "Good": Good,

@@ -1,5 +1,8 @@
 """Shared pieces of the tests."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -26,3 +29,24 @@ def small():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def is_alive(pid):
+    """Whether a process runs; one that is dead and waits to be noticed by its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def still_alive():
+    """Which of some processes still run after so many seconds; fewer, if all are gone sooner."""
+
+    def wait(pids, seconds=10.0):
+        end = time.monotonic() + seconds
+        while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        return left
+
+    return wait

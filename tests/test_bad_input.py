@@ -62,6 +62,7 @@ REFUSED = {
     "range": (["train", "cartpole", "--gamma", "2"], "gamma must lie in [0, 1], got 2.0"),
     "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must be at least 1, got 0"),
     "groups": (["train", "cartpole", "--env-groups", "9"], "env_groups must lie in [1, num_envs = 8], got 9"),
+    "timeout": (["train", "cartpole", "--worker-timeout", "0"], "worker_timeout must be positive, got 0.0"),
     "not finite": (["train", "cartpole", "--lr-option", "nan"], "lr_option must be a finite number"),
     "two settings": (["train", "cartpole", "--option-names", "a", "b", "c"], "3 names", "a name for each option"),
     "seeds": (["train", "cartpole", "--seeds", "a"], "--seeds takes whole numbers like 0,1,2 or 0..4, got 'a'"),

@@ -105,6 +105,8 @@ class Rollout:
     """[T, B] rows that are real steps; nothing may learn from the others."""
     success: Tensor | None
     """[T, B] the task's own success flag where it has one; for diagnosis, nothing learns from it."""
+    unstable: int = 0
+    """Steps in which MuJoCo reset a simulation that became unstable; they are truncated."""
 
     @property
     def cut(self) -> Tensor:

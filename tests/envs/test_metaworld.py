@@ -121,7 +121,7 @@ def test_workers_leave_signals_to_their_parent():
     assert envs.step(np.zeros((2, 4), np.float32)).valid.all()
     envs.processes[0].kill()
     envs.processes[0].join()
-    with pytest.raises(WorkerError, match="worker 0 died"):
+    with pytest.raises(WorkerError, match=r"^Meta-World/pick-place-v3: worker 0 \(environments 0 to 0\) of 2 died"):
         envs.step(np.zeros((2, 4), np.float32))
     envs.close()
 

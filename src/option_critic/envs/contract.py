@@ -28,6 +28,7 @@ INFO_KEYS = {
     "obj_to_target": "obj_to_target",
     "object_height": "object_height",
     "initial_height": "initial_height",
+    "unstable": "unstable",
 }
 """Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them."""
 
@@ -48,6 +49,9 @@ class EnvSettings:
     env_groups: int = 1
     """Groups that take turns: while one is stepped in the background, the agent decides for the next. 2 pays
     where there are more cores than `env_threads`. The order is fixed, so runs repeat exactly."""
+    worker_timeout: float = 60.0
+    """Seconds that a step of a worker process (the official Meta-World) may take; then it counts as hung, and the
+    run ends."""
 
     def __post_init__(self) -> None:
         if self.num_envs < 1:
@@ -58,6 +62,8 @@ class EnvSettings:
             raise InputError(f"env_threads must not be negative, got {self.env_threads}")
         if not 1 <= self.env_groups <= self.num_envs:
             raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {self.env_groups}")
+        if not self.worker_timeout > 0:
+            raise InputError(f"worker_timeout must be positive, got {self.worker_timeout}")
 
 
 @dataclass(frozen=True)

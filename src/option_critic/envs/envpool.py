@@ -80,7 +80,7 @@ class EnvPoolEnvs(VectorEnvs):
             terminated=np.array(terminated),
             truncated=np.array(truncated),
             valid=valid,
-            info=diagnostics(info, self.num_envs),
+            info=diagnostics(info, self.num_envs),  # never `unstable`: EnvPool does not show MuJoCo's counters
         )
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.checked import Checked, blaming
 from option_critic.envs.contract import Array, EnvStep, Mask, VectorEnvs, check_finite, diagnostics
+from option_critic.envs.unstable import CutUnstable, shows_warnings
 from option_critic.spaces import Spaces
 
 
@@ -83,6 +84,12 @@ class GymnasiumEnvs(VectorEnvs):
         self.envs.close()
 
 
+def guarded(env: gym.Env[Any, Any], name: str) -> gym.Wrapper[Any, Any, Any, Any]:
+    """An environment, held to its contract and, if MuJoCo simulates it, watched."""
+    checked = Checked(env, name)
+    return CutUnstable(checked) if shows_warnings(env) else checked
+
+
 def make_gymnasium(env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None) -> GymnasiumEnvs:
     """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
     kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
@@ -92,7 +99,7 @@ def make_gymnasium(env_id: str, num_envs: int, seeds: Sequence[int], max_episode
             num_envs,
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=(partial(Checked, name=env_id),),
+            wrappers=(partial(guarded, name=env_id),),
             disable_env_checker=True,
             **kwargs,
         )

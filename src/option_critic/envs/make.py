@@ -72,8 +72,20 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
 
 def make_groups(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> list[VectorEnvs]:
     """Training environments, one per seed, in `env_groups` groups that take turns."""
-    groups = np.array_split(np.array(seeds), settings.env_groups)
-    return [make_envs(env_id, settings, group.tolist()) for group in groups]
+    groups: list[VectorEnvs] = []
+    try:
+        for group in np.array_split(np.array(seeds), settings.env_groups):
+            groups.append(make_envs(env_id, settings, group.tolist()))
+    except BaseException:
+        close(groups)
+        raise
+    return groups
+
+
+def close(groups: list[VectorEnvs]) -> None:
+    """Free the environments; `groups` is empty afterwards."""
+    while groups:
+        groups.pop().close()
 
 
 def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
@@ -84,4 +96,4 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
         return make_gymnasium(env_id, len(seeds), seeds, limit)
     if backend == "envpool":
         return EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
-    return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads)
+    return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads, timeout=settings.worker_timeout)

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.envs.contract import Array
+from option_critic.envs.contract import Array, EnvSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.envs.unstable import became_unstable
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
 
@@ -85,14 +86,17 @@ class OfficialTask(gym.Env[Any, Any]):
             self.env._last_rand_vec = self.goals[self.turn % len(self.goals)]
             self.turn += 1
         obs, _ = self.env.reset()
+        became_unstable(self.env.data)  # what happened before the first step counts for no step
         self.initial_height = float(obs[OBJECT_Z])
         return obs, {}
 
     def step(self, action: npt.NDArray[Any]) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """One official step; `terminated` is always False in Meta-World."""
+        """One official step; `terminated` is always False in Meta-World. An unstable one is cut."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         kept = {name: float(info[name]) for name in KEPT_INFO}
         kept |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
+        if became_unstable(self.env.data):
+            truncated, kept["unstable"] = True, 1.0
         return obs, float(reward), bool(terminated), bool(truncated), kept
 
     def close(self) -> None:
@@ -106,10 +110,11 @@ def make_official(
     max_episode_steps: int = HORIZON,
     goals: Sequence[Array] | None = None,
     workers: int = 0,
+    timeout: float = EnvSettings.worker_timeout,
 ) -> WorkerEnvs:
     """An official environment per seed, in `workers` processes (0: one per core); `goals`: one list [G, 6] each.
 
-    Results do not depend on the number of workers.
+    `timeout`: seconds that a step may take. Results do not depend on the number of workers.
     """
     count = min(workers or os.cpu_count() or 1, len(seeds))
     slices = [list(part) for part in np.array_split(np.arange(len(seeds)), count)]
@@ -123,7 +128,7 @@ def make_official(
         )
         for part in slices
     ]
-    return WorkerEnvs(makers, preload=["metaworld", __name__])
+    return WorkerEnvs(makers, preload=["metaworld", __name__], name=PREFIX + task, timeout=timeout)
 
 
 def make_slice(task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None) -> GymnasiumEnvs:

@@ -9,85 +9,177 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import Array, EnvStep, VectorEnvs
+from option_critic.envs.contract import Array, EnvSettings, EnvStep, VectorEnvs
+from option_critic.envs.orphans import die_with_parent
 from option_critic.errors import RunError
+
+BUILD_SECONDS = 120.0
+"""The first answer may take this long, whatever `worker_timeout` says: modules are imported, simulators built."""
+STOP_SECONDS = 2.0
+"""How long workers have to end by themselves; then they are killed."""
+KILL_SECONDS = 1.0
+"""How long to wait for those that were killed."""
 
 
 class WorkerError(RunError):
-    """A worker process failed or died."""
+    """A worker process failed, died or hung."""
+
+
+def requests(connection: Connection) -> Iterator[Any]:
+    """What the parent asks for, until it closes its end or is gone."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            yield connection.recv()
 
 
 def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
-    """Life of a worker: build its slice, then answer until told to stop or the parent is gone."""
+    """Life of a worker: build its slice, then answer until the parent has no more requests."""
+    die_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):  # a terminal signals all; the parent decides
         signal.signal(number, signal.SIG_IGN)
     try:
         envs = make()
         connection.send((envs.num_envs, envs.spaces))
-        while (message := connection.recv()) is not None:
+        for message in requests(connection):
             connection.send(envs.reset() if message == "reset" else envs.step(message[1]))
         envs.close()
-    except EOFError:
-        return
     except Exception as error:
         failure = WorkerError(f"an environment worker failed: {type(error).__name__}: {error}")
         failure.add_note(traceback.format_exc())
-        connection.send(error if isinstance(error, RunError) else failure)
+        with contextlib.suppress(OSError):  # stopped in the middle of a step: nobody to tell
+            connection.send(error if isinstance(error, RunError) else failure)
+
+
+def stop(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
+    """End all workers, those that hang by force, in STOP_SECONDS + KILL_SECONDS at most."""
+    for connection in connections:
+        connection.close()  # to a worker that listens this says: no more requests
+    try:
+        join(processes, STOP_SECONDS)
+    finally:  # also when a second signal interrupts the waiting
+        for process in processes:
+            process.kill()
+        join(processes, KILL_SECONDS)
+
+
+def join(processes: Sequence[Any], seconds: float) -> None:
+    """Wait for all, `seconds` in all."""
+    end = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
 
 
 class WorkerEnvs(VectorEnvs):
     """Slices of environments behind the contract, each made by one of `makers` in its own process."""
 
-    def __init__(self, makers: Sequence[Callable[[], VectorEnvs]], preload: Sequence[str] = ()) -> None:
-        """`preload`: modules that are imported once for all workers. Raises WorkerError."""
+    def __init__(
+        self,
+        makers: Sequence[Callable[[], VectorEnvs]],
+        preload: Sequence[str] = (),
+        name: str = "environments",
+        timeout: float = EnvSettings.worker_timeout,
+    ) -> None:
+        """`preload`: modules that are imported once for all workers; `name`: what errors call the environments;
+        `timeout`: seconds that a step may take. Raises WorkerError."""
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         context = multiprocessing.get_context(method)
         context.set_forkserver_preload([__name__, *preload])
+        self.name, self.timeout = name, timeout
         self.connections: list[Connection] = []
         self.processes: list[Any] = []
-        for make in makers:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(theirs, make), daemon=True)  # type: ignore[attr-defined]
-            process.start()
-            theirs.close()
-            self.connections.append(ours)
-            self.processes.append(process)
-        sizes = [self._receive(i) for i in range(len(makers))]
-        self.slices = np.cumsum([size for size, _ in sizes])[:-1]
-        self.num_envs, self.spaces = sum(size for size, _ in sizes), sizes[0][1]
-
-    def _receive(self, worker: int) -> Any:
+        # Also at the end of Python, before it waits for its children: workers do not mind its SIGTERM.
+        self.stop = Finalize(self, stop, (self.connections, self.processes), exitpriority=0)
+        self.sizes: list[int] = []
         try:
+            for make in makers:
+                self._start(context, make)
+        except BaseException:
+            self.close()
+            raise
+        built = self._answers(max(BUILD_SECONDS, timeout))
+        self.sizes, self.spaces = [size for size, _ in built], built[0][1]
+        self.slices, self.num_envs = np.cumsum(self.sizes)[:-1], sum(self.sizes)
+
+    def _start(self, context: Any, make: Callable[[], VectorEnvs]) -> None:
+        ours, theirs = context.Pipe()
+        self.connections.append(ours)
+        with theirs:
+            process = context.Process(target=serve, args=(theirs, make), daemon=True)
+            process.start()
+        self.processes.append(process)
+
+    def _tell(self, messages: Sequence[Any]) -> None:
+        for connection, message in zip(self.connections, messages, strict=True):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a dead worker is named when its
+                connection.send(message)  # answer is missed
+
+    def _answers(self, seconds: float) -> list[Any]:
+        """One answer from each worker; whatever goes wrong ends them all. Raises WorkerError, or what a worker sent."""
+        answers: dict[int, Any] = {}
+        end = time.monotonic() + seconds
+        try:
+            while waiting := [i for i in range(len(self.processes)) if i not in answers]:
+                watched = [x for i in waiting for x in (self.connections[i], self.processes[i].sentinel)]
+                ready = wait(watched, max(0.0, end - time.monotonic()))
+                if not ready:
+                    raise self._hung(waiting, seconds)
+                for i in waiting:
+                    if self.connections[i] in ready or self.processes[i].sentinel in ready:
+                        answers[i] = self._receive(i, sent=self.connections[i] in ready)
+        except BaseException:
+            self.close()
+            raise
+        return [answers[i] for i in range(len(self.processes))]
+
+    def _receive(self, worker: int, sent: bool) -> Any:
+        """The answer of a worker that has `sent` one, or has died (perhaps after an answer)."""
+        try:
+            if not sent and not self.connections[worker].poll():
+                raise EOFError("it ended, but a child of its own holds the pipe open")
             answer = self.connections[worker].recv()
-        except (EOFError, ConnectionResetError) as error:
-            self.processes[worker].join(timeout=1)
-            code = self.processes[worker].exitcode
-            raise WorkerError(f"environment worker {worker} died (exit code {code})") from error
+        except (EOFError, OSError) as error:  # OSError: died in the middle of an answer
+            raise self._died(worker) from error
         if isinstance(answer, RunError):
             raise answer
         return answer
 
-    def _tell(self, messages: Sequence[Any]) -> None:
-        for connection, message in zip(self.connections, messages, strict=True):
-            with contextlib.suppress(BrokenPipeError):  # a dead worker is named when its answer is missed
-                connection.send(message)
+    def _died(self, worker: int) -> WorkerError:
+        self.processes[worker].join(timeout=1)
+        code = self.processes[worker].exitcode
+        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return WorkerError(
+            f"{self._named([worker])} died ({how}); if memory ran short, lower num_envs or env_threads, "
+            "else look for what the simulator printed"
+        )
 
-    def _answers(self) -> list[Any]:
-        return [self._receive(i) for i in range(len(self.connections))]
+    def _hung(self, workers: Sequence[int], seconds: float) -> WorkerError:
+        return WorkerError(
+            f"{self._named(workers)} gave no answer within {seconds:g} s; "
+            "mend the environment, or raise worker_timeout if its steps may take so long"
+        )
+
+    def _named(self, workers: Sequence[int]) -> str:
+        """Which workers, and which environments: before they are built, their number is unknown."""
+        ends = np.cumsum([0, *self.sizes])
+        doing = [f"environments {ends[i]} to {ends[i + 1] - 1}" if self.sizes else "building" for i in workers]
+        named = " and ".join(f"worker {i} ({what})" for i, what in zip(workers, doing, strict=True))
+        return f"{self.name}: {named} of {len(self.processes)}"
 
     def reset(self) -> Array:
         """Start an episode everywhere -> [B, D]."""
         self._tell(["reset"] * len(self.connections))
-        return np.concatenate(self._answers())
+        return np.concatenate(self._answers(self.timeout))
 
     def send(self, action: npt.NDArray[Any]) -> None:
         """Begin a step of all slices."""
@@ -95,19 +187,17 @@ class WorkerEnvs(VectorEnvs):
 
     def recv(self) -> EnvStep:
         """Wait for all slices."""
-        steps: list[EnvStep] = self._answers()
+        steps: list[EnvStep] = self._answers(self.timeout)
         joined = {
             f.name: np.concatenate([getattr(s, f.name) for s in steps]) for f in fields(EnvStep) if f.name != "info"
         }
-        names = set.intersection(*(set(s.info) for s in steps))
-        return EnvStep(**joined, info={n: np.concatenate([s.info[n] for s in steps]) for n in sorted(names)})
+        names = sorted({name for s in steps for name in s.info})  # some is told only now and then: else it is 0
+        zeros = [np.zeros(size) for size in self.sizes]
+        return EnvStep(
+            **joined,
+            info={n: np.concatenate([s.info.get(n, z) for s, z in zip(steps, zeros, strict=True)]) for n in names},
+        )
 
     def close(self) -> None:
-        """Stop the workers; those that do not answer are killed."""
-        for connection, process in zip(self.connections, self.processes, strict=True):
-            with contextlib.suppress(OSError):
-                connection.send(None)
-            process.join(timeout=5)
-            if process.is_alive():
-                process.kill()
-            connection.close()
+        """End the workers, once; see `stop`."""
+        self.stop()

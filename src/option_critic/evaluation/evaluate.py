@@ -102,7 +102,8 @@ def run_goals(
     num_envs = min(NUM_ENVS, len(goals))
     shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
     envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
-                         goals=[goals[i] for i in shares], workers=workers)  # fmt: skip
+                         goals=[goals[i] for i in shares], workers=workers,
+                         timeout=agent.settings.env.worker_timeout)  # fmt: skip
     trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode)
     return trace.take(np.argsort(np.concatenate(shares)))
 

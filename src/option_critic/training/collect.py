@@ -122,6 +122,7 @@ def stack(
         truncated=column("truncated"),
         valid=column("valid"),
         success=success,
+        unstable=sum(int(s.info["unstable"].sum()) for rows in steps for s in rows if "unstable" in s.info),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from option_critic.algorithms.ppo import advantages, improve
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.contract import VectorEnvs, env_seeds
-from option_critic.envs.make import make_groups
+from option_critic.envs.make import close, make_groups
 from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
 from option_critic.threads import torch_threads
@@ -49,13 +49,11 @@ def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list
     seeds = env_seeds(settings.seed, state.iteration, settings.env.num_envs)
     groups = make_groups(settings.env_id, settings.env, seeds)
     device = state.model.log_std.device
-    return groups, [Live(envs.reset(), Carry.start(envs.num_envs, device)) for envs in groups]
-
-
-def close(groups: list[VectorEnvs]) -> None:
-    """Free the environments; `groups` is empty afterwards."""
-    while groups:
-        groups.pop().close()
+    try:
+        return groups, [Live(envs.reset(), Carry.start(envs.num_envs, device)) for envs in groups]
+    except BaseException:
+        close(groups)
+        raise
 
 
 def iterate(
@@ -97,6 +95,8 @@ def iterate(
     if not state.model.discrete:
         metrics["train/std"] = action_std(state.model.log_std)
         metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
+    if rollout.unstable:
+        metrics["rollout/unstable"] = float(rollout.unstable)
     metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
     return metrics, live
 
