@@ -1,9 +1,10 @@
-"""The picture of the README: success and return on the official package while pick-place is learned.
+"""The picture of the README: success in training of every seed, with three options and flat.
 
-    python experiments/learning_curve.py            # trains (about 9 minutes), evaluates every checkpoint, draws
-    python experiments/learning_curve.py --draw     # draws again from docs/results/learning_curve.json
-
-Preset pick-place, K = 3 and K = 1, training seed 100, development goals D, deterministic.
+option-critic train pick-place --seeds 0..4
+option-critic train pick-place --seeds 0..4 --num-options 1 --out runs/flat
+option-critic train pick-place --seeds 0..2 --algorithm ppo_oc --out runs/ppo_oc
+python experiments/learning_curve.py runs/pick-place runs/flat runs/ppo_oc
+python experiments/learning_curve.py            # draws again from docs/results/learning_curve.json
 """
 
 from __future__ import annotations
@@ -16,67 +17,49 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 
-import option_critic as oc
-from option_critic.evaluation.evaluate import evaluate
-from option_critic.training.folders import listing
-from option_critic.training.run import versions
-
-RUNS = Path("runs/learning-curve")
 RESULTS = Path("docs/results/learning_curve.json")
 PICTURE = Path("docs/figures/learning_curve.png")
-SEED = 100
-EXPERT, TUTORIAL, TUTORIAL_STEPS = 4456, 3.1, 2.5
-"""Return of the scripted policy and of the tutorial's agent at its end, after so many million steps."""
+LOOKS = (("3 options", "#0b6e99"), ("flat (K = 1)", "#e08e0b"), ("ppo_oc, 3 options", "#5a7d2a"))
+"""Label and colour of each folder on the command line."""
+NAMES = ("time/total_timesteps", "rollout/success_rate", "rollout/ep_rew_mean")
+EVERY = 4
+"""Iterations between two points that are kept."""
 
 
-def measure() -> None:
-    """Train, evaluate every checkpoint, and keep the figures."""
-    record: dict[str, object] = {"seed": SEED, "goals": "D", "mode": "deterministic", "versions": versions()}
-    for k in (3, 1):
-        folder = RUNS / f"k{k}" / f"seed-{SEED}"
-        agent = oc.OptionCritic("pick-place", num_options=k, seed=SEED, checkpoint_every=100_000)
-        agent.learn(run_folder=folder, overwrite=True, progress=True)
-        points = []
-        for checkpoint in listing(folder / "checkpoints"):
-            (result,) = evaluate(oc.load(checkpoint), goals=["D"])
-            summary = {name: e.to_dict() if e else None for name, e in result.summary.items()}
-            points.append({"steps": int(checkpoint.name), **summary})
-            print(k, points[-1]["steps"], summary["any"], flush=True)
-        record[f"k{k}"] = {"seconds": agent.state.elapsed, "points": points}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+def read(folder: Path) -> dict[str, list[list[float]]]:
+    """Points (steps, success, return) of each seed under `folder`."""
+    curves = {}
+    for path in sorted(folder.glob("seed-*/metrics.jsonl")):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        points = [[round(line[name], 4) for name in NAMES] for line in lines if NAMES[1] in line]
+        curves[path.parent.name] = [*points[::EVERY], points[-1]]
+    return curves
 
 
-def draw() -> None:
-    """Two panels: return with the levels to know, and success."""
-    record = json.loads(RESULTS.read_text())
+def draw(record: dict[str, dict[str, list[list[float]]]]) -> None:
+    """A panel for each folder: every seed thin, the median thick."""
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.9), layout="constrained")
-    for k, colour, label in ((3, "#0b6e99", "ours, 3 options"), (1, "#e08e0b", "ours, flat (K = 1)")):
-        points = record[f"k{k}"]["points"]
-        steps = [0.0] + [p["steps"] / 1e6 for p in points]
-        for axes, name in ((left, "return"), (right, "any")):
-            start = 5.0 if name == "return" else 0.0  # random actions
-            values = [start] + [p[name]["value"] for p in points]
-            low, high = ([start] + [p[name][end] for p in points] for end in ("low", "high"))
-            axes.plot(steps, values, color=colour, label=label, marker="o", markersize=3.5)
-            axes.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
-    left.axhline(EXPERT, color="0.45", linestyle="--", linewidth=1)
-    left.text(TUTORIAL_STEPS, EXPERT - 60, "scripted expert 4,456", ha="right", va="top", color="0.35")
-    left.plot([0, TUTORIAL_STEPS], [TUTORIAL] * 2, color="#b3261e", linewidth=2.5)
-    left.text(TUTORIAL_STEPS, 90, "tutorial: 3.1 after 4 h 12 min", ha="right", color="#b3261e")
-    left.set(ylabel="return (official package, goals D)", xlim=(0, TUTORIAL_STEPS), ylim=(-60, 4900))
-    right.set(ylabel="any-step success", ylim=(-0.02, 1.03), xlim=(0, 1.4))
-    right.legend(frameon=False, loc="lower right")
-    for axes in (left, right):
-        axes.set_xlabel("million environment steps")
+    figure, panels = plt.subplots(1, len(record), figsize=(10.5, 3.5), sharey=True, layout="constrained")
+    for axes, (label, curves) in zip(panels, record.items(), strict=True):
+        colour = dict(LOOKS)[label]
+        grid = np.linspace(0, 1.49, 300)
+        lines = [np.interp(grid, [p[0] / 1e6 for p in c], [p[1] for p in c]) for c in curves.values()]
+        for line in lines:
+            axes.plot(grid, line, color=colour, alpha=0.45, linewidth=1)
+        axes.plot(grid, np.median(lines, axis=0), color=colour, linewidth=2.6)
+        axes.axhline(0.9, color="0.5", linestyle=":", linewidth=1)
+        axes.set_title(f"{label}: {len(curves)} seeds, median bold", fontsize=11)
+        axes.set(xlabel="million environment steps", xlim=(0, 1.5), ylim=(-0.02, 1.03))
         axes.grid(alpha=0.25)
+    panels[0].set_ylabel("success in training\n(last 128 episodes)")
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PICTURE, dpi=130)
+    figure.savefig(PICTURE, dpi=120)
 
 
 if __name__ == "__main__":
-    if "--draw" not in sys.argv:
-        measure()
-    draw()
+    if folders := [Path(name) for name in sys.argv[1:]]:
+        record = {label: read(folder) for (label, _), folder in zip(LOOKS, folders, strict=False)}
+        RESULTS.write_text(json.dumps(record) + "\n")
+    draw(json.loads(RESULTS.read_text()))
