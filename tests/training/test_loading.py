@@ -123,6 +123,7 @@ REFUSED = {
     "10^18 units": (setting("model", "hidden_dim", 10**18), MODEL, "describes a far larger network"),
     "10^30 units": (setting("model", "hidden_dim", 10**30), MODEL, "describes a far larger network"),
     "10^9 layers": (setting("model", "policy_layers", 10**9), MODEL, "describes a far larger network"),
+    "more layers than tensors": (setting("model", "critic_layers", 9), MODEL, "describes a far larger network"),
     "10^9 inputs": (space("obs_size", 10**9), MODEL, "not F32 [4, 1000000000]"),
     "shared trunk": (setting("model", "shared_trunk", True), LEARNING, "'adam/critic_trunk.0.bias/exp_avg' besides"),
     # config.json
@@ -161,6 +162,7 @@ REFUSED = {
     "no steps": (drop("state.json", "schedule_start"), "schedule_start must be a whole number", "got nothing"),
     "time as text": (counter("elapsed", "long"), "elapsed must be a finite number, not negative, got 'long'"),
     "endless time": (text("state.json", '{"format_version": 1, "env_steps": 1e999}'), "got inf"),
+    "a later field": (counter("skipped_in_row", -1), "skipped_in_row must be a whole number, not negative, got -1"),
     "no episodes": (drop("state.json", "episodes"), "episodes must be an object", "got nothing"),
     "a list of episodes": (counter("episodes", []), "episodes must be an object"),
     "129 episodes": (counter("episodes", "returns", [0.0] * 129), "lists of at most 128 numbers"),

@@ -42,14 +42,16 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "episodes": (_are_episodes, f"an object of returns, lengths and successes, lists of at most {WINDOW} numbers"),
 }
 """What must be there -> how to tell that it makes sense, and what that is in words."""
+LATER = {"skipped_in_row": COUNT}
+"""What the first versions did not write yet: checked where it is there."""
 
 
 def read_counters(path: Path) -> dict[str, Any]:
-    """What state.json says. Raises CheckpointError, naming the field, for nonsense. Others than FIELDS are left
-    to whoever reads them: later versions write more, and what is absent has a default."""
+    """What state.json says. Raises CheckpointError, naming the field, for nonsense in FIELDS and LATER; what else
+    is there is left alone."""
     data = read_json(path)
     check_format(path, data)
-    for name, (fits, kind) in FIELDS.items():
+    for name, (fits, kind) in (FIELDS | {name: LATER[name] for name in LATER if name in data}).items():
         if name not in data or not fits(data[name]):
             got = reprlib.repr(data[name]) if name in data else "nothing"
             raise CheckpointError(f"{path} is not usable: {name} must be {kind}, got {got}")

@@ -15,8 +15,8 @@ from option_critic.spaces import Spaces
 from option_critic.training.folders import CheckpointError
 
 GENERATORS = ("option", "action", "batch")
-MAX_HEADER = 16 << 20
-"""Bytes; a header names all tensors, and ours take a hundred bytes each."""
+MAX_HEADER = 1 << 20
+"""Bytes; a header names all tensors, and takes a hundred bytes for each."""
 MAX_GENERATOR = 1 << 16
 """Bytes of a random generator's state; PyTorch's take 5056 on the CPU, and fewer on other devices."""
 DTYPES = {torch.float32: "F32", torch.float64: "F64"}
@@ -59,10 +59,11 @@ def load_finite(path: Path) -> dict[str, Tensor]:
 
 
 def _outline(path: Path, tensors: int, settings: Settings, spaces: Spaces) -> OptionModel:
-    """The model that the settings describe, without weights. `tensors` bounds its layers: each has some."""
+    """The model that the settings describe, without weights. `tensors` bounds its layers: each has two."""
     m = settings.model
+    layers = 3 * m.policy_layers if m.shared_trunk else m.policy_layers + m.critic_layers + m.option_layers
     try:
-        if max(m.policy_layers, m.critic_layers, m.option_layers) <= tensors:
+        if 2 * layers <= tensors:
             return outline(spaces, settings.options.num_options, m)
     except (RuntimeError, TypeError, OverflowError):
         pass  # sizes that no memory has
