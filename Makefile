@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SEED   ?= 100
 
-.PHONY: install demo test check bench wheel clean
+.PHONY: install demo test faults check bench wheel clean
 
 install: $(VENV)/.installed
 
@@ -22,6 +22,10 @@ demo: install
 
 test: check
 	$(BIN)/pytest
+
+# Provoked faults: minutes.
+faults: install
+	$(BIN)/pytest -m faults
 
 check: install
 	$(BIN)/ruff format --check .
