@@ -23,9 +23,9 @@ demo: install
 test: check
 	$(BIN)/pytest
 
-# Provoked faults: minutes.
+# Minutes of provoked faults: killed workers.
 faults: install
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest -m faults tests/faults
 
 check: install
 	$(BIN)/ruff format --check .
