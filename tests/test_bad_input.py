@@ -208,11 +208,11 @@ DAMAGE = {
     "lost file": (lambda r: (r / LAST / "state.json").unlink(), AT_64, "state.json is missing"),
     "no JSON": (lambda r: (r / LAST / "manifest.json").write_text("{"), AT_64, "manifest.json cannot be read"),
     "a list": (lambda r: (r / LAST / "manifest.json").write_text("[]"), AT_64, "manifest.json does not hold"),
-    "no manifest": (lambda r: (r / LAST / "manifest.json").unlink(), AT_64, "manifest.json cannot be read"),
+    "no manifest": (lambda r: (r / LAST / "manifest.json").unlink(), AT_64, "manifest.json is missing"),
     "emptied": (lambda r: (r / LAST / "manifest.json").write_text("{}"), AT_64, "it names no format_version"),
     "odd files": (lambda r: edit(r / LAST / "manifest.json", files=[1]), AT_64, "manifest.json is damaged"),
     "newer checkpoint": (
-        lambda r: edit(r / LAST / "manifest.json", format_version=2),
+        lambda r: [edit(r / LAST / name, format_version=2) for name in ("manifest.json", "config.json")],
         (),
         "000000000064/manifest.json has format version 2; this option-critic reads 1",
     ),

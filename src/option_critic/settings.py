@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import tyro
 
 from option_critic.algorithms.config import Config
+from option_critic.checks import check_type
 from option_critic.envs.contract import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
@@ -93,23 +94,17 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`. Raises UnknownSettingError, or ValueError for a bad value."""
+        """The inverse of `to_dict`. Raises UnknownSettingError, or InputError for a bad value."""
+        if not isinstance(data, dict) or "env_id" not in data:
+            raise InputError("settings must be an object that holds an env_id")
         settings: Self = _build(cls, data)
         return settings
 
 
 def check_types(part: Any) -> None:
-    """Raise InputError for a value that is none of a setting's choices, or a number that is not finite."""
+    """Raise InputError for a value that is none of a setting's choices or of another type than declared."""
     for name, hint in get_type_hints(type(part)).items():
-        value = getattr(part, name)
-        if get_origin(hint) is Literal and value not in get_args(hint):
-            near = difflib.get_close_matches(str(value), get_args(hint), n=1)
-            meant = f" Did you mean {near[0]}?" if near else ""
-            raise InputError(f"{name} must be one of {', '.join(get_args(hint))}, got {value!r}.{meant}")
-        if hint is float and not (isinstance(value, int | float) and math.isfinite(value)):
-            raise InputError(f"{name} must be a finite number, got {value!r}")
-        if hint is int and not isinstance(value, int):
-            raise InputError(f"{name} must be a whole number, got {value!r}")
+        check_type(name, hint, getattr(part, name))
 
 
 def _parts(cls: type) -> dict[str, Any]:
@@ -132,17 +127,23 @@ def _part_of(cls: type, name: str) -> str:
 
 
 def _hint(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.4)
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _build(cls: Any, data: dict[str, Any]) -> Any:
-    parts = _parts(cls)
+def _build(cls: Any, data: Any) -> Any:
+    if not isinstance(data, dict):
+        raise InputError(f"a part of the settings must be an object of names and values, got {reprlib.repr(data)}")
+    parts, hints = _parts(cls), get_type_hints(cls)
     fields = [f.name for f in dataclasses.fields(cls)]
     for name in sorted(set(data) - set(fields)):
-        raise UnknownSettingError(f"there is no setting {name!r} (in a configuration).{_hint(name, fields)}")
-    values = {
-        name: _build(parts[name], value) if name in parts else tuple(value) if isinstance(value, list) else value
-        for name, value in data.items()
-    }
+        raise UnknownSettingError(
+            f"there is no setting {reprlib.repr(name)} (in a configuration).{_hint(name, fields)}"
+        )
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    for name, value in values.items():
+        if name in parts:
+            values[name] = _build(parts[name], value)
+        else:
+            check_type(name, hints[name], value)  # before the ranges are looked at, which takes numbers
     return cls(**values)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete
 
+from option_critic.checks import check_type, is_finite
 from option_critic.errors import InputError
 
 
@@ -90,11 +92,18 @@ class Spaces:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`. Raises InputError for what no environment has."""
+        hints = get_type_hints(cls)
+        if not isinstance(data, dict) or data.keys() != hints.keys():
+            raise InputError(f"spaces must be an object of {', '.join(hints)}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         for name, infinity in (("action_low", -np.inf), ("action_high", np.inf)):
-            values[name] = tuple(infinity if x is None else x for x in values[name])
-        return cls(**values)
+            values[name] = _bounds(name, values[name], infinity)
+        for name, hint in hints.items():
+            check_type(name, hint, values[name])
+        spaces = cls(**values)
+        _check_sizes(spaces)
+        return spaces
 
     @cached_property
     def policy_bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -137,3 +146,23 @@ class Spaces:
         bounded = np.isfinite(low) & np.isfinite(high)
         low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
         return (low + high) / 2, (high - low) / 2
+
+
+def _bounds(name: str, values: Any, infinity: float) -> tuple[float, ...]:
+    """What JSON says of bounds, with None for `infinity`. Raises InputError unless they are numbers."""
+    if not isinstance(values, tuple) or not all(x is None or is_finite(x) for x in values):
+        raise InputError(f"{name} must be a list of finite numbers and nulls, got {reprlib.repr(values)}")
+    return tuple(infinity if x is None else float(x) for x in values)
+
+
+def _check_sizes(spaces: Spaces) -> None:
+    """Raise InputError unless sizes are positive and there is a pair of bounds, in order, for each action."""
+    if min(spaces.obs_size, spaces.action_size) < 1 or spaces.obs_ndim < 0:
+        raise InputError(
+            f"obs_size and action_size must be at least 1 and obs_ndim at least 0, "
+            f"got {spaces.obs_size}, {spaces.action_size} and {spaces.obs_ndim}"
+        )
+    low, high = spaces.action_low, spaces.action_high
+    bounds = 0 if spaces.discrete else spaces.action_size
+    if len(low) != bounds or len(high) != bounds or not all(a <= b for a, b in zip(low, high, strict=True)):
+        raise InputError(f"action_low and action_high must be {bounds} bounds each, none of them crossed")

@@ -72,8 +72,9 @@ def test_damage_is_named_and_the_one_before_is_used(run, name, damage):
 
 
 def test_newer_formats_are_refused_by_name(run):
-    file = run / "checkpoints" / "000000000256" / "manifest.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
+    for name in ("manifest.json", "config.json"):
+        file = run / "checkpoints" / "000000000256" / name
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
     with pytest.raises(CheckpointError, match="format version 2"):
         oc.load(run, checkpoint=256)
 

@@ -104,3 +104,9 @@ class OptionModel(nn.Module):
             seen.update(id(p) for p in params)
             groups.append({"params": params, "lr": rate, "initial_lr": rate, "name": name})
         return groups
+
+
+def outline(spaces: Spaces, num_options: int, settings: ModelSettings) -> OptionModel:
+    """The model without its weights: names, shapes and dtypes of all its tensors, for no memory."""
+    with torch.device("meta"):
+        return OptionModel(spaces, num_options, settings, seed=0)

@@ -41,6 +41,8 @@ class ModelSettings:
         for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not -20 <= self.initial_log_std <= 20:
+            raise InputError(f"initial_log_std must lie in [-20, 20], got {self.initial_log_std}")
         if not 0 < self.initial_beta < 1:
             raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
         if self.clip_observation <= 0:

@@ -53,6 +53,8 @@ def stream_seed(seed: int, name: str) -> int:
 @torch.no_grad()
 def initialise(module: nn.Module, gain: float, seed: int, name: str, bias: float = 0.0) -> None:
     """Orthogonal weights and constant biases in every linear layer, from the stream called `name`."""
+    if any(p.is_meta for p in module.parameters()):
+        return  # an outline has no weights to draw
     generator = torch.Generator().manual_seed(stream_seed(seed, name))
     for layer in module.modules():
         if isinstance(layer, nn.Linear):

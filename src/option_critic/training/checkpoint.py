@@ -23,10 +23,21 @@ import torch
 from torch import Tensor
 
 from option_critic.disk import write_json
+from option_critic.errors import InputError
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
-from option_critic.training.folders import FILES, FORMAT_VERSION, CheckpointError, fingerprint, read_json, verify
+from option_critic.training.counters import read_counters
+from option_critic.training.folders import (
+    FILES,
+    FORMAT_VERSION,
+    CheckpointError,
+    check_format,
+    fingerprint,
+    read_json,
+    verify,
+)
 from option_critic.training.state import WINDOW, Episodes, TrainState
+from option_critic.training.tensors import GENERATORS, check_tensors, load_finite
 
 
 def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:
@@ -51,22 +62,36 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
 
 
 def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings, Spaces]:
-    """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError."""
+    """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError.
+
+    All that the files claim is compared with their config.json before anything of that size is allocated.
+    """
     verify(folder)
-    config, counters = read_json(folder / "config.json"), read_json(folder / "state.json")
-    settings, spaces = Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"])
+    settings, spaces = _configuration(folder / "config.json")
+    counters = read_counters(folder / "state.json")
+    check_tensors(folder, settings, spaces)
     if device is None and settings.device == "cuda" and not torch.cuda.is_available():
         device = "cpu"  # trained elsewhere
     if device is not None:
         settings = settings.override(device=device)
+    weights, learning = load_finite(folder / "model.safetensors"), load_finite(folder / "optimizer.safetensors")
     state = TrainState.fresh(settings, spaces)
     try:
-        state.model.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
-        _restore_learning(state, safetensors.torch.load_file(folder / "optimizer.safetensors"))
+        state.model.load_state_dict(weights)
+        _restore_learning(state, learning)
     except (RuntimeError, KeyError) as error:
         raise CheckpointError(f"{folder} does not fit its own config.json: {error}") from error
     _restore_counters(state, counters)
     return state, settings, spaces
+
+
+def _configuration(path: Path) -> tuple[Settings, Spaces]:
+    config = read_json(path)
+    check_format(path, config)
+    try:
+        return Settings.from_dict(config.get("settings", {})), Spaces.from_dict(config.get("spaces", {}))
+    except InputError as error:
+        raise CheckpointError(f"{path} is not usable: {error}") from error
 
 
 def _counters(state: TrainState) -> dict[str, Any]:
@@ -105,9 +130,6 @@ def _learning_tensors(state: TrainState) -> dict[str, Tensor]:
         for key, value in slots.items()
     }
     return tensors | {f"generator/{name}": getattr(state.generators, name).get_state() for name in GENERATORS}
-
-
-GENERATORS = ("option", "action", "batch")
 
 
 def _restore_learning(state: TrainState, tensors: dict[str, Tensor]) -> None:

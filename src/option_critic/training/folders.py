@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
+import stat
 import warnings
 from pathlib import Path
 from typing import Any
 
+from option_critic.checks import is_whole
 from option_critic.errors import InputError
 
 FORMAT_VERSION = 1
 FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
+MAX_JSON = 16 << 20
+"""Bytes; what a run writes stays far below."""
 
 
 class CheckpointError(InputError):
@@ -33,26 +38,50 @@ def is_checkpoint(folder: Path) -> bool:
 
 def verify(folder: Path) -> None:
     """Raise CheckpointError, naming the file, unless every file is there and unchanged."""
+    if folder.is_symlink():
+        raise CheckpointError(f"{folder} is a link; give the folder itself, or copy what it leads to")
     manifest = read_json(folder / "manifest.json")
-    check_format(folder / "manifest.json", manifest)
-    if not isinstance(manifest.get("files"), dict):
+    try:
+        check_format(folder / "manifest.json", manifest)
+    except FormatError:
+        if _version(folder / "config.json") == FORMAT_VERSION:
+            raise CheckpointError(f"{folder / 'manifest.json'} is damaged: config.json has another format") from None
+        raise
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(files.get(name), dict) for name in FILES):
         raise CheckpointError(f"{folder / 'manifest.json'} is damaged")
     for name in FILES:
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name} is missing")
-        if manifest["files"].get(name) != fingerprint(folder / name):
+        if not _matches(folder / name, files[name]):
             raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one in manifest.json")
+
+
+def _matches(path: Path, entry: dict[str, Any]) -> bool:
+    """Whether a file is as the manifest says. Sizes come first, so that a file of another size is not read."""
+    if size_of(path) != entry.get("bytes"):
+        return False
+    try:
+        return entry == fingerprint(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
 def check_format(path: Path, data: dict[str, Any]) -> None:
     """Raise unless `data`, which was read from `path`, is of the format that this version reads."""
-    if "format_version" not in data:
+    version = data.get("format_version")
+    if not is_whole(version):
         raise CheckpointError(f"{path} is damaged, or of something else: it names no format_version")
-    if data["format_version"] != FORMAT_VERSION:
+    if version != FORMAT_VERSION:
         raise FormatError(
-            f"{path} has format version {data['format_version']}; this option-critic reads {FORMAT_VERSION}. "
+            f"{path} has format version {reprlib.repr(version)}; this option-critic reads {FORMAT_VERSION}. "
             "Use the version that wrote it (versions.json), or a newer one."
         )
+
+
+def _version(path: Path) -> Any:
+    try:
+        return read_json(path).get("format_version")
+    except CheckpointError:
+        return None
 
 
 def find(path: Path, checkpoint: str | int | None = None) -> Path:
@@ -65,13 +94,15 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
         return path
     if (path / "config.json").is_file():
         check_format(path / "config.json", read_json(path / "config.json"))
+    if (path / "checkpoints").is_symlink():
+        raise CheckpointError(f"{path / 'checkpoints'} is a link; put the folder that it leads to in its place")
     there = listing(path / "checkpoints")
     if checkpoint is None:
         return _last_whole(path, there)
-    name = f"{int(checkpoint):012d}" if str(checkpoint).isdigit() else str(checkpoint)
-    if name not in (p.name for p in there):
+    name = str(checkpoint).lstrip("0").zfill(12) if str(checkpoint).isdigit() else str(checkpoint)
+    if name not in (p.name for p in there):  # one of the list, never a path
         names = ", ".join(p.name.lstrip("0") for p in there) or "none"
-        raise CheckpointError(f"{path} has no checkpoint {checkpoint}; it has: {names}")
+        raise CheckpointError(f"{path} has no checkpoint {checkpoint!s:.80}; it has: {names}")
     verify(path / "checkpoints" / name)
     return path / "checkpoints" / name
 
@@ -105,26 +136,49 @@ def listing(root: Path) -> list[Path]:
 
 def steps_of(folder: Path) -> int:
     """Environment steps of a checkpoint; -1 where it does not say."""
-    if folder.name.isdigit():
+    if folder.name.isdecimal():
         return int(folder.name)
     try:
-        return int(read_json(folder / "state.json")["env_steps"])
-    except (CheckpointError, KeyError):
+        steps = read_json(folder / "state.json").get("env_steps")
+    except CheckpointError:
         return -1
+    return steps if isinstance(steps, int) else -1
+
+
+def size_of(path: Path) -> int:
+    """Bytes of an ordinary file. Raises CheckpointError for none, and for a link, a folder, a pipe or a device."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if stat.S_ISLNK(found.st_mode):
+        raise CheckpointError(f"{path} is a link; put a copy of the file that it leads to in its place")
+    if not stat.S_ISREG(found.st_mode):
+        raise CheckpointError(f"{path} is no ordinary file")
+    return found.st_size
 
 
 def fingerprint(path: Path) -> dict[str, str | int]:
-    """What manifest.json says of a file."""
-    data = path.read_bytes()
-    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    """What manifest.json says of a file; read in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return {"sha256": digest.hexdigest(), "bytes": file.tell()}
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises CheckpointError if it is missing or is none."""
+    """Read a JSON object. Raises CheckpointError if it is missing, too large to be one of ours, or is none."""
+    if size_of(path) > MAX_JSON:
+        raise CheckpointError(f"{path} is larger than {MAX_JSON >> 20} MB, which no file of a run is; move it away")
     try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        data = json.loads(path.read_bytes(), parse_constant=_no_constant)
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} does not hold a JSON object")
     return data
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")

@@ -1,0 +1,50 @@
+"""Whether a value is of the type that was declared for it: what comes from a file or a user can be anything."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, get_args, get_origin
+
+from option_critic.errors import InputError
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is an int (True is none)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether `value` is a number that a float can hold."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and -sys.float_info.max <= value <= sys.float_info.max
+
+
+def is_texts(value: Any) -> bool:
+    """Whether `value` is a tuple of texts."""
+    return isinstance(value, tuple) and all(isinstance(text, str) for text in value)
+
+
+KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    int: (is_whole, "a whole number"),
+    int | None: (lambda value: value is None or is_whole(value), "a whole number or none"),
+    float: (is_finite, "a finite number"),
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    str: (lambda value: isinstance(value, str), "a text"),
+    tuple[str, ...]: (is_texts, "a list of texts"),
+}
+"""Declared type -> how to tell, and its name for people."""
+
+
+def check_type(name: str, hint: Any, value: Any) -> None:
+    """Raise InputError unless `value` is what `hint` declares: one of KINDS, or one of a Literal's choices."""
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        near = difflib.get_close_matches(str(value)[:80], get_args(hint), n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise InputError(f"{name} must be one of {', '.join(get_args(hint))}, got {reprlib.repr(value)}.{meant}")
+    if hint in KINDS:
+        fits, kind = KINDS[hint]
+        if not fits(value):
+            raise InputError(f"{name} must be {kind}, got {reprlib.repr(value)}")

@@ -1,0 +1,110 @@
+"""Settings and spaces come back from JSON as they went in, whatever they are."""
+
+import dataclasses
+import json
+import math
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from option_critic.errors import InputError
+from option_critic.settings import Settings, setting_names
+from option_critic.spaces import Spaces
+
+modest = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+
+PARTS = {"": Settings, **{n: h for n, h in get_type_hints(Settings).items() if dataclasses.is_dataclass(h)}}
+HINTS = {name: get_type_hints(PARTS[part])[name] for name, part in setting_names().items()}
+BY_TYPE = {
+    int: st.integers(-2, 10**6),
+    int | None: st.none() | st.integers(-2, 10**6),
+    float: st.floats(-0.5, 25) | st.sampled_from([0.0, 0.5, 1.0]),
+    bool: st.booleans(),
+    str: st.text(max_size=20),
+    tuple[str, ...]: st.lists(st.text(max_size=8), min_size=1, max_size=5).map(tuple),
+}
+
+
+def values(name):
+    hint = HINTS[name]
+    return st.sampled_from(get_args(hint)) if get_origin(hint) is Literal else BY_TYPE[hint]
+
+
+@st.composite
+def overrides(draw):
+    """Valid settings: those of random changes that are not refused."""
+    made = Settings(env_id=draw(st.text()))
+    for name in draw(st.lists(st.sampled_from(sorted(HINTS)), max_size=12)):
+        try:
+            made = made.override(**{name: draw(values(name))})
+        except InputError:
+            continue
+    return made
+
+
+@modest
+@given(overrides())
+def test_settings_round_trip(made):
+    again = Settings.from_dict(json.loads(json.dumps(made.to_dict(), allow_nan=False)))
+    assert again == made and again.to_dict() == made.to_dict()
+
+
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@modest
+@given(st.sampled_from(sorted(HINTS)), NONSENSE)
+def test_nonsense_in_a_file_is_refused_or_comes_back(name, value):
+    data = json.loads(json.dumps(Settings(env_id="CartPole-v1").to_dict()))
+    part = setting_names()[name]
+    (data[part] if part else data)[name] = value
+    try:
+        made = Settings.from_dict(data)
+    except InputError:
+        return
+    assert json.loads(json.dumps(made.to_dict())) == data
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 3, {}, {"env_id": "a", "model": None}, {"env_id": "a", "model": []}])
+def test_what_is_no_settings_is_refused(data):
+    with pytest.raises(InputError):
+        Settings.from_dict(data)
+
+
+def bound(infinite):
+    return st.just(infinite) | st.floats(-1e6, 1e6)
+
+
+@st.composite
+def spaces(draw):
+    keys = draw(st.lists(st.text(max_size=5), unique=True, max_size=3).map(lambda k: tuple(sorted(k))))
+    shape = {"obs_size": draw(st.integers(1, 50)), "obs_ndim": draw(st.integers(0, 3)), "obs_keys": keys}
+    size = draw(st.integers(1, 6))
+    if draw(st.booleans()):
+        return Spaces(**shape, discrete=True, action_size=size, action_start=draw(st.integers(-5, 5)))
+    pairs = [(draw(bound(-math.inf)), draw(bound(math.inf))) for _ in range(size)]
+    low, high = zip(*[(min(pair), max(pair)) for pair in pairs], strict=True)
+    return Spaces(**shape, discrete=False, action_size=size, action_low=low, action_high=high)
+
+
+@modest
+@given(spaces())
+def test_spaces_round_trip(made):
+    assert Spaces.from_dict(json.loads(json.dumps(made.to_dict(), allow_nan=False))) == made
+
+
+@modest
+@given(st.sampled_from(sorted(get_type_hints(Spaces))), NONSENSE)
+def test_nonsense_in_spaces_is_refused_or_comes_back(name, value):
+    box = Spaces(obs_size=5, discrete=False, action_size=2, action_low=(-1.0, -1.0), action_high=(1.0, 1.0))
+    try:
+        made = Spaces.from_dict(box.to_dict() | {name: value})
+    except InputError:
+        return
+    assert json.loads(json.dumps(made.to_dict()))[name] == value
