@@ -186,6 +186,14 @@ class Large(Good):
         return np.full(100_000, self.t, np.float32)
 
 
+class Slow(Good):
+    """A step takes 50 ms."""
+
+    def step(self, action):
+        time.sleep(0.05)
+        return super().step(action)
+
+
 class DiskFills(Good):
     """After 200 steps of the process no file can grow beyond 20 kB: the nearest thing to a full disk without root."""
 

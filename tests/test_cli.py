@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,31 @@ def test_signals_save_and_exit(tmp_path, number, code):
     _, err = process.communicate(timeout=30)
     assert process.returncode == code and "Traceback" not in err
     assert run("evaluate", tmp_path / "r" / "seed-0", "--episodes", 1, "--checkpoint", "interrupted")[0] == 0
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_signal_in_the_middle_of_a_long_rollout_ends_it_within_five_seconds(tmp_path, started):
+    """A step takes 50 ms, a rollout 0.4 s, then half a minute: nobody waits for its end."""
+    flags = ["train", "bad_envs:Slow-v0", "--out", str(tmp_path / "r"), *SMALL]
+    length = "2" if started else "600"
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "option_critic", *flags, "--num-envs", "4", "--rollout-length", length,
+         "--minibatch-size", "4", "--total-timesteps", "100000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+    process.stdout.readline()  # it has said what it is about to do
+    saved = tmp_path / "r" / "seed-0" / "metrics.jsonl"
+    deadline = time.time() + 60
+    while time.time() < deadline and started and not saved.exists():
+        time.sleep(0.05)
+    time.sleep(0.3)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and "Traceback" not in err, err
+    assert time.monotonic() - sent < 5
+    assert (tmp_path / "r" / "seed-0" / "checkpoints" / "interrupted").exists() == started
+    assert ("option-critic resume" in err) == started
 
 
 def test_an_unfinished_run_is_gone_on_with(tmp_path):

@@ -166,7 +166,8 @@ class OptionCritic:
                         keep("interrupted")
                         return
         except KeyboardInterrupt:
-            keep("interrupted")
+            if run is not None and run.begun:  # before the first iteration there is nothing to keep
+                run.checkpoint(self.state, "interrupted")
             raise
         except DivergedError as error:
             if run is None:

@@ -68,6 +68,11 @@ class Run:
         if after is not None:
             self.open_logs = self.begin()
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was written."""
+        return self.open_logs is not None
+
     def begin(self) -> ExitStack:
         """Take the folder for this process, create or tidy it, and open the logs."""
         logs = ExitStack()
