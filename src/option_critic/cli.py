@@ -84,7 +84,7 @@ class EvaluateArgs:
     mode: Literal["deterministic", "stochastic", "both"] = "deterministic"
     """deterministic: most likely action and option, an option ends where its termination exceeds 0.5."""
     checkpoint: str | None = None
-    """A checkpoint's step, or `interrupted`. Default: the last."""
+    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
     workers: int = 0
     """Simulator processes that run at a time; 0: one per processor core. Results do not depend on it."""
     json: Path | None = None

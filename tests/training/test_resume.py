@@ -14,7 +14,7 @@ import torch
 import option_critic as oc
 from option_critic.algorithms.ppo import DivergedError
 from option_critic.errors import InputError, RunError
-from option_critic.training import boundaries
+from option_critic.training import boundaries, folders
 from option_critic.training.run import Run
 
 SAME = ("model.safetensors", "optimizer.safetensors")
@@ -111,11 +111,11 @@ def test_half_a_line_and_half_a_checkpoint_are_tidied_away(small, tmp_path):
 def test_the_last_three_and_the_best_are_kept(small, tmp_path, monkeypatch):
     scores = iter([1.0, 5.0, 2.0, 3.0, 4.0, 0.0])
     given = {}
-    monkeypatch.setattr(boundaries, "score", lambda p: (0.0, given.setdefault(p.name, next(scores, 0.0))))
+    monkeypatch.setattr(folders, "score", lambda p: (0.0, given.setdefault(p.name, next(scores, 0.0))))
     settings = small(total_timesteps=64 * 6, checkpoint_every=64)
     oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "run")
     assert [int(p.name) // 64 for p in boundaries.boundaries(tmp_path / "run")] == [2, 4, 5, 6]
-    assert int(boundaries.best(tmp_path / "run").name) == 128
+    assert oc.load(tmp_path / "run", checkpoint="best").num_timesteps == 128
     oc.OptionCritic.from_settings(settings.override(keep_checkpoints=0)).learn(run_folder=tmp_path / "all")
     assert len(boundaries.boundaries(tmp_path / "all")) == 6
 

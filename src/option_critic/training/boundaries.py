@@ -12,16 +12,12 @@ from typing import Any
 
 from option_critic.training.folders import (
     CheckpointError,
-    FormatError,
+    best,
     check_format,
     listing,
+    newest_whole,
     read_json,
-    steps_of,
-    verify,
 )
-
-Score = tuple[float, float]
-"""Mean success and mean return of recent training episodes; success is 0 where the task has no such thing."""
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -54,37 +50,16 @@ def last_whole(run: Path) -> Path | None:
 
     Raises FormatError for a boundary of a format that this version does not read.
     """
-    for folder in reversed(boundaries(run)):
-        try:
-            verify(folder)
-        except FormatError:
-            raise
-        except CheckpointError as error:
-            warnings.warn(f"{error}. Using the checkpoint before it.", stacklevel=3)
-        else:
-            return folder
-    return None
-
-
-def best(run: Path) -> Path | None:
-    """The boundary with the highest score; of equals the last. None where no episode had ended at any."""
-    scored = [(s, steps_of(p), p) for p in boundaries(run) if (s := score(p)) is not None]
-    return max(scored)[2] if scored else None
-
-
-def score(checkpoint: Path) -> Score | None:
-    """How good the agent was, by its training episodes; None where it does not say."""
-    try:
-        episodes = read_json(checkpoint / "state.json")["episodes"]
-        returns, successes = episodes["returns"], episodes["successes"]
-        return (sum(successes) / len(successes) if successes else 0.0), sum(returns) / len(returns)
-    except (CheckpointError, KeyError, TypeError, ZeroDivisionError):
-        return None
+    found, damaged = newest_whole(boundaries(run))
+    instead = "Using the checkpoint before it" if found else "Starting from the beginning"
+    for message in damaged:
+        warnings.warn(f"{message}. {instead}.", stacklevel=3)
+    return found
 
 
 def prune(run: Path, keep: int) -> None:
     """Delete boundaries but for the last `keep` and the best; 0 keeps all."""
-    spared = {best(run)}
+    spared = {best(boundaries(run))}
     for folder in boundaries(run)[:-keep] if keep else []:
         if folder not in spared:
             shutil.rmtree(folder, ignore_errors=True)

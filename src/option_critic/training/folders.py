@@ -88,7 +88,7 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
     """The checkpoint folder to load from `path`: a saved agent, or a run folder.
 
     In a run: the last one that verifies (a damaged one is skipped with a warning), or the one named
-    by its step or as `interrupted`. Raises CheckpointError.
+    by its step, as `interrupted` or `saved`, or as `best` (by its training episodes). Raises CheckpointError.
     """
     if (path / "manifest.json").is_file() and checkpoint is None:
         return path
@@ -99,6 +99,8 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
     there = listing(path / "checkpoints")
     if checkpoint is None:
         return _last_whole(path, there)
+    if checkpoint == "best":
+        checkpoint = winner.name if (winner := best(there)) else "best"
     name = str(checkpoint).lstrip("0").zfill(12) if str(checkpoint).isdigit() else str(checkpoint)
     if name not in (p.name for p in there):  # one of the list, never a path
         names = ", ".join(p.name.lstrip("0") for p in there) or "none"
@@ -107,7 +109,21 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
     return path / "checkpoints" / name
 
 
-def _last_whole(path: Path, folders: list[Path]) -> Path:
+def _last_whole(path: Path, there: list[Path]) -> Path:
+    found, damaged = newest_whole(there)
+    if found is not None:
+        for message in damaged:
+            warnings.warn(f"{message}. Using the checkpoint before it.", stacklevel=3)
+        return found
+    if damaged:
+        raise CheckpointError(f"{path} has no checkpoint that is whole: {damaged[0]}")
+    raise CheckpointError(
+        f"{path} is neither a saved agent nor a run folder with a checkpoint; `option-critic list` names the runs"
+    )
+
+
+def newest_whole(folders: list[Path]) -> tuple[Path | None, list[str]]:
+    """The last that verifies, and what is wrong with those after it. Raises FormatError for another format."""
     damaged: list[str] = []
     for folder in reversed(folders):
         try:
@@ -117,14 +133,24 @@ def _last_whole(path: Path, folders: list[Path]) -> Path:
         except CheckpointError as error:
             damaged.append(str(error))
         else:
-            for message in damaged:
-                warnings.warn(f"{message}. Using the checkpoint before it.", stacklevel=3)
-            return folder
-    if damaged:
-        raise CheckpointError(f"{path} has no checkpoint that is whole: {damaged[0]}")
-    raise CheckpointError(
-        f"{path} is neither a saved agent nor a run folder with a checkpoint; `option-critic list` names the runs"
-    )
+            return folder, damaged
+    return None, damaged
+
+
+def best(folders: list[Path]) -> Path | None:
+    """The checkpoint with the highest score; of equals the last. None where no episode had ended at any."""
+    scored = [(s, steps_of(p), p) for p in folders if (s := score(p)) is not None]
+    return max(scored)[2] if scored else None
+
+
+def score(checkpoint: Path) -> tuple[float, float] | None:
+    """Mean success (0 where the task has no such thing) and mean return of recent training episodes."""
+    try:
+        episodes = read_json(checkpoint / "state.json")["episodes"]
+        returns, successes = episodes["returns"], episodes["successes"]
+        return (sum(successes) / len(successes) if successes else 0.0), sum(returns) / len(returns)
+    except (CheckpointError, KeyError, TypeError, ZeroDivisionError):
+        return None
 
 
 def listing(root: Path) -> list[Path]:
