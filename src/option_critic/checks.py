@@ -27,6 +27,11 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(text, str) for text in value)
 
 
+def is_wholes(value: Any) -> bool:
+    """Whether `value` is a tuple of ints."""
+    return isinstance(value, tuple) and all(map(is_whole, value))
+
+
 KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     int: (is_whole, "a whole number"),
     int | None: (lambda value: value is None or is_whole(value), "a whole number or none"),
@@ -34,6 +39,7 @@ KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     bool: (lambda value: isinstance(value, bool), "true or false"),
     str: (lambda value: isinstance(value, str), "a text"),
     tuple[str, ...]: (is_texts, "a list of texts"),
+    tuple[int, ...]: (is_wholes, "a list of whole numbers"),
 }
 """Declared type -> how to tell, and its name for people."""
 

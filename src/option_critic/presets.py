@@ -7,7 +7,7 @@ from typing import Any
 from option_critic.algorithms.config import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
-from option_critic.envs.metaworld import PREFIX, task_of
+from option_critic.envs.metaworld import PREFIX, QUATERNIONS, task_of
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
@@ -26,6 +26,7 @@ def metaworld(task: str) -> Settings:
         # 32 simulators run faster than 64: more of them stay in the processor's cache
         env=EnvSettings(num_envs=32, max_episode_steps=150),
         options=OptionSettings(num_options=3),
+        model=ModelSettings(quaternions=QUATERNIONS),
         # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
         learning=learning(1e-3, gamma=0.98, rollout_length=151, epochs=4, minibatch_size=600, entropy_master=0.001),
     )

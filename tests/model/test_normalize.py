@@ -45,3 +45,19 @@ def test_rewards_are_divided_by_the_std_of_the_discounted_return():
     scaler.update(reward, cut, valid, gamma=0.5)
     returns = np.array([1.0, 2.5, 4.0])
     np.testing.assert_allclose(scaler(torch.tensor([3.0])).item(), 3 / returns.std(), rtol=1e-6)
+
+
+def test_both_signs_of_a_quaternion_are_one_rotation():
+    """Whatever the simulator chose, the network and its statistics see the same; other entries stay."""
+    obs = torch.randn(50, 12)
+    flipped = obs.clone()
+    flipped[:, 2:6] *= -1  # the same rotations
+    flipped[::2, 7:11] *= -1
+    normalisers = [ObservationNormalizer(12, 10.0, True, (2, 7)) for _ in range(2)]
+    for normaliser, x in zip(normalisers, (obs, flipped), strict=True):
+        normaliser.update(x)
+    assert torch.equal(normalisers[0](obs), normalisers[1](flipped))
+    seen = normalisers[0].one_sign(obs)
+    assert (seen[:, [5, 10]] >= 0).all() and torch.equal(seen.abs(), obs.abs())
+    others = [0, 1, 6, 11]
+    assert torch.equal(seen[:, others], obs[:, others])

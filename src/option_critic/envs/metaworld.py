@@ -25,6 +25,9 @@ KEPT_INFO = ("success", "near_object", "grasp_success", "obj_to_target")
 """The entries of the package's info that diagnosis reads; each costs time to hand over."""
 OBJECT_Z = 6
 """Where an observation holds the height of the first object."""
+QUATERNIONS = (7, 14, 25, 32)
+"""Where an observation holds the rotations of two objects, now and one step ago (x, y, z, w). Their sign differs
+between EnvPool and the official package, where it also jumps in mid-episode."""
 HORIZON = 500
 """Steps of an official episode."""
 OBSERVATION_SPACE = gym.spaces.Box(-np.inf, np.inf, (39,), np.float64)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.normalize import OneSign
 from option_critic.model.option_model import OptionModel
 
 Affine = tuple[Tensor, Tensor]
@@ -24,6 +25,7 @@ Affine = tuple[Tensor, Tensor]
 class Actor:
     """A snapshot: of `OptionModel`, the heads that acting needs. Made anew after each update."""
 
+    one_sign: OneSign
     center: Tensor
     """[D] mean of the observations"""
     width: Tensor
@@ -50,6 +52,7 @@ class Actor:
         center, width, clip = model.obs_norm.scaling()
         policy, option = _layers(model.policy_trunk), _layers(model.option_trunk)
         return cls(
+            one_sign=model.obs_norm.one_sign,
             center=center,
             width=width,
             clip=clip,
@@ -65,7 +68,7 @@ class Actor:
 
     def __call__(self, obs: Tensor) -> tuple[ActionDistribution, Tensor, Tensor]:
         """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options."""
-        x = ((obs - self.center) / self.width).clamp_(-self.clip, self.clip)
+        x = ((self.one_sign(obs) - self.center) / self.width).clamp_(-self.clip, self.clip)
         policy, option = self.activation(linear(x, *self.first)).chunk(2, -1)
         for layer in self.policy:
             policy = self.activation(linear(policy, *layer))

@@ -42,18 +42,46 @@ class RunningMoments(nn.Module):
         self.count.copy_(total)
 
 
-class ObservationNormalizer(nn.Module):
-    """(x - mean) / std, clipped. The identity until the first update."""
+class OneSign(nn.Module):
+    """Of the two unit quaternions (x, y, z, w) that mean one rotation, the one with w >= 0.
 
-    def __init__(self, size: int, clip: float, enabled: bool) -> None:
+    Without it an agent of one simulator cannot be judged in another: EnvPool's Meta-World keeps the sign of w,
+    the official package makes the largest of the four positive, and so jumps where two are equally large.
+    """
+
+    w: Tensor
+    inside: Tensor
+
+    def __init__(self, size: int, starts: tuple[int, ...]) -> None:
         super().__init__()
+        w, self.enabled = torch.arange(size), bool(starts)
+        for start in starts:
+            w[start : start + 4] = start + 3
+        self.register_buffer("w", w, persistent=False)  # for each entry the w of its quaternion
+        inside = torch.zeros(size, dtype=torch.bool)
+        inside[[start + i for start in starts for i in range(4)]] = True
+        self.register_buffer("inside", inside, persistent=False)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """[..., D] -> [..., D]."""
+        if not self.enabled:
+            return obs
+        return torch.where((obs.index_select(-1, self.w) < 0) & self.inside, -obs, obs)
+
+
+class ObservationNormalizer(nn.Module):
+    """(x - mean) / std, clipped, with one sign for each quaternion. The identity until the first update."""
+
+    def __init__(self, size: int, clip: float, enabled: bool, quaternions: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.one_sign = OneSign(size, quaternions)
         self.moments = RunningMoments(size)
         self.clip, self.enabled = clip, enabled
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""
         if self.enabled:
-            self.moments.update(obs)
+            self.moments.update(self.one_sign(obs))
 
     def scaling(self) -> tuple[Tensor, Tensor, float]:
         """(mean [D], std [D], bound) of the normalisation as it is now, in float32."""
@@ -63,6 +91,7 @@ class ObservationNormalizer(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """Raw [..., D] -> normalised [..., D]."""
+        obs = self.one_sign(obs)
         if not self.enabled:
             return obs
         mean, std, clip = self.scaling()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from option_critic.errors import InputError
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
@@ -41,7 +42,9 @@ class OptionModel(nn.Module):
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
-        self.obs_norm = ObservationNormalizer(obs_size, s.clip_observation, s.normalize_observation)
+        if s.quaternions and max(s.quaternions) + 4 > obs_size:
+            raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
+        self.obs_norm = ObservationNormalizer(obs_size, s.clip_observation, s.normalize_observation, s.quaternions)
         self.reward_norm = RewardScaler(s.normalize_reward)
 
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from option_critic.errors import InputError
@@ -34,6 +35,9 @@ class ModelSettings:
     """Subtract the running mean of observations and divide by their standard deviation."""
     clip_observation: float = 10.0
     """Normalised observations are clipped to plus or minus this."""
+    quaternions: tuple[int, ...] = ()
+    """Where unit quaternions (x, y, z, w) start in an observation. Two of opposite sign are one rotation; the
+    network sees the one with w >= 0. Simulators choose differently, and may jump from one to the other."""
     normalize_reward: bool = True
     """Divide rewards by the running standard deviation of the discounted return."""
 
@@ -45,5 +49,7 @@ class ModelSettings:
             raise InputError(f"initial_log_std must lie in [-20, 20], got {self.initial_log_std}")
         if not 0 < self.initial_beta < 1:
             raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
+        if any(b - a < 4 for a, b in pairwise(sorted((-4, *self.quaternions)))):
+            raise InputError(f"quaternions must be starts at least 4 apart, from 0 on, got {self.quaternions}")
         if self.clip_observation <= 0:
             raise InputError(f"clip_observation must be positive, got {self.clip_observation}")
