@@ -14,6 +14,7 @@ from option_critic.envs.contract import EnvSettings
 from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id, has_all_cores
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
+    QUATERNIONS,
     TASKS,
     OfficialTask,
     make_official,
@@ -137,3 +138,15 @@ def test_simulator_threads_get_cores_of_their_own_only_where_all_cores_are_ours(
     assert has_all_cores(4) and not has_all_cores(2)  # two trainings side by side share the machine
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2}, raising=False)
     assert not has_all_cores(4)
+
+
+def test_quaternions_stand_where_the_preset_says():
+    """Unit quaternions of the first object, now and one step ago; this task has no second object."""
+    now, second, before, second_before = QUATERNIONS
+    env = OfficialTask(TASK)
+    first, _ = env.reset(seed=0)
+    obs, *_ = env.step(np.array([0.3, -0.2, -1.0, 0.5]))
+    env.close()
+    assert np.linalg.norm(obs[now : now + 4]) == pytest.approx(1)
+    assert np.array_equal(obs[before : before + 4], first[now : now + 4])
+    assert not obs[second : second + 4].any() and not obs[second_before : second_before + 4].any()
