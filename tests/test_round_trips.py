@@ -24,6 +24,7 @@ BY_TYPE = {
     bool: st.booleans(),
     str: st.text(max_size=20),
     tuple[str, ...]: st.lists(st.text(max_size=8), min_size=1, max_size=5).map(tuple),
+    tuple[int, ...]: st.lists(st.integers(-2, 40), max_size=3).map(tuple),
 }
 
 
