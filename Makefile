@@ -23,7 +23,7 @@ demo: install
 test: check
 	$(BIN)/pytest
 
-# Minutes of provoked faults: killed workers.
+# About twenty minutes of provoked faults: trainings and workers killed, files damaged.
 faults: install
 	$(BIN)/pytest -m faults tests/faults
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 USAGE = """usage: option-critic VERB ...
 
-  train TARGET      train a preset or an environment, e.g. pick-place or Hopper-v5
-  resume RUN ...    go on with trainings that were stopped, as if they never had been
+  train TARGET      train a preset or environment: pick-place, Hopper-v5, ...
+  resume RUN ...    go on with trainings that were stopped, to the same result
   evaluate RUN      success and return of a trained agent, with intervals
   list              presets, environments, algorithms, runs
-  bench [PRESET]    steps per second: environments alone, + inference, + training
+  bench [PRESET]    steps per second: environments, + inference, + training
 
 `option-critic VERB --help` explains every setting.
 """
