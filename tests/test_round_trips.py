@@ -19,6 +19,7 @@ PARTS = {"": Settings, **{n: h for n, h in get_type_hints(Settings).items() if d
 HINTS = {name: get_type_hints(PARTS[part])[name] for name, part in setting_names().items()}
 BY_TYPE = {
     int: st.integers(-2, 10**6),
+    float | None: st.none() | st.floats(-25, 25),
     int | None: st.none() | st.integers(-2, 10**6),
     float: st.floats(-0.5, 25) | st.sampled_from([0.0, 0.5, 1.0]),
     bool: st.booleans(),

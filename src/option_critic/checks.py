@@ -34,6 +34,7 @@ def is_wholes(value: Any) -> bool:
 
 KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     int: (is_whole, "a whole number"),
+    float | None: (lambda value: value is None or is_finite(value), "a finite number or none"),
     int | None: (lambda value: value is None or is_whole(value), "a whole number or none"),
     float: (is_finite, "a finite number"),
     bool: (lambda value: isinstance(value, bool), "true or false"),

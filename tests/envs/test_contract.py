@@ -1,5 +1,6 @@
 """One contract for every adapter."""
 
+import os
 from functools import partial
 
 import gymnasium as gym
@@ -8,7 +9,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.contract import EnvSettings, env_seeds
-from option_critic.envs.envpool import EnvPoolEnvs
+from option_critic.envs.envpool import EnvPoolEnvs, thread_ids
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.make import make_envs
 from option_critic.envs.metaworld import make_official
@@ -119,3 +120,13 @@ def test_environments_and_runs_share_no_stream(make):
 def test_seeds_of_neighbouring_runs_and_iterations_are_disjoint():
     seeds = [s for run in range(6) for it in range(6) for s in env_seeds(run, it, 64)]
     assert len(set(seeds)) == len(seeds) and min(seeds) >= 0 and max(seeds) < 2**31
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux schedules by policy")
+def test_simulator_threads_do_not_preempt():
+    before = thread_ids()
+    envs = EnvPoolEnvs(TASK, [0, 1], 5, threads=2)
+    threads = thread_ids() - before
+    policies = [os.sched_getscheduler(t) for t in threads]
+    envs.close()
+    assert len(threads) >= 2 and set(policies) == {os.SCHED_BATCH} and os.sched_getscheduler(0) == os.SCHED_OTHER

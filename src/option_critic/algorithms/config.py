@@ -38,6 +38,10 @@ class Config:
     """Learning rate of the terminations."""
     anneal_lr: bool = True
     """Let all learning rates fall linearly to 0 over the training."""
+    final_log_std: float | None = None
+    """Where continuous actions end up at most: in the second half of the training their log standard deviations
+    are held below a line that falls from the initial one to this. none: only gradients move them. A quieter end
+    rehearses what is judged, the most likely actions."""
     deliberation_cost: float = 0.0
     """c: price of a change of option, in standard deviations of the return (Harb+18). Raise it when
     options end after a step or two."""
@@ -62,6 +66,8 @@ class Config:
         for name, least in (("rollout_length", 2), ("epochs", 1), ("minibatch_size", 2), ("max_skipped_updates", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.final_log_std is not None and not -20 <= self.final_log_std <= 20:
+            raise InputError(f"final_log_std must lie in [-20, 20], got {self.final_log_std}")
         for name in ("lr_option", "lr_critic", "lr_master", "lr_termination", "deliberation_cost",
                      "entropy_master", "entropy_option", "value_weight", "max_grad_norm", "target_kl"):  # fmt: skip
             if getattr(self, name) < 0:

@@ -41,6 +41,7 @@ class EnvPoolEnvs(VectorEnvs):
         import envpool
 
         self.num_envs, threads = len(seeds), min(threads or os.cpu_count() or 1, len(seeds))
+        before = thread_ids()
         self.envs: Any = envpool.make(
             envpool_id(task),
             env_type="gymnasium",
@@ -51,6 +52,7 @@ class EnvPoolEnvs(VectorEnvs):
             partially_observable=False,  # EnvPool hides the goal unless told not to
             env_seed=list(seeds),  # its own `seed + index` would repeat goals between runs
         )
+        let_pass(thread_ids() - before)
         self.spaces = Spaces.of(self.envs.observation_space, self.envs.action_space, f"Meta-World/{task}")
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
@@ -98,6 +100,24 @@ def has_all_cores(threads: int) -> bool:
     """
     cores = os.cpu_count() or 1
     return threads == cores and hasattr(os, "sched_getaffinity") and os.sched_getaffinity(0) == set(range(cores))
+
+
+def thread_ids() -> set[int]:
+    """The threads of this process, where the system lists them (Linux)."""
+    with contextlib.suppress(OSError):
+        return {int(name) for name in os.listdir("/proc/self/task")}
+    return set()
+
+
+def let_pass(threads: set[int]) -> None:
+    """Keep simulator threads from pushing the thread that acts off its core while it still hands out actions.
+
+    As batch work they get the same share of the processor, but do not preempt (measured, 2 cores: sending
+    takes 0.06 instead of 0.2 to 0.6 ms).
+    """
+    for thread in threads:
+        with contextlib.suppress(OSError, AttributeError):
+            os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
 def return_memory() -> None:

@@ -50,23 +50,25 @@ class OneSign(nn.Module):
     """
 
     w: Tensor
-    inside: Tensor
+    """[D] for each entry the w of its quaternion"""
+    below: Tensor
+    """[D] it turns where that is less than this: 0, and minus infinity outside of quaternions"""
 
     def __init__(self, size: int, starts: tuple[int, ...]) -> None:
         super().__init__()
         w, self.enabled = torch.arange(size), bool(starts)
         for start in starts:
             w[start : start + 4] = start + 3
-        self.register_buffer("w", w, persistent=False)  # for each entry the w of its quaternion
-        inside = torch.zeros(size, dtype=torch.bool)
-        inside[[start + i for start in starts for i in range(4)]] = True
-        self.register_buffer("inside", inside, persistent=False)
+        self.register_buffer("w", w, persistent=False)
+        below = torch.full((size,), -math.inf)
+        below[[start + i for start in starts for i in range(4)]] = 0.0
+        self.register_buffer("below", below, persistent=False)
 
     def forward(self, obs: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
         if not self.enabled:
             return obs
-        return torch.where((obs.index_select(-1, self.w) < 0) & self.inside, -obs, obs)
+        return torch.where(obs.index_select(-1, self.w) < self.below, -obs, obs)
 
 
 class ObservationNormalizer(nn.Module):

@@ -93,13 +93,22 @@ class TrainState:
             schedule_end=settings.total_timesteps,
         )
 
-    def anneal(self) -> float:
-        """Set the learning rates for the current step; returns what is left of the schedule, 1 to 0."""
+    @property
+    def left(self) -> float:
+        """What is left of the schedule, 1 to 0."""
         span = max(1, self.schedule_end - self.schedule_start)
-        left = max(0.0, 1 - (self.env_steps - self.schedule_start) / span)
+        return max(0.0, 1 - (self.env_steps - self.schedule_start) / span)
+
+    def anneal(self) -> None:
+        """Set the learning rates for the current step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * left
-        return left
+            group["lr"] = group["initial_lr"] * self.left
+
+    @torch.no_grad()
+    def quieten(self, initial: float, final: float) -> None:
+        """Hold log standard deviations below a line from `initial`, half-way, to `final` at the end."""
+        if self.left < 0.5:
+            self.model.log_std.clamp_(max=final + 2 * self.left * (initial - final))
 
 
 def pick_device(wish: str) -> torch.device:

@@ -68,11 +68,14 @@ def iterate(
     with torch_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
         targets = advantages(rollout, values, config)
-        left = state.anneal() if config.anneal_lr else 1.0
+        if config.anneal_lr:
+            state.anneal()
         batch = Batch.of(rollout, targets)
         learned, state.skipped_in_row = improve(
             losses, state.model, state.optimizer, batch, config, rules, state.generators.batch, state.skipped_in_row
         )
+        if config.final_log_std is not None:
+            state.quieten(settings.model.initial_log_std, config.final_log_std)
         update_normalisers(state, rollout, config.gamma)
     ended = time.perf_counter()
 
@@ -87,7 +90,7 @@ def iterate(
         "time/fps": rollout.num_valid / (ended - started),
         "time/collect_seconds": collected - started,
         "time/improve_seconds": ended - collected,
-        "train/learning_rate": config.lr_option * left,
+        "train/learning_rate": state.optimizer.param_groups[0]["lr"],
         "train/explained_variance": explained_variance(rollout, values, targets),
         "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt()),
     }
