@@ -27,8 +27,16 @@ def metaworld(task: str) -> Settings:
         env=EnvSettings(num_envs=32, max_episode_steps=150),
         options=OptionSettings(num_options=3),
         model=ModelSettings(quaternions=QUATERNIONS),
-        # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
-        learning=learning(1e-3, gamma=0.98, rollout_length=151, epochs=4, minibatch_size=600, entropy_master=0.001),
+        learning=learning(
+            1.5e-3,
+            gamma=0.98,
+            # 150 steps and the row in which EnvPool resets: whole episodes, so no batch holds just one phase
+            rollout_length=151,
+            epochs=3,
+            minibatch_size=800,
+            entropy_master=0.001,
+            final_log_std=-1.5,
+        ),
     )
 
 
