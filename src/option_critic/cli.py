@@ -63,7 +63,7 @@ class ResumeArgs:
     """Go on with trainings that were stopped, killed or crashed, from their last boundary: the result is
     bit for bit that of a training that never stopped."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
     """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...)."""
 
 
