@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import option_critic as oc
-from option_critic.training import folders
+from option_critic.training import boundaries, folders
 
 
 def edit(path, **changes):
@@ -84,3 +84,18 @@ def test_a_list_of_checkpoints_bears_nonsense(steps, agent, run):
     edit(run / "checkpoints" / "interrupted" / "state.json", env_steps=steps)
     assert [p.name for p in folders.listing(run / "checkpoints")][-1] == "000000000160"
     assert oc.load(run).num_timesteps == 160
+
+
+def test_a_kill_while_old_boundaries_are_deleted_leaves_no_half(run, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(folder, **kwargs):
+        (folder / "model.safetensors").unlink()
+        raise Killed
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(Killed):
+        boundaries.prune(run, 1)
+    assert [folder.name for folder in boundaries.boundaries(run)] == ["000000000160"]
+    folders.verify(run / "checkpoints" / "000000000160")

@@ -6,7 +6,6 @@ their size: a decision for 32 environments takes half the time this way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +16,6 @@ from torch.nn.functional import linear
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
 from option_critic.model.normalize import OneSign
 from option_critic.model.option_model import OptionModel
-from option_critic.model.trunks import Tanh
 
 Affine = tuple[Tensor, Tensor]
 """Weights [out, in] and biases [out]."""
@@ -35,7 +33,7 @@ class Actor:
     clip: float
     first: Affine
     """first hidden layers of both trunks side by side"""
-    activation: Callable[[Tensor], Tensor]
+    activation: nn.Module
     policy: list[Affine]
     """the other hidden layers under the intra-option policies ..."""
     option: list[Affine]
@@ -52,23 +50,18 @@ class Actor:
     def of(cls, model: OptionModel) -> Self:
         """The snapshot of `model` as it is now."""
         center, width, clip = model.obs_norm.scaling()
-        activation: nn.Module = model.policy_trunk[1]
-        policy = [*_layers(model.policy_trunk), _affine(model.pi_head)]
-        option = [*_layers(model.option_trunk), _side_by_side(_affine(model.mu_head), _affine(model.beta_head))]
-        tanh = isinstance(activation, Tanh)
-        if tanh:
-            policy, option = _with_sigmoid(policy), _with_sigmoid(option)
+        policy, option = _layers(model.policy_trunk), _layers(model.option_trunk)
         return cls(
             one_sign=model.obs_norm.one_sign,
             center=center,
             width=width,
             clip=clip,
             first=_side_by_side(policy[0], option[0]),
-            activation=torch.sigmoid if tanh else activation,
-            policy=policy[1:-1],
-            option=option[1:-1],
-            pi_head=policy[-1],
-            option_head=option[-1],
+            activation=model.policy_trunk[1],
+            policy=policy[1:],
+            option=option[1:],
+            pi_head=_affine(model.pi_head),
+            option_head=_side_by_side(_affine(model.mu_head), _affine(model.beta_head)),
             log_std=model.log_std.clone(),
             discrete=model.discrete,
         )
@@ -92,13 +85,6 @@ def _affine(layer: nn.Linear) -> Affine:
 
 def _layers(trunk: nn.Sequential) -> list[Affine]:
     return [_affine(layer) for layer in trunk if isinstance(layer, nn.Linear)]
-
-
-def _with_sigmoid(layers: list[Affine]) -> list[Affine]:
-    """Layers with tanh between them -> the same function with sigmoid, by tanh(x) = 2 sigmoid(2x) - 1."""
-    last = len(layers) - 1
-    after = [layers[0], *((2 * weight, bias - weight.sum(1)) for weight, bias in layers[1:])]
-    return [(weight, bias) if i == last else (2 * weight, 2 * bias) for i, (weight, bias) in enumerate(after)]
 
 
 def _side_by_side(a: Affine, b: Affine) -> Affine:

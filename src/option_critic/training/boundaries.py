@@ -5,6 +5,8 @@ Only these count here: `interrupted` and `saved` hold weights to look at, betwee
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -58,11 +60,17 @@ def last_whole(run: Path) -> Path | None:
 
 
 def prune(run: Path, keep: int) -> None:
-    """Delete boundaries but for the last `keep` and the best; 0 keeps all."""
+    """Delete boundaries but for the last `keep` and the best; 0 keeps all.
+
+    They lose their names first: what is killed while it deletes leaves no half of a boundary behind.
+    """
     spared = {best(boundaries(run))}
     for folder in boundaries(run)[:-keep] if keep else []:
         if folder not in spared:
-            shutil.rmtree(folder, ignore_errors=True)
+            gone = folder.with_name(f".{folder.name}.gone-{os.getpid()}")
+            with contextlib.suppress(OSError):
+                folder.rename(gone)
+                shutil.rmtree(gone)
 
 
 def position(run: Path) -> tuple[int, int] | None:
