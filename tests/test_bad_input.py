@@ -64,7 +64,11 @@ REFUSED = {
     "groups": (["train", "cartpole", "--env-groups", "9"], "env_groups must lie in [1, num_envs = 8], got 9"),
     "timeout": (["train", "cartpole", "--worker-timeout", "0"], "worker_timeout must be positive, got 0.0"),
     "not finite": (["train", "cartpole", "--lr-option", "nan"], "lr_option must be a finite number"),
-    "two settings": (["train", "cartpole", "--option-names", "a", "b", "c"], "3 names", "a name for each option"),
+    "two settings": (
+        ["train", "cartpole", "--option-names", "a", "b", "c", "--num-options", "2"],
+        "3 names",
+        "a name for each option",
+    ),
     "seeds": (["train", "cartpole", "--seeds", "a"], "--seeds takes whole numbers like 0,1,2 or 0..4, got 'a'"),
     "backend": (train("CartPole-v1", "--backend", "envpool"), "backend must be auto or gymnasium for CartPole-v1"),
     "no target": (["train"], "preset"),
@@ -289,7 +293,7 @@ def alone(args, folder):
 def test_a_disk_that_fills_up_leaves_earlier_checkpoints_whole(command, tmp_path):
     flags = ["--hidden-dim", "64", "--total-timesteps", "640", "--checkpoint-every", "128"]
     code, err = alone(train("bad_envs:DiskFills-v0", *flags), tmp_path)
-    assert code == 1 and "cannot be written (File too large); what was saved before is intact. Free" in err, err
+    assert code == 1 and "cannot be written (" in err and "); what was saved before is intact. Free" in err, err
     assert "cannot be written (File too large): the training goes on" in err, err  # at 256 and 384 and ...
     assert "000000000640" in err and "Traceback" not in err and err.count("\n") == 2
     assert [p.name for p in (tmp_path / "out/seed-0/checkpoints").iterdir()] == ["000000000128"]
@@ -297,7 +301,8 @@ def test_a_disk_that_fills_up_leaves_earlier_checkpoints_whole(command, tmp_path
 
 
 def test_metrics_that_cannot_be_written_are_told_once_and_end_the_training_badly(tmp_path):
-    flags = ["--total-timesteps", "6400", "--checkpoint-every", "6400", "--rollout-length", "4"]
+    flags = ["--total-timesteps", "6400", "--checkpoint-every", "6400", "--rollout-length", "4",
+             "--num-options", "1"]  # fmt: skip
     code, err = alone(train("bad_envs:DiskFills-v0", *flags), tmp_path)
     assert code == 1 and "out/seed-0 cannot be written (File too large): the training goes on" in err, err
     assert "Traceback" not in err and err.count("\n") == 2

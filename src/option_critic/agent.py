@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,15 @@ from option_critic.errors import InputError, RunError
 from option_critic.model.act import Generators, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.trunks import stream_seed
+from option_critic.options.interest import check_definitions
+from option_critic.options.sets import load as import_definitions
 from option_critic.presets import settings_for
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.structs import Carry
 from option_critic.training import checkpoint as checkpoints
 from option_critic.training import folders
+from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.boundaries import last_whole, read_config
 from option_critic.training.collect import to_tensor
 from option_critic.training.progress import TrainingDisplay
@@ -72,6 +76,7 @@ class OptionCritic:
     def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
         self.settings = settings
         self.spaces = spaces or spaces_of(settings.env_id)
+        check_definitions(torch.zeros(2, self.spaces.obs_size), settings.options)
         self.state = state or TrainState.fresh(settings, self.spaces)
         # its own streams: acting in between must not change what is learned
         self._generators = Generators.seeded(stream_seed(settings.seed, "predict"), self.state.model.log_std.device)
@@ -138,10 +143,18 @@ class OptionCritic:
         title = f"{self.settings.env_id} seed {self.settings.seed}"
         display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress)
 
+        alarms = Alarms(self.option_names)
+        for before in run.past() if run is not None and run.after is not None else ():
+            alarms.see(before)
+
         def on_iteration(metrics: Metrics) -> bool:
+            raised = alarms.see(metrics)
             if run is not None:
                 run.log(metrics)
+                run.alarm(metrics, raised)
             display.show(metrics)
+            for line in raised.values():
+                warnings.warn(line, OptionWarning, stacklevel=2)
             return callback is None or callback(self, metrics) is not False
 
         try:
@@ -217,25 +230,38 @@ class OptionCritic:
             checkpoints.write(folder, self.state, self.settings, self.spaces)
 
 
-def load(path: str | Path, checkpoint: str | int | None = None, device: str | None = None) -> OptionCritic:
+def load(
+    path: str | Path,
+    checkpoint: str | int | None = None,
+    device: str | None = None,
+    options_from: str | None = None,
+) -> OptionCritic:
     """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
 
-    Needs neither the environment nor EnvPool. No code from the folder is run. Raises CheckpointError.
+    Needs neither the environment nor EnvPool. No code from the folder is run, and no module imported that it
+    names: where the options are defined in one of your own, import it first or say `options_from="module:NAME"`.
+    Raises CheckpointError, or InputError where those definitions are not at hand.
     """
+    if options_from is not None:
+        import_definitions(options_from)
     state, settings, spaces = checkpoints.read(folders.find(Path(path), checkpoint), device)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(settings, spaces, state)
     return agent
 
 
-def resume(path: str | Path, callback: Callback | None = None, *, progress: bool = False) -> OptionCritic:
+def resume(
+    path: str | Path, callback: Callback | None = None, *, progress: bool = False, options_from: str | None = None
+) -> OptionCritic:
     """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
 
     It starts at the last boundary (scheduled checkpoint) that is whole and leads bit for bit to the weights,
     metrics and checkpoints of a training that never stopped: on the same machine, with the same versions and
-    numbers of threads. A finished run is returned as it is. Raises InputError if `path` is no run or if
-    another process is writing to it.
+    numbers of threads. A finished run is returned as it is. `options_from` as in `load`. Raises InputError if
+    `path` is no run or if another process is writing to it.
     """
+    if options_from is not None:
+        import_definitions(options_from)
     folder = Path(path)
     agent = at_boundary(folder)
     if agent.state.env_steps < agent.state.schedule_end:

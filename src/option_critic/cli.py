@@ -6,6 +6,7 @@ failure also shows where it happened.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import os
 import signal
@@ -13,17 +14,16 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from option_critic.arguments import BenchArgs, DiagnoseArgs, EvaluateArgs, ListArgs, ResumeArgs, TrainArgs
 from option_critic.disk import check_writable
 from option_critic.errors import InputError, RunError
-from option_critic.presets import generic, name_for, settings_for
-from option_critic.settings import Settings
+from option_critic.presets import name_for, settings_for
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic
@@ -33,88 +33,12 @@ USAGE = """usage: option-critic VERB ...
   train TARGET      train a preset or environment: pick-place, Hopper-v5, ...
   resume RUN ...    go on with trainings that were stopped, to the same result
   evaluate RUN      success and return of a trained agent, with intervals
+  diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
 
 `option-critic VERB --help` explains every setting.
 """
-
-
-@dataclass
-class TrainArgs:
-    """Train an option-critic agent."""
-
-    target: tyro.conf.Positional[str]
-    """A preset (see `option-critic list`), Meta-World/<task>-v3, or any Gymnasium id."""
-    seeds: str = "0"
-    """Training seeds, one run after the other: 0,1,2 or 0..4."""
-    out: Path | None = None
-    """Folder of the runs; each writes OUT/seed-<n>. Default: runs/<preset>."""
-    overwrite: bool = False
-    """Replace runs that are there already."""
-    resume: Literal["never", "auto"] = "never"
-    """auto: go on with runs that are there and unfinished, skip finished ones, start the others. For
-    schedulers, which start the same command again."""
-    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=lambda: generic("CartPole-v1"))
-
-
-@dataclass
-class ResumeArgs:
-    """Go on with trainings that were stopped, killed or crashed, from their last boundary: the result is
-    bit for bit that of a training that never stopped."""
-
-    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
-    """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...)."""
-
-
-@dataclass
-class EvaluateArgs:
-    """Evaluate a run or a saved agent: Meta-World tasks on the official package (500 steps, the
-    goals of a set), other environments by their return."""
-
-    run: tyro.conf.Positional[Path]
-    """A run folder, or a folder written by `save`."""
-    goals: str = "D"
-    """Meta-World goal sets, e.g. A,B,C. A: the official 50; B: 200 held out; C: those of B above 9 cm;
-    D: 100 for development. Tune on D only, or figures on A to C mean nothing."""
-    goals_seed: int | None = None
-    """The 50 goals that Meta-World's MT1 draws from this seed, instead of a set."""
-    episodes: int = 100
-    """Episodes, for environments other than Meta-World."""
-    mode: Literal["deterministic", "stochastic", "both"] = "deterministic"
-    """deterministic: most likely action and option, an option ends where its termination exceeds 0.5."""
-    checkpoint: str | None = None
-    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
-    workers: int = 0
-    """Simulator processes that run at a time; 0: one per processor core. Results do not depend on it."""
-    json: Path | None = None
-    """Write the figures here as JSON; - for standard output."""
-
-
-@dataclass
-class ListArgs:
-    """List presets, algorithms, Meta-World tasks, and the runs under a folder."""
-
-    runs: Path = Path("runs")
-    """Where runs are kept."""
-    json: Path | None = None
-    """Write the lists here as JSON; - for standard output."""
-
-
-@dataclass
-class BenchArgs:
-    """Measure steps per second: environments alone, with inference, with training."""
-
-    target: tyro.conf.Positional[str] = "pick-place"
-    """A preset or environment id."""
-    num_options: str = "1,3,8"
-    """Numbers of options to measure."""
-    seconds: float = 20.0
-    """Length of each measured block."""
-    rounds: int = 2
-    """Blocks of each kind; environments alone, inference and training take turns."""
-    json: Path | None = None
-    """Write the figures here as JSON; - for standard output."""
 
 
 class Interrupt:
@@ -167,7 +91,7 @@ def train(argv: Sequence[str]) -> int:
     """`option-critic train TARGET`: the defaults of the flags are the target's preset."""
     named = bool(argv) and not argv[0].startswith("-")
     target = argv[0] if named else parse(TrainArgs, "train", argv).target
-    preset = TrainArgs(target=target, settings=settings_for(target))
+    preset = TrainArgs(target=target, settings=settings_for(target).override(**which_options(argv)))
     args = parse(TrainArgs, "train", argv, default=preset)
     from option_critic import commands  # here and below imported late, with PyTorch: bad input is answered at once
 
@@ -175,6 +99,20 @@ def train(argv: Sequence[str]) -> int:
     with Interrupt() as interrupt:
         return ended(interrupt, lambda: commands.train(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
                                                        args.resume == "auto", interrupt.on_iteration))  # fmt: skip
+
+
+def which_options(argv: Sequence[str]) -> dict[str, Any]:
+    """The flags that say which options there are: a preset's names and definitions give way to them together."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--num-options", "--num_options", nargs="?")
+    parser.add_argument("--option-names", "--option_names", nargs="*")
+    parser.add_argument("--options-from", "--options_from", nargs="?")
+    found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value}
+    if "num_options" in found:
+        if not found["num_options"].isdigit():
+            return {}  # what is wrong with it is told when all flags are read
+        found["num_options"] = int(found["num_options"])
+    return found
 
 
 def resume(argv: Sequence[str]) -> int:
@@ -188,7 +126,7 @@ def resume(argv: Sequence[str]) -> int:
     from option_critic import commands
 
     with Interrupt() as interrupt:
-        return ended(interrupt, lambda: commands.resume(folders, interrupt.on_iteration))
+        return ended(interrupt, lambda: commands.resume(folders, interrupt.on_iteration, args.options_from))
 
 
 def ended(interrupt: Interrupt, work: Callable[[], None]) -> int:
@@ -215,7 +153,23 @@ def evaluate(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic import commands
 
-    commands.evaluate(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json)
+    commands.evaluate(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json, a.options_from)
+    return 0
+
+
+def diagnose(argv: Sequence[str]) -> int:
+    """`option-critic diagnose RUN`."""
+    a = parse(DiagnoseArgs, "diagnose", argv)
+    if a.episodes < 1:
+        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    check_json(a.json)
+    from option_critic.training.folders import find
+
+    checkpoint = find(a.run, a.checkpoint)
+    check_writable(a.run)
+    from option_critic.diagnose import diagnose
+
+    diagnose(a.run, checkpoint, a.goals, a.episodes, a.workers, a.ablations, a.options_from, a.json)
     return 0
 
 
@@ -269,6 +223,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "resume": resume,
     "evaluate": evaluate,
+    "diagnose": diagnose,
     "list": list_,
     "bench": bench,
 }

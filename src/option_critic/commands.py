@@ -70,14 +70,14 @@ def train(
         done(agent, folder)
 
 
-def resume(folders: Sequence[Path], on_iteration: OnIteration) -> None:
+def resume(folders: Sequence[Path], on_iteration: OnIteration, options_from: str | None = None) -> None:
     """Go on with each run that is not finished."""
     for folder in folders:
         steps, total = position(folder) or (0, 0)
         if steps < total:
             print(f"{folder}: going on at {steps:,} of {total:,} steps", flush=True)
         with saying(folder):
-            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True)
+            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from)
         done(agent, folder)
 
 
@@ -136,9 +136,10 @@ def evaluate(
     num_episodes: int,
     workers: int,
     json_path: Path | None,
+    options_from: str | None = None,
 ) -> None:
     """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
-    agent = load(checkpoint)
+    agent = load(checkpoint, options_from=options_from)
     record = read_evaluation(path)
     total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
     console = Console(stderr=True)

@@ -50,7 +50,7 @@ def generic(env_id: str) -> Settings:
 
 
 PRESETS: dict[str, Settings] = {
-    "pick-place": metaworld("pick-place-v3"),
+    "pick-place": metaworld("pick-place-v3").override(options_from="reach-grasp-move"),
     # what the well-known tutorial sets, through this library's mathematics; what it leaves open is said beside it
     "tutorial": Settings(
         env_id=PREFIX + "pick-place-v3",  # its v2 class is gone from the package

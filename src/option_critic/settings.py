@@ -16,7 +16,7 @@ from option_critic.checks import check_type
 from option_critic.envs.contract import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
-from option_critic.options.rules import OptionSettings
+from option_critic.options.rules import OptionSettings, named
 
 Algorithm = Literal["dac", "ppo_oc"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -71,16 +71,11 @@ class Settings:
     def override(self, **changes: Any) -> Self:
         """These settings with some replaced, each by its bare name.
 
-        Changing `num_options` alone drops the names of the old options; `option_names` alone sets
-        their number. Raises UnknownSettingError with the nearest match.
+        Changing `num_options` or `option_names` alone drops what the old options were called or meant;
+        `option_names` and `options_from` set their number. `options_from` may import the module that it names.
+        Raises UnknownSettingError with the nearest match.
         """
-        if "option_names" in changes:
-            if isinstance(changes["option_names"], str):
-                raise InputError(f"option_names takes several names, got the one text {changes['option_names']!r}")
-            changes["option_names"] = tuple(changes["option_names"])
-            changes.setdefault("num_options", len(changes["option_names"]) or self.options.num_options)
-        elif changes.get("num_options", self.options.num_options) != self.options.num_options:
-            changes["option_names"] = ()
+        changes = _consistent(changes, self.options)
         parts: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             parts.setdefault(_part_of(type(self), name), {})[name] = value
@@ -99,6 +94,24 @@ class Settings:
             raise InputError("settings must be an object that holds an env_id")
         settings: Self = _build(cls, data)
         return settings
+
+
+def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, Any]:
+    """`changes` with what follows for number, names and definitions of the options."""
+    if changes.get("options_from", ""):
+        if not isinstance(changes["options_from"], str):
+            raise InputError(f"options_from takes a text, a set's name or module:NAME, got {changes['options_from']!r}")
+        return named(changes["options_from"]) | changes
+    unnamed = {"options_from": "", "observe_interest": ""} if options.options_from else {}
+    if "option_names" in changes:
+        if isinstance(changes["option_names"], str):
+            raise InputError(f"option_names takes several names, got the one text {changes['option_names']!r}")
+        names = tuple(changes["option_names"])
+        number = changes.get("num_options", len(names) or options.num_options)
+        return unnamed | changes | {"option_names": names, "num_options": number}
+    if "options_from" in changes or changes.get("num_options", options.num_options) != options.num_options:
+        return unnamed | {"option_names": ()} | changes
+    return changes
 
 
 def check_types(part: Any) -> None:

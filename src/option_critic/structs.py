@@ -7,12 +7,24 @@ mask are *fields* here, never conventions: published option-critic bugs are near
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+Record = TypeVar("Record", bound="DataclassInstance")
+
+
+def each(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
+    """A record of tensors with every field changed."""
+    return type(record)(**{f.name: change(getattr(record, f.name)) for f in fields(record)})
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,16 @@ class Decision(Choice):
 
 
 @dataclass(frozen=True)
+class Interest:
+    """What the user's definitions say of every option at a state, over the permitted options."""
+
+    start: Tensor
+    """[..., K] I_w(s), the weight of each option in a choice."""
+    stay: Tensor
+    """[..., K] the same for the option that arrives: 0, a forced end, also where its own end condition holds."""
+
+
+@dataclass(frozen=True)
 class Rollout:
     """T rows of B environments. Observations and rewards are raw; the model normalises."""
 
@@ -89,14 +111,16 @@ class Rollout:
     """[T, B, D]"""
     next_obs: Tensor
     """[T, B, D] the true successor."""
-    interest: Tensor
-    """[T, B, K] I_w(s)."""
-    next_interest: Tensor
-    """[T, B, K] I_w(s')."""
+    interest: Interest
+    """at s, fields [T, B, K]"""
+    next_interest: Interest
+    """at s'"""
     decision: Decision
     """fields [T, B, ...]"""
     reward: Tensor
-    """[T, B]"""
+    """[T, B] the environment's"""
+    own_reward: Tensor
+    """[T, B] what the option that executes adds to it, by its definition."""
     terminated: Tensor
     """[T, B]"""
     truncated: Tensor
@@ -162,7 +186,7 @@ class Batch:
     """Valid rows of a rollout beside their targets, flattened to [N, ...]."""
 
     obs: Tensor
-    interest: Tensor
+    interest: Interest
     decision: Decision
     targets: Targets
 
@@ -171,9 +195,9 @@ class Batch:
 
     def tensors(self) -> dict[str, Tensor]:
         """Every field by its name, for a file."""
-        parts = {"": {"obs": self.obs, "interest": self.interest}, "decision/": vars(self.decision),
-                 "targets/": vars(self.targets)}  # fmt: skip
-        return {f"{part}{name}": x.cpu().contiguous() for part, xs in parts.items() for name, x in xs.items()}
+        parts = {"interest/": vars(self.interest), "decision/": vars(self.decision), "targets/": vars(self.targets)}
+        named = {f"{part}{name}": x.cpu().contiguous() for part, xs in parts.items() for name, x in xs.items()}
+        return {"obs": self.obs.cpu().contiguous()} | named
 
     def split(self, parts: int) -> list[Self]:
         """Consecutive parts of (nearly) equal length: views."""
@@ -183,21 +207,19 @@ class Batch:
 
     def rows(self, index: Tensor | slice) -> Self:
         """The rows in `index` [M] (long, a mask [N], or a slice)."""
-        return type(self)(
-            self.obs[index],
-            self.interest[index],
-            Decision(**{f.name: getattr(self.decision, f.name)[index] for f in fields(Decision)}),
-            Targets(**{f.name: getattr(self.targets, f.name)[index] for f in fields(Targets)}),
-        )
+
+        def at(x: Tensor) -> Tensor:
+            return x[index]
+
+        return type(self)(at(self.obs), each(self.interest, at), each(self.decision, at), each(self.targets, at))
 
     @classmethod
     def of(cls, rollout: Rollout, targets: Targets) -> Batch:
         """Flatten time and environments and drop the rows that are not real steps."""
-        flat = cls(
-            rollout.obs.flatten(0, 1),
-            rollout.interest.flatten(0, 1),
-            Decision(**{f.name: getattr(rollout.decision, f.name).flatten(0, 1) for f in fields(Decision)}),
-            Targets(**{f.name: getattr(targets, f.name).flatten(0, 1) for f in fields(Targets)}),
-        )
+
+        def join(x: Tensor) -> Tensor:
+            return x.flatten(0, 1)
+
+        flat = cls(join(rollout.obs), each(rollout.interest, join), each(rollout.decision, join), each(targets, join))
         valid = rollout.valid.flatten()
         return flat if bool(valid.all()) else flat.rows(valid)

@@ -17,7 +17,7 @@ from option_critic.model.act import Generators, arrive
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch, Carry, Decision, Rollout, Targets, Values
+from option_critic.structs import Batch, Carry, Decision, Interest, Rollout, Targets, Values
 from option_critic.training.collect import Live, collect, evaluate_rollout, join_rows, stack
 from option_critic.training.metrics import option_metrics
 
@@ -45,10 +45,11 @@ def rollout_by_hand():
         log_arrival=zeros,
     )
     false, true = torch.zeros(3, 1, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)
-    ones = torch.ones(3, 1, 2)
+    ones = Interest(torch.ones(3, 1, 2), torch.ones(3, 1, 2))
     return Rollout(
         obs=torch.zeros(3, 1, 1), next_obs=torch.zeros(3, 1, 1), interest=ones, next_interest=ones, decision=decision,
-        reward=column(1.0, 2.0, 3.0), terminated=false, truncated=column(False, False, True), valid=true, success=None,
+        reward=column(1.0, 2.0, 3.0), own_reward=zeros, terminated=false, truncated=column(False, False, True),
+        valid=true, success=None,
     )  # fmt: skip
 
 
@@ -215,7 +216,7 @@ def test_a_forced_end_is_never_a_learned_one(model, algorithm):
     rollout = acted(model, rules)
     d = rollout.decision
     assert d.ended.all() and d.forced.all()
-    metrics = option_metrics(rollout, rules.names)
+    metrics = option_metrics(rollout, evaluate_rollout(model, rollout, rules), rules.names)
     assert metrics["option/end_rate"] == 0 and metrics["option/forced_rate"] > 0
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
     loss, _ = ALGORITHMS[algorithm](model, Batch.of(rollout, targets), CONFIG, rules)
@@ -255,7 +256,7 @@ def test_good_options_are_kept_even_if_all_are_good(model, algorithm):
     """Option advantages are scaled, never shifted: keeping paid every time, so ending must become rarer."""
     n = 3
     option, zeros, no = torch.zeros(n, dtype=torch.long), torch.zeros(n), torch.zeros(n, dtype=torch.bool)
-    obs, ones, good = torch.ones(n, 2), torch.ones(n, 2), torch.tensor([1.0, 2.0, 3.0])
+    obs, ones, good = torch.ones(n, 2), Interest(torch.ones(n, 2), torch.ones(n, 2)), torch.tensor([1.0, 2.0, 3.0])
     rules = OptionSettings()
     _, mu_logits, beta_logits = model.values(obs)
     arrival = arrive(mu_logits, beta_logits, ones, Carry(option, option + 1, no), rules)

@@ -7,6 +7,8 @@ import torch
 import option_critic as oc
 from option_critic.functional.options import arrival_probs
 
+pytestmark = pytest.mark.filterwarnings("ignore::option_critic.training.alarms.OptionWarning")  # tiny, and meant to
+
 QUICK = {"num_envs": 8, "rollout_length": 32, "minibatch_size": 64, "hidden_dim": 32, "gamma": 0.9, "torch_threads": 1,
          "normalize_reward": False, "normalize_observation": False, "lr_critic": 1e-2, "lr_option": 1e-2,
          "lr_master": 1e-2, "lr_termination": 1e-2, "target_kl": 0.0, "checkpoint_every": 10**9}  # fmt: skip

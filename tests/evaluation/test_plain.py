@@ -37,11 +37,18 @@ def test_estimates_of_nothing_and_of_constants():
 
 
 def test_infos_told_only_now_and_then_are_zero_in_between():
+    two = [np.zeros(2)] * 2
+    first = {
+        "option": [0, 0],
+        "ended": [True, False],
+        "forced": [True, False],
+        "beta": [1.0, 0.5],
+        "reward": [1.0, 1.0],
+    }
     episodes = [
-        {"reward": [1.0, 1.0], "info": [{}, {"success": 1.0}], "option": [0, 0], "ended": [True, False],
-         "forced": [True, False], "beta": [1.0, 0.5], "q": [np.zeros(2)] * 2, "mu": [np.zeros(2)] * 2},
-        {"reward": [1.0], "info": [{}], "option": [1], "ended": [True], "forced": [True], "beta": [1.0],
-         "q": [np.zeros(2)], "mu": [np.zeros(2)]},
+        first | {"info": [{}, {"success": 1.0}]} | dict.fromkeys(("q", "mu", "interest", "distance"), two),
+        {name: x[:1] for name, x in first.items()} | {"info": [{}]}
+        | dict.fromkeys(("q", "mu", "interest", "distance"), two[:1]),
     ]  # fmt: skip
     trace = to_trace(episodes)
     assert trace.info["success"].tolist() == [[0.0, 1.0], [0.0, 0.0]] and trace.length.tolist() == [2, 1]

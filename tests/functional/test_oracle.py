@@ -29,22 +29,28 @@ class World:
     interest: np.ndarray  # [S, K]
     seed: int
     every_end: bool = False  # whether each termination costs, or only a change of option
+    done: np.ndarray | None = None  # [S, K] bool: the options' own end conditions
+    own: float = 0.0  # size of the options' own rewards
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
         self.P = rng.dirichlet(np.ones(S), (S, A))  # [S, A, S]
         self.r = rng.normal(size=(S, A))
         self.d0 = rng.dirichlet(np.ones(S))
+        self.done = np.zeros((S, K), dtype=bool) if self.done is None else self.done
         self.params = {"theta": rng.normal(size=(S, K, A)), "vartheta": rng.normal(size=(S, K)),
                        "psi": rng.normal(size=(S, K))}  # fmt: skip
+        self.bonus = self.own * rng.normal(size=(S, K))  # what an option adds to the reward at s
 
     def chain(self, params):
         """(transition matrix of executing pairs, their rewards, mu): everything of the exact objective."""
         pi, beta, mu = softmax(params["theta"]), 1 / (1 + np.exp(-params["vartheta"])), softmax(params["psi"])
         interest = self.interest
         mu = interest * mu / (interest * mu).sum(-1, keepdims=True)
-        beta = 1 - interest * (1 - beta)
-        free = interest > 0  # an option without interest is ended by force, which costs nothing
+        beta = np.where(self.done, 1, 1 - interest * (1 - beta))
+        free = (interest > 0) & ~self.done  # without interest, or done, it is ended by force, which costs nothing
+        if self.every_end:  # where it is alone it does not end; only here would that cost anything
+            beta = np.where(free & ((interest > 0).sum(-1, keepdims=True) == 1), 0, beta)
         step = np.einsum("swa,sax->swx", pi, self.P)  # [S, K, S']
         hat = np.zeros((S, K, K))  # pi_hat(w'|w, s)
         for w in range(K):
@@ -53,7 +59,7 @@ class World:
         price = self.cost * np.einsum("swv,wv,sw->sw", hat, 1 - np.eye(K), free)  # expected charge on arrival
         if self.every_end:
             price = self.cost * beta * free
-        reward = np.einsum("swa,sa->sw", pi, self.r) - GAMMA * np.einsum("swx,xw->sw", step, price)
+        reward = np.einsum("swa,sa->sw", pi, self.r) + self.bonus - GAMMA * np.einsum("swx,xw->sw", step, price)
         pairs = np.einsum("swx,xwv->swxv", step, hat).reshape(S * K, S * K)
         return pairs, reward.reshape(-1), mu
 
@@ -89,17 +95,19 @@ class Exact:
         self.occupancy = torch.tensor(occupancy)  # d(s, w), executing
         self.arrivals = GAMMA * torch.tensor(np.einsum("sw,swx->xw", occupancy, step))  # d(s', w), arriving
         self.P, self.r = torch.tensor(world.P), torch.tensor(world.r)
+        self.bonus = torch.tensor(world.bonus)
         self.params = {n: torch.tensor(p, requires_grad=True) for n, p in world.params.items()}
         # one row per (state, arriving option)
         self.state = torch.arange(S).repeat_interleave(K)
         self.option = torch.arange(K).repeat(S)
         interest = f.permitted_interest(torch.tensor(world.interest))
-        interest_w = f.pick(interest[self.state], self.option)
+        interest_w = f.pick((interest * ~torch.tensor(world.done))[self.state], self.option)
+        alone = ((interest > 0).sum(-1) == 1)[self.state]
         first = torch.zeros(S * K, dtype=torch.bool)
         self.forced = f.forced_end(first, torch.ones(S * K), interest_w)
         self.log_mu = f.master_log_probs(self.params["psi"], interest)
         beta_w = f.pick(torch.sigmoid(self.params["vartheta"])[self.state], self.option)
-        self.beta = f.effective_termination(beta_w, interest_w, torch.ones(S * K), self.forced)
+        self.beta = f.effective_termination(beta_w, interest_w, torch.ones(S * K), self.forced, alone=alone)
         self.mu = self.log_mu.detach().exp()
         self.v = f.state_value(self.q, self.mu)
         mu_w = f.pick(self.mu[self.state], self.option)
@@ -118,7 +126,8 @@ class Exact:
 
     def intra_option(self):
         log_pi = torch.log_softmax(self.params["theta"], -1)
-        q_u = self.r[:, None] + GAMMA * torch.einsum("sax,xw->swa", self.P, self.u.reshape(S, K))
+        q_u = self.r[:, None] + self.bonus[..., None]
+        q_u = q_u + GAMMA * torch.einsum("sax,xw->swa", self.P, self.u.reshape(S, K))
         advantage = q_u - self.q[..., None]
         weight = self.occupancy[..., None] * log_pi.detach().exp()
         return self.weighted(log_pi.flatten(), advantage.flatten(), weight.flatten())
@@ -160,6 +169,7 @@ rng = np.random.default_rng(0)
 INTERESTS = {
     "everywhere": np.ones((S, K)),
     "soft": rng.uniform(0.1, 1, (S, K)),
+    "alone": np.array([[0.5, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.3], [0.7, 0.0, 1.0]]),
     "sets": np.array([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.3], [0.7, 0.0, 1.0]]),
 }
 
@@ -171,10 +181,25 @@ def double_precision():
     torch.set_default_dtype(torch.float32)
 
 
+DONE = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 1]], dtype=bool)  # own end conditions, one without interest
+
+
 @pytest.fixture(params=[(c, name, seed) for c in (0.0, 0.3) for name in INTERESTS for seed in (1, 2)], ids=str)
 def exact(request):
     cost, name, seed = request.param
     return Exact(World(cost, INTERESTS[name], seed))
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.3])
+@pytest.mark.parametrize("name", INTERESTS)
+def test_all_that_a_user_may_say_of_options(name, cost):
+    """Own end conditions and own rewards; and an end where no other option is interested counts as none."""
+    exact = Exact(World(cost, INTERESTS[name], 3, done=DONE, own=1.0))
+    test_values_satisfy_the_bellman_equation(exact)
+    check(exact, exact.intra_option(), ["theta"])
+    check(exact, exact.termination(), ["vartheta"])
+    check(exact, exact.master(), ["psi"])
+    check(exact, exact.arrival_policy(), ["psi", "vartheta"])
 
 
 def check(exact, loss, names):
@@ -186,7 +211,8 @@ def check(exact, loss, names):
 
 def test_values_satisfy_the_bellman_equation(exact):
     pi = torch.softmax(exact.params["theta"], -1).detach()
-    q_u = exact.r[:, None] + GAMMA * torch.einsum("sax,xw->swa", exact.P, exact.u.reshape(S, K))
+    q_u = exact.r[:, None] + exact.bonus[..., None]
+    q_u = q_u + GAMMA * torch.einsum("sax,xw->swa", exact.P, exact.u.reshape(S, K))
     torch.testing.assert_close((pi * q_u).sum(-1), exact.q, rtol=0, atol=1e-12)
 
 

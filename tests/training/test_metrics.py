@@ -1,17 +1,18 @@
 """Option metrics and episode statistics by hand."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
 from option_critic.spaces import Spaces
-from option_critic.structs import Decision, Rollout
+from option_critic.structs import Decision, Interest, Rollout, Values
 from option_critic.training.metrics import clipped_actions, option_metrics
 from option_critic.training.state import Episodes
 
 
-def rollout(option, prev, first, ended, forced, valid, reward, done, success=None):
+def rollout(option, prev, first, ended, forced, valid, reward, done, success=None, interest=None):
     def column(values):
         return torch.tensor(values).unsqueeze(-1)
 
@@ -20,8 +21,18 @@ def rollout(option, prev, first, ended, forced, valid, reward, done, success=Non
     fields = [column(x) for x in (option, prev, [1] * n, first, ended, forced)]
     decision = Decision(zeros, *fields, zeros + 0.25, zeros, zeros, zeros)
     false = torch.zeros(n, 1, dtype=torch.bool)
-    return Rollout(zeros, zeros, zeros, zeros, decision, column(reward), false, column(done), column(valid),
+    interest = torch.ones(n, 1, 2) if interest is None else torch.tensor(interest).unsqueeze(1)
+    both = Interest(interest, interest)
+    return Rollout(zeros, zeros, both, both, decision, column(reward), zeros, false, column(done), column(valid),
                    None if success is None else column(success))  # fmt: skip
+
+
+def values_of(rollout, mu=0.5):
+    """Values of which only mu is looked at: the probability of the first option."""
+    n = len(rollout.reward)
+    log_mu = torch.tensor([mu, 1 - mu]).log().clamp(min=-99).expand(n, 1, 2)
+    nothing = [None] * 5
+    return Values(rollout.reward, None, log_mu, *nothing)
 
 
 F, T = False, True
@@ -39,7 +50,7 @@ EXAMPLE = rollout(
 
 
 def test_option_metrics_by_hand():
-    m = option_metrics(EXAMPLE, ("a", "b"))
+    m = option_metrics(EXAMPLE, values_of(EXAMPLE), ("a", "b"))
     assert m == pytest.approx({
         "option/share/a": 3 / 5,
         "option/share/b": 2 / 5,
@@ -48,7 +59,33 @@ def test_option_metrics_by_hand():
         "option/forced_rate": 1 / 5,  # step 3; first steps apart
         "option/duration": 5 / 3,
         "option/beta_mean": 0.25,
+        "option/saturation": 0.0,
+        "option/choice": 1.0,
+        "option/choice_entropy": math.log(2),
     })  # fmt: skip
+
+
+def test_a_choice_needs_two_interested_options():
+    lonely = rollout(
+        option=[0, 0, 1, 1],
+        prev=[0, 0, 0, 1],
+        first=[T, F, F, F],
+        ended=[T, F, T, T],
+        forced=[T, F, T, F],
+        valid=[T, T, T, T],
+        reward=[0.0] * 4,
+        done=[F, F, F, T],
+        interest=[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.2, 1.0]],
+    )
+    m = option_metrics(lonely, values_of(lonely, mu=0.0), ("a", "b"))
+    assert m["option/choice"] == pytest.approx(1 / 3)  # of three decisions the last
+    assert m["option/choice_entropy"] == pytest.approx(0.0, abs=1e-6)
+    assert m["option/beta_mean"] == pytest.approx(0.25)
+    beta = torch.tensor([1.0, 0.001, 1.0, 0.5]).unsqueeze(-1)
+    sure = replace(lonely, decision=replace(lonely.decision, beta=beta))
+    m = option_metrics(sure, values_of(sure), ("a", "b"))
+    assert m["option/saturation"] == 0.5  # rows 1 and 3 were free to end: first and forced rows are not
+    assert m["option/beta_mean"] == pytest.approx(0.2505)
 
 
 def test_clipped_actions_by_hand():

@@ -16,7 +16,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from option_critic.algorithms.config import Config
-from option_critic.algorithms.ppo import intra_option_loss
+from option_critic.algorithms.ppo import bonus_loss, intra_option_loss
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale
 from option_critic.functional.options import arrival_log_prob
 from option_critic.model.act import arrive
@@ -34,7 +34,7 @@ def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettin
         log_arrival = arrival_log_prob(d.option, d.prev_option, arrival.beta, arrival.log_mu)
         high = clipped_surrogate(log_arrival, d.log_arrival, scale(batch.targets.adv_option), config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
-        loss = loss + high - config.entropy_master * entropy_mu
+        loss = loss + high + bonus_loss(arrival, batch, rules) - config.entropy_master * entropy_mu
         metrics |= {
             "option/policy_gradient_loss": high,
             "option/mu_entropy": entropy_mu,

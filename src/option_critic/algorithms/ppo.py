@@ -14,7 +14,9 @@ from option_critic.algorithms.config import Config
 from option_critic.errors import NonFiniteError
 from option_critic.functional.losses import approximate_kl, clip_fraction, clipped_surrogate, standardise, value_loss
 from option_critic.functional.options import (
+    arrival_probs,
     arrival_value,
+    choice_bonus,
     expected_charge,
     pick,
     realised_charge,
@@ -22,7 +24,9 @@ from option_critic.functional.options import (
     termination_advantage,
 )
 from option_critic.functional.returns import gae
+from option_critic.model.act import Arrival
 from option_critic.model.option_model import Heads, OptionModel
+from option_critic.options.interest import bonus_at
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Batch, Rollout, Targets, Values
 
@@ -71,6 +75,15 @@ def intra_option_loss(heads: Heads, batch: Batch, config: Config) -> tuple[Tenso
         "train/approx_kl": approximate_kl(log_pi.detach(), d.log_pi),
         "train/clip_fraction": clip_fraction(log_pi.detach(), d.log_pi, config.clip),
     }
+
+
+def bonus_loss(arrival: Arrival, batch: Batch, rules: OptionSettings) -> Tensor:
+    """What the user's bonuses say of the policy over options and the terminations: minus its mean; [] (0 without)."""
+    bonus = bonus_at(batch.obs, rules)
+    if bonus is None:
+        return batch.obs.new_zeros(())
+    probs = arrival_probs(batch.decision.prev_option, arrival.beta, arrival.log_mu.exp())
+    return -choice_bonus(probs, bonus).mean()
 
 
 Losses = Callable[[OptionModel, Batch, Config, OptionSettings], tuple[Tensor, dict[str, Tensor]]]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from option_critic.algorithms.config import Config
-from option_critic.algorithms.ppo import intra_option_loss
+from option_critic.algorithms.ppo import bonus_loss, intra_option_loss
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale, termination_loss
 from option_critic.functional.options import pick
 from option_critic.model.act import arrive
@@ -36,7 +36,7 @@ def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettin
         master = clipped_surrogate(log_mu, d.log_mu, scale(t.adv_master, among=d.ended), config.clip)
         end = termination_loss(arrival.beta, scale(t.adv_term, among=~d.forced), d.beta, config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
-        loss = loss + master + end - config.entropy_master * entropy_mu
+        loss = loss + master + end + bonus_loss(arrival, batch, rules) - config.entropy_master * entropy_mu
         metrics |= {
             "option/policy_gradient_loss": master,
             "option/termination_loss": end,

@@ -17,6 +17,7 @@ from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import available, make_official, task_of
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld
+from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.protocol import run_episodes
 from option_critic.evaluation.statistics import Estimate, mean
 from option_critic.evaluation.trace import Trace
@@ -95,6 +96,7 @@ def run_goals(
     deterministic: bool,
     workers: int,
     on_episode: Callable[[], None],
+    ablation: Ablation = NOTHING,
 ) -> Trace:
     """One official 500-step episode per goal [E, 6], in the order of the goals."""
     if not available():
@@ -104,11 +106,17 @@ def run_goals(
     envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
                          goals=[goals[i] for i in shares], workers=workers,
                          timeout=agent.settings.env.worker_timeout)  # fmt: skip
-    trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode)
+    trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode, ablation)
     return trace.take(np.argsort(np.concatenate(shares)))
 
 
-def run_plain(agent: OptionCritic, num_episodes: int, deterministic: bool, on_episode: Callable[[], None]) -> Trace:
+def run_plain(
+    agent: OptionCritic,
+    num_episodes: int,
+    deterministic: bool,
+    on_episode: Callable[[], None],
+    ablation: Ablation = NOTHING,
+) -> Trace:
     """Episodes of a Gymnasium environment, full length (or that of training, if it has none), with fixed seeds."""
     env_id, num_envs = agent.settings.env_id, min(NUM_ENVS, num_episodes)
     check_env_id(env_id)
@@ -116,17 +124,22 @@ def run_plain(agent: OptionCritic, num_episodes: int, deterministic: bool, on_ep
     limit = agent.settings.env.max_episode_steps if own_limit is None else None
     envs = make_gymnasium(env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), limit)
     quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
-    return _run(agent, envs, quota, deterministic, on_episode)
+    return _run(agent, envs, quota, deterministic, on_episode, ablation)
 
 
 def _run(
-    agent: OptionCritic, envs: VectorEnvs, quota: list[int], deterministic: bool, on_episode: Callable[[], None]
+    agent: OptionCritic,
+    envs: VectorEnvs,
+    quota: list[int],
+    deterministic: bool,
+    on_episode: Callable[[], None],
+    ablation: Ablation,
 ) -> Trace:
     model, rules = agent.state.model, agent.settings.options
     generators = Generators.seeded(EVALUATION_SEED, model.log_std.device)
     try:
         with torch_threads(1):
-            return run_episodes(envs, model, rules, generators, quota, deterministic, on_episode=on_episode)
+            return run_episodes(envs, model, rules, generators, quota, deterministic, ablation, on_episode)
     finally:
         envs.close()
 

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from option_critic.envs.contract import VectorEnvs
+from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.option_model import OptionModel
+from option_critic.options.interest import interest_at
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry
 from option_critic.training.collect import to_tensor
@@ -21,6 +23,7 @@ from option_critic.training.collect import to_tensor
 Rows = dict[str, list[Any]]
 
 
+@torch.no_grad()
 def run_episodes(
     envs: VectorEnvs,
     model: OptionModel,
@@ -28,25 +31,25 @@ def run_episodes(
     generators: Generators,
     quota: Sequence[int],
     deterministic: bool = True,
-    available: Tensor | None = None,
+    ablation: Ablation = NOTHING,
     on_episode: Callable[[], None] = lambda: None,
 ) -> Trace:
     """Let environment b run `quota[b]` episodes from its first reset on -> Trace, ordered (b, episode).
 
     A fixed number per environment, so that short episodes do not crowd out long ones.
-    `available` [K] (bool) forbids options.
     """
-    device = model.log_std.device
-    obs, carry, actor = envs.reset(), Carry.start(envs.num_envs, device), Actor.of(model)
-    mask = None if available is None else available.expand(envs.num_envs, -1)
+    device, num_options = model.log_std.device, rules.num_options
+    obs, carry, rules = envs.reset(), Carry.start(envs.num_envs, device), ablation.rules(rules)
+    actor, available = ablation.actor(Actor.of(model), num_options), ablation.available(num_options)
+    mask = None if available is None else available.to(device).expand(envs.num_envs, -1)
     episodes: list[list[Rows]] = [[{}] for _ in quota]
     left = np.array(quota)
     while (left > 0).any():
         seen = to_tensor(obs, device)
-        noise = None if deterministic else Noise.draw((envs.num_envs,), actor, generators)
+        quiet = ablation.noise(envs.num_envs, actor, generators)
+        noise = quiet if deterministic else Noise.draw((envs.num_envs,), actor, generators)
         choice, _, arrival = act(actor, seen, carry, rules, noise, mask)
-        with torch.no_grad():
-            q, _, _ = model.values(seen)
+        (q, _, _), policies = model.values(seen), model.policies(seen)
         step = envs.step(envs.spaces.to_env(choice.action.cpu().numpy()))
         row: dict[str, Any] = {
             "option": choice.option,
@@ -55,6 +58,8 @@ def run_episodes(
             "beta": choice.beta,
             "q": q,
             "mu": arrival.log_mu.exp(),
+            "interest": interest_at(seen, rules, mask).start,
+            "distance": policies.distance(choice.option),
             "reward": step.reward,
         }
         row = {name: np.asarray(value.cpu() if isinstance(value, Tensor) else value) for name, value in row.items()}
@@ -91,6 +96,6 @@ def to_trace(episodes: list[Rows]) -> Trace:
         option=padded("option", np.int64),
         ended=padded("ended", np.bool_),
         forced=padded("forced", np.bool_),
-        **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "reward")},
+        **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "interest", "distance", "reward")},
         info={name: padded(f"info/{name}", np.float64) for name in sorted(names)},
     )

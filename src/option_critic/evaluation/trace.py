@@ -33,6 +33,10 @@ class Trace:
     """[E, T, K] option values"""
     mu: Array
     """[E, T, K] policy over options"""
+    interest: Array
+    """[E, T, K] in being chosen, over the permitted options"""
+    distance: Array
+    """[E, T, K] Hellinger distance of each option's policy from that of the one that executed"""
     reward: Array
     """[E, T] raw"""
     info: dict[str, Array]

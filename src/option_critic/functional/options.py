@@ -41,10 +41,11 @@ def master_log_probs(mu_logits: Tensor, interest: Tensor) -> Tensor:
     return torch.log_softmax(mu_logits + log_interest, -1)
 
 
-def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: int | None = None) -> Tensor:
+def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: Tensor | int | None = None) -> Tensor:
     """Where the arriving option must end, whatever beta says: [...] -> bool [...].
 
-    At an episode's first step (nothing has arrived), at its maximum length, or without interest.
+    At an episode's first step (nothing has arrived), at its maximum length, or without interest (in going on:
+    it is 0, too, where the option's own end condition holds).
     """
     forced = is_first | (interest_w <= 0)
     return forced if max_length is None else forced | (age >= max_length)
@@ -55,19 +56,24 @@ def effective_termination(
     interest_w: Tensor,
     age: Tensor,
     forced: Tensor,
-    min_length: int = 0,
+    min_length: Tensor | int | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
+    alone: Tensor | None = None,
 ) -> Tensor:
     """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - clip(beta_w, *bounds)); [...] -> [...].
 
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
-    A forced end beats the minimum length.
+    A forced end beats the minimum length. Where w is `alone` (bool; no other option is interested) an end
+    could only choose w again: it counts as none, which changes no behaviour, value or gradient (but spares the
+    price where every end has one).
     """
     if bounds != (0.0, 1.0):
         beta_w = beta_w.clamp(*bounds)
     beta = 1 - interest_w * (1 - beta_w)
-    if min_length > 0:
+    if min_length is not None:
         beta = torch.where(age < min_length, 0.0, beta)
+    if alone is not None:
+        beta = torch.where(alone, 0.0, beta)
     return torch.where(forced, 1.0, beta)
 
 
@@ -109,6 +115,15 @@ def arrival_log_prob(option: Tensor, prev_option: Tensor, beta_w: Tensor, log_mu
     """log pi_hat(option | prev_option, s), the entry of `arrival_probs` at `option`; -> [...]."""
     keep = (option == prev_option).to(log_mu.dtype)
     return torch.log((1 - beta_w) * keep + beta_w * pick(log_mu, option).exp())
+
+
+def choice_bonus(arrival_probs: Tensor, bonus: Tensor) -> Tensor:
+    """E b = sum_w' pi_hat(w'|w, s) b_w'(s): what a user's bonus is worth in one step; [..., K] -> [...].
+
+    Nothing is carried over to later steps: an option can be changed at each of them, so the best choice for
+    the bonus is the best one now.
+    """
+    return (arrival_probs * bonus).sum(-1)
 
 
 def termination_advantage(q_w: Tensor, v: Tensor, charge: Tensor) -> Tensor:

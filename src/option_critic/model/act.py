@@ -12,14 +12,14 @@ from option_critic.functional.options import (
     effective_termination,
     forced_end,
     master_log_probs,
-    permitted_interest,
     pick,
 )
 from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution, gumbel, sample_index
 from option_critic.model.trunks import stream_seed
+from option_critic.options.interest import interest_at
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Carry, Choice, Decision
+from option_critic.structs import Carry, Choice, Decision, Interest
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,24 @@ class Arrival:
     """[...] the end is forced"""
 
 
-def arrive(mu_logits: Tensor, beta_logits: Tensor, interest: Tensor, carry: Carry, rules: OptionSettings) -> Arrival:
+def arrive(mu_logits: Tensor, beta_logits: Tensor, interest: Interest, carry: Carry, rules: OptionSettings) -> Arrival:
     """The policy over options and beta_eff where `carry` arrives; heads and interest [..., K]."""
-    interest_w = pick(interest, carry.option)
-    forced = forced_end(carry.is_first, carry.option_age, interest_w, rules.max_option_length)
+    interest_w = pick(interest.stay, carry.option)
+    least, most = limit(rules.least, carry.option), limit(rules.most, carry.option)
+    forced = forced_end(carry.is_first, carry.option_age, interest_w, most)
     beta_w = torch.sigmoid(pick(beta_logits, carry.option))
     bounds = (rules.beta_floor, rules.beta_ceil)
-    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, rules.min_option_length, bounds)
-    return Arrival(master_log_probs(mu_logits, interest), beta, forced)
+    alone = (interest.start > 0).sum(-1) == 1 if rules.definitions else None
+    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, least, bounds, alone)
+    return Arrival(master_log_probs(mu_logits, interest.start), beta, forced)
+
+
+def limit(lengths: tuple[int | None, ...] | None, option: Tensor) -> Tensor | None:
+    """The length that applies to each running option [...]; no limit counts as the largest number."""
+    if lengths is None:
+        return None
+    numbers = [torch.iinfo(torch.long).max if length is None else length for length in lengths]
+    return torch.tensor(numbers, device=option.device)[option]
 
 
 @torch.no_grad()
@@ -104,8 +114,7 @@ def act(
     option that executes, and what the arriving one met: all that `likelihoods` needs.
     """
     policies, mu_logits, beta_logits = actor(obs)
-    interest = permitted_interest(rules.interest(obs), available)
-    arrival = arrive(mu_logits, beta_logits, interest, carry, rules)
+    arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:

@@ -6,6 +6,7 @@ their size: a decision for 32 environments takes half the time this way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
-from option_critic.model.normalize import OneSign
 from option_critic.model.option_model import OptionModel
 
 Affine = tuple[Tensor, Tensor]
@@ -25,7 +25,8 @@ Affine = tuple[Tensor, Tensor]
 class Actor:
     """A snapshot: of `OptionModel`, the heads that acting needs. Made anew after each update."""
 
-    one_sign: OneSign
+    prepare: Callable[[Tensor], Tensor]
+    """raw observations to what is normalised"""
     center: Tensor
     """[D] mean of the observations"""
     width: Tensor
@@ -52,7 +53,7 @@ class Actor:
         center, width, clip = model.obs_norm.scaling()
         policy, option = _layers(model.policy_trunk), _layers(model.option_trunk)
         return cls(
-            one_sign=model.obs_norm.one_sign,
+            prepare=model.obs_norm.prepare,
             center=center,
             width=width,
             clip=clip,
@@ -68,7 +69,7 @@ class Actor:
 
     def __call__(self, obs: Tensor) -> tuple[ActionDistribution, Tensor, Tensor]:
         """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options."""
-        x = ((self.one_sign(obs) - self.center) / self.width).clamp_(-self.clip, self.clip)
+        x = ((self.prepare(obs) - self.center) / self.width).clamp_(-self.clip, self.clip)
         policy, option = self.activation(linear(x, *self.first)).chunk(2, -1)
         for layer in self.policy:
             policy = self.activation(linear(policy, *layer))

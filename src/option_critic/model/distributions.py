@@ -38,6 +38,15 @@ class DiagonalGaussian:
         z = (action - self.mean) * torch.exp(-self.log_std)
         return -(0.5 * z * z + self.log_std + 0.5 * LOG_2PI).sum(-1)
 
+    def distance(self, option: Tensor) -> Tensor:
+        """Hellinger distance, in [0, 1], of each option's policy [..., K, A] from that of `option` [...]: [..., K]."""
+        own = self.at(option)
+        spread, own_spread = self.log_std.exp(), own.log_std.exp().unsqueeze(-2)
+        total = spread.square() + own_spread.square()
+        exponent = -(self.mean - own.mean.unsqueeze(-2)).square() / (4 * total)
+        overlap = (0.5 * torch.log(2 * spread * own_spread / total) + exponent).sum(-1).exp()
+        return (1 - overlap).clamp(min=0).sqrt()
+
     def entropy(self) -> Tensor:
         """Differential entropy in nats: [...]."""
         return (self.log_std + 0.5 * (1 + LOG_2PI)).sum(-1)
@@ -66,6 +75,12 @@ class CategoricalActions:
     def log_prob(self, action: Tensor) -> Tensor:
         """log pi(action): [...] -> [...]."""
         return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def distance(self, option: Tensor) -> Tensor:
+        """Hellinger distance, in [0, 1], of each option's policy [..., K, A] from that of `option` [...]: [..., K]."""
+        own = self.at(option).log_probs.unsqueeze(-2)
+        overlap = (0.5 * (self.log_probs + own)).exp().sum(-1)
+        return (1 - overlap).clamp(min=0).sqrt()
 
     def entropy(self) -> Tensor:
         """Entropy in nats: [...]."""

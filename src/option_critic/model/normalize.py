@@ -7,9 +7,13 @@ all log-probabilities and values of one iteration are taken under the same norma
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from option_critic.options.interest import wishes
+from option_critic.options.option import Option
 
 EPSILON = 1e-8
 CLIP_REWARD = 10.0
@@ -72,18 +76,28 @@ class OneSign(nn.Module):
 
 
 class ObservationNormalizer(nn.Module):
-    """(x - mean) / std, clipped, with one sign for each quaternion. The identity until the first update."""
+    """(x - mean) / std, clipped, with one sign for each quaternion. The identity until the first update.
 
-    def __init__(self, size: int, clip: float, enabled: bool, quaternions: tuple[int, ...] = ()) -> None:
+    With `watched` options, their interests are further entries of x: W of them, so what comes out is [..., D + W].
+    """
+
+    def __init__(
+        self, size: int, clip: float, enabled: bool, quaternions: tuple[int, ...] = (), watched: Sequence[Option] = ()
+    ) -> None:
         super().__init__()
         self.one_sign = OneSign(size, quaternions)
-        self.moments = RunningMoments(size)
-        self.clip, self.enabled = clip, enabled
+        self.moments = RunningMoments(size + len(watched))
+        self.clip, self.enabled, self.watched = clip, enabled, watched
+
+    def prepare(self, obs: Tensor) -> Tensor:
+        """All of the normalisation that does not learn: raw [..., D] -> [..., D + W]."""
+        x = self.one_sign(obs)
+        return torch.cat([x, wishes(obs, self.watched)], -1) if self.watched else x
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""
         if self.enabled:
-            self.moments.update(self.one_sign(obs))
+            self.moments.update(self.prepare(obs))
 
     def scaling(self) -> tuple[Tensor, Tensor, float]:
         """(mean [D], std [D], bound) of the normalisation as it is now, in float32."""
@@ -92,8 +106,8 @@ class ObservationNormalizer(nn.Module):
         return (mean, std, self.clip) if self.enabled else (torch.zeros_like(mean), torch.ones_like(std), math.inf)
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Raw [..., D] -> normalised [..., D]."""
-        obs = self.one_sign(obs)
+        """Raw [..., D] -> normalised [..., D + W]."""
+        obs = self.prepare(obs)
         if not self.enabled:
             return obs
         mean, std, clip = self.scaling()

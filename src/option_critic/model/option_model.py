@@ -14,6 +14,7 @@ from option_critic.model.distributions import ActionDistribution, intra_option_p
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
 from option_critic.model.trunks import initialise, mlp
+from option_critic.options.sets import find
 from option_critic.spaces import Spaces
 
 
@@ -44,7 +45,11 @@ class OptionModel(nn.Module):
         obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
         if s.quaternions and max(s.quaternions) + 4 > obs_size:
             raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
-        self.obs_norm = ObservationNormalizer(obs_size, s.clip_observation, s.normalize_observation, s.quaternions)
+        watched = find(s.observe_interest) if s.observe_interest else ()
+        self.obs_norm = ObservationNormalizer(
+            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, watched
+        )
+        obs_size += len(watched)
         self.reward_norm = RewardScaler(s.normalize_reward)
 
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation)
@@ -74,6 +79,10 @@ class OptionModel(nn.Module):
         x = self.obs_norm(obs)
         mu_logits, beta_logits = self._master_and_beta(x)
         return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
+
+    def policies(self, obs: Tensor) -> ActionDistribution:
+        """Raw observations [..., D] -> pi over K options."""
+        return self._pi(self.obs_norm(obs))
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""

@@ -38,6 +38,9 @@ class ModelSettings:
     quaternions: tuple[int, ...] = ()
     """Where unit quaternions (x, y, z, w) start in an observation. Two of opposite sign are one rotation; the
     network sees the one with w >= 0. Simulators choose differently, and may jump from one to the other."""
+    observe_interest: str = ""
+    """A set of definitions (as for options_from) whose interests the networks see beside the observation. With one
+    option: what the definitions know, without the options; the fair flat baseline of named ones."""
     normalize_reward: bool = True
     """Divide rewards by the running standard deviation of the discounted return."""
 

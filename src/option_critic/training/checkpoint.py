@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from option_critic.disk import write_json
 from option_critic.errors import InputError
+from option_critic.options.sets import describe
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.counters import read_counters
@@ -47,8 +49,7 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
-        config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": spaces.to_dict()}
-        write_json(new / "config.json", config)
+        write_json(new / "config.json", configuration(settings, spaces))
         write_json(new / "state.json", _counters(state))
         safetensors.torch.save_file(_plain(state.model.state_dict()), new / "model.safetensors")
         safetensors.torch.save_file(_plain(_learning_tensors(state)), new / "optimizer.safetensors")
@@ -85,13 +86,26 @@ def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings,
     return state, settings, spaces
 
 
+def configuration(settings: Settings, spaces: Spaces) -> dict[str, Any]:
+    """What config.json holds. The definitions of the options are there to be read; no code is run from it."""
+    config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": spaces.to_dict()}
+    reference = settings.options.options_from
+    return config | {"definitions": describe(reference).splitlines()} if reference else config
+
+
 def _configuration(path: Path) -> tuple[Settings, Spaces]:
     config = read_json(path)
     check_format(path, config)
     try:
-        return Settings.from_dict(config.get("settings", {})), Spaces.from_dict(config.get("spaces", {}))
+        settings, spaces = Settings.from_dict(config.get("settings", {})), Spaces.from_dict(config.get("spaces", {}))
     except InputError as error:
         raise CheckpointError(f"{path} is not usable: {error}") from error
+    reference = settings.options.options_from
+    if reference and describe(reference).splitlines() != config.get("definitions"):
+        warnings.warn(
+            f"{reference} has changed since this agent was trained; {path} holds the options as they were", stacklevel=2
+        )
+    return settings, spaces
 
 
 def _counters(state: TrainState) -> dict[str, Any]:

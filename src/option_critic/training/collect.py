@@ -16,6 +16,7 @@ from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
 from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution
 from option_critic.model.option_model import OptionModel
+from option_critic.options.interest import check_definitions, interest_at, own_reward
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry, Choice, Decision, Rollout, Values
 
@@ -107,6 +108,7 @@ def stack(
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")
     if not torch.isfinite(decision.action).all():
         raise NonFiniteError("the agent's actions are NaN or infinite; lower the learning rates")
+    check_definitions(obs.flatten(0, 1), rules)
     success = None
     if any("success" in s.info for rows in steps for s in rows):  # some tell it only at the end of an episode
         told = join([s.info.get("success", np.zeros(len(s.reward))) for s in rows] for rows in steps)
@@ -114,10 +116,11 @@ def stack(
     return Rollout(
         obs=obs,
         next_obs=next_obs,
-        interest=rules.interest(obs),
-        next_interest=rules.interest(next_obs),
+        interest=interest_at(obs, rules),
+        next_interest=interest_at(next_obs, rules),
         decision=decision,
         reward=reward,
+        own_reward=own_reward(obs, next_obs, decision.option, rules),
         terminated=column("terminated"),
         truncated=column("truncated"),
         valid=column("valid"),
@@ -136,7 +139,7 @@ def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings
     arriving = Carry(d.option, d.next_age, torch.zeros_like(d.is_first))  # s' is never a first state
     there = arrive(mu_logits, beta_logits, rollout.next_interest, arriving, rules)
     return Values(
-        reward=model.reward_norm(rollout.reward),
+        reward=model.reward_norm(rollout.reward + rollout.own_reward),
         q=q,
         log_mu=here.log_mu,
         beta=here.beta,

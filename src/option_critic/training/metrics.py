@@ -5,20 +5,31 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from option_critic.functional.losses import entropy
 from option_critic.functional.options import pick
+from option_critic.model.option_model import OptionModel
 from option_critic.spaces import Spaces
 from option_critic.structs import Rollout, Targets, Values
 
+SATURATED = 0.01
+"""A termination probability this close to 0 or 1 hardly has a gradient."""
+PROBED = 256
+"""States of a rollout at which the options' policies are compared."""
 
-def option_metrics(rollout: Rollout, names: tuple[str, ...]) -> dict[str, float]:
-    """Shares, durations and ends of the options in a rollout.
+
+def option_metrics(rollout: Rollout, values: Values, names: tuple[str, ...]) -> dict[str, float]:
+    """Shares, durations, ends and choices of the options in a rollout.
 
     option/share/<name>   share of steps that it ran
     option/duration       mean steps between changes of option (episode starts count as changes)
     option/switch_rate    changes of option per step, episode starts apart
     option/end_rate       ends per step, learned ones only
     option/forced_rate    ends per step by length or interest, episode starts apart
-    option/beta_mean      mean effective termination probability where the end was not forced
+    option/beta_mean      mean effective termination probability where the end was free: not forced, and
+                          another option interested
+    option/saturation     share of those probabilities below 0.01 or above 0.99
+    option/choice         share of decisions at which two or more options were interested
+    option/choice_entropy mean entropy of the policy over options at decisions, in nats
     """
     d, valid = rollout.decision, rollout.valid
     steps = valid.sum().clamp(min=1)
@@ -29,7 +40,9 @@ def option_metrics(rollout: Rollout, names: tuple[str, ...]) -> dict[str, float]
     later = ~d.is_first
     changed = (d.option != d.prev_option) & later
     segments = ((changed | d.is_first) & valid).sum().clamp(min=1)
-    free = valid & ~d.forced
+    open_choice = (rollout.interest.start > 0).sum(-1) > 1
+    free = valid & ~d.forced & (open_choice | (len(names) == 1))
+    decisions = (d.ended & valid).sum().clamp(min=1)
     shares = {f"option/share/{name}": rate(d.option == k) for k, name in enumerate(names)}
     return shares | {
         "option/duration": float(steps / segments),
@@ -37,7 +50,24 @@ def option_metrics(rollout: Rollout, names: tuple[str, ...]) -> dict[str, float]
         "option/end_rate": rate(d.ended & ~d.forced),
         "option/forced_rate": rate(d.forced & later),
         "option/beta_mean": float((d.beta * free).sum() / free.sum().clamp(min=1)),
+        "option/saturation": float((((d.beta - 0.5).abs() > 0.5 - SATURATED) & free).sum() / free.sum().clamp(min=1)),
+        "option/choice": float((open_choice & d.ended & valid).sum() / decisions),
+        "option/choice_entropy": float((entropy(values.log_mu) * (d.ended & valid)).sum() / decisions),
     }
+
+
+@torch.no_grad()
+def divergence(model: OptionModel, rollout: Rollout) -> float:
+    """Mean Hellinger distance of the running option's policy from the other interested ones', 0 (alike) to 1.
+
+    At some states of the rollout where there are others; over all options where nowhere are.
+    """
+    every = max(1, rollout.valid.numel() // PROBED)
+    obs, option = rollout.obs.flatten(0, 1)[::every], rollout.decision.option.flatten()[::every]
+    others = torch.ones(len(obs), model.num_options, device=obs.device).scatter(-1, option.unsqueeze(-1), 0.0)
+    both = others * (rollout.interest.start.flatten(0, 1)[::every] > 0)
+    weight = both if both.any() else others
+    return float((model.policies(obs).distance(option) * weight).sum() / weight.sum())
 
 
 def explained_variance(rollout: Rollout, values: Values, targets: Targets) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import math
 import os
 import platform
@@ -24,7 +25,7 @@ from option_critic.spaces import Spaces
 from option_critic.structs import Batch
 from option_critic.training import checkpoint
 from option_critic.training.boundaries import position, prune
-from option_critic.training.folders import FORMAT_VERSION, read_json
+from option_critic.training.folders import read_json
 from option_critic.training.lines import LineLog, forget_after
 from option_critic.training.state import TrainState
 
@@ -32,8 +33,8 @@ PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco
 
 
 WRITTEN = (
-    "checkpoints", "metrics.jsonl", "timing.jsonl", "tensorboard", "evaluation.json", "traces", "dump",
-    "versions.json", "config.json",
+    "checkpoints", "metrics.jsonl", "timing.jsonl", "alarms.jsonl", "tensorboard", "evaluation.json",
+    "diagnosis.json", "traces", "dump", "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
 TIMING = ("time/time_elapsed", "time/fps", "time/collect_seconds", "time/improve_seconds")
@@ -63,6 +64,7 @@ class Run:
         check_writable(folder)
         self.folder, self.settings, self.spaces, self.overwrite, self.after = folder, settings, spaces, overwrite, after
         self.metrics, self.timing = LineLog(folder / "metrics.jsonl"), LineLog(folder / "timing.jsonl")
+        self.alarms = LineLog(folder / "alarms.jsonl")
         self.told = False
         self.open_logs: ExitStack | None = None
         if after is not None:
@@ -95,17 +97,12 @@ class Run:
         check_free(self.folder, self.overwrite)
         if (self.folder / "config.json").exists():
             clear(self.folder)
-        config = {
-            "format_version": FORMAT_VERSION,
-            "settings": self.settings.to_dict(),
-            "spaces": self.spaces.to_dict(),
-        }
         write_json(self.folder / "versions.json", versions())
-        write_json(self.folder / "config.json", config)
+        write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
 
     def _tidy(self, steps: int) -> None:
         """Back to the boundary after `steps`: later lines and what was only half written go."""
-        for log in (self.metrics, self.timing):
+        for log in (self.metrics, self.timing, self.alarms):
             forget_after(log.path, steps)
         for rest in (self.folder / "checkpoints").glob(".*.*-*"):
             shutil.rmtree(rest, ignore_errors=True)
@@ -126,6 +123,19 @@ class Run:
             self.timing.flush()
             for name, value in metrics.items():
                 self.board.add_scalar(name, value, int(metrics["time/total_timesteps"]))
+
+    def alarm(self, metrics: dict[str, float], raised: dict[str, str]) -> None:
+        """A line of alarms.jsonl for each alarm that was raised."""
+        for name, line in raised.items():
+            self.alarms.add({"time/total_timesteps": metrics["time/total_timesteps"], "alarm": name, "says": line})
+        if raised:
+            with self.going_on():
+                self.alarms.flush()
+
+    def past(self) -> list[dict[str, float]]:
+        """The metrics that the run holds so far."""
+        path = self.metrics.path
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def checkpoint(self, state: TrainState, name: str | None = None) -> Path:
         """Write a checkpoint: under its step, as a boundary, or under `name`.

@@ -13,7 +13,7 @@ from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
 from option_critic.threads import torch_threads
 from option_critic.training.collect import Live, collect, evaluate_rollout
-from option_critic.training.metrics import action_std, clipped_actions, explained_variance, option_metrics
+from option_critic.training.metrics import action_std, clipped_actions, divergence, explained_variance, option_metrics
 from option_critic.training.state import TrainState
 
 Metrics = dict[str, float]
@@ -100,11 +100,13 @@ def iterate(
         metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
     if rollout.unstable:
         metrics["rollout/unstable"] = float(rollout.unstable)
-    metrics |= state.episodes.metrics() | option_metrics(rollout, rules.names)
+    metrics |= state.episodes.metrics() | option_metrics(rollout, values, rules.names)
+    if rules.num_options > 1:
+        metrics["option/divergence"] = divergence(state.model, rollout)
     return metrics, live
 
 
 def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
     """Let the statistics see the rollout, now that nothing reads it any more."""
     state.model.obs_norm.update(rollout.obs[rollout.valid])
-    state.model.reward_norm.update(rollout.reward, rollout.cut, rollout.valid, gamma)
+    state.model.reward_norm.update(rollout.reward + rollout.own_reward, rollout.cut, rollout.valid, gamma)

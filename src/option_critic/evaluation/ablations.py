@@ -1,0 +1,69 @@
+"""Take something away from an agent and see whether it still succeeds: what its options are good for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from option_critic.model.act import Generators, Noise
+from option_critic.model.actor import Actor
+from option_critic.options.rules import OptionSettings
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One thing that is taken away."""
+
+    name: str
+    forbidden: tuple[int, ...] = ()
+    """options that may not run"""
+    random_choice: bool = False
+    """the policy over options is uniform among the interested ones"""
+    frozen_termination: bool = False
+    """no option ends by learning, only by force"""
+
+    def available(self, num_options: int) -> Tensor | None:
+        """[K] the permitted options; none: all."""
+        if not self.forbidden:
+            return None
+        return torch.tensor([k not in self.forbidden for k in range(num_options)])
+
+    def rules(self, rules: OptionSettings) -> OptionSettings:
+        """The options' rules under it."""
+        return replace(rules, beta_floor=0.0, beta_ceil=1e-9) if self.frozen_termination else rules
+
+    def actor(self, actor: Actor, num_options: int) -> Actor:
+        """The network under it."""
+        if not self.random_choice:
+            return actor
+        weight, bias = (x.clone() for x in actor.option_head)
+        weight[:num_options], bias[:num_options] = 0.0, 0.0
+        return replace(actor, option_head=(weight, bias))
+
+    def noise(self, num_envs: int, actor: Actor, generators: Generators) -> Noise | None:
+        """The chance in its decisions: none, but for the option where that is drawn."""
+        if not self.random_choice:
+            return None
+        noise = Noise.draw((num_envs,), actor, generators)
+        return Noise(end=torch.full_like(noise.end, 0.5), option=noise.option, action=torch.zeros_like(noise.action))
+
+
+NOTHING = Ablation("as learned")
+"""Takes nothing away."""
+
+
+def ablations(names: tuple[str, ...]) -> list[Ablation]:
+    """Each option forbidden, each alone, a random choice, no learned end. Nothing for a single option."""
+    numbers = range(len(names))
+    if len(names) == 1:
+        return []
+    without = [Ablation(f"without {names[k]}", forbidden=(k,)) for k in numbers]
+    alone = [Ablation(f"{names[k]} alone", forbidden=tuple(j for j in numbers if j != k)) for k in numbers]
+    return [
+        *(without if len(names) > 2 else []),  # with two options it is the other one alone
+        *alone,
+        Ablation("random choice", random_choice=True),
+        Ablation("no learned end", frozen_termination=True),
+    ]

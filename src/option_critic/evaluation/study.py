@@ -1,0 +1,90 @@
+"""A diagnosis in full: the agent as it is, with parts taken away, and the scripted expert beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from option_critic.agent import OptionCritic
+from option_critic.envs.contract import Array
+from option_critic.envs.metaworld import task_of
+from option_critic.evaluation import metaworld
+from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
+from option_critic.evaluation.diagnosis import Diagnosis, diagnose
+from option_critic.evaluation.evaluate import plain_summary, run_goals, run_plain
+from option_critic.evaluation.expert import expert_trace
+from option_critic.evaluation.statistics import Estimate
+from option_critic.evaluation.trace import Trace
+
+Figures = dict[str, Estimate | None]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What `option-critic diagnose` finds out."""
+
+    diagnosis: Diagnosis
+    ablations: dict[str, Figures]
+    """what was taken away -> success (Meta-World) or return, with intervals; first: nothing"""
+    expert: Diagnosis | None
+    """the scripted expert, labelled by the options' definitions; none where there are none"""
+    trace: Trace
+    """of the agent as it is"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "diagnosis": self.diagnosis.to_dict(),
+            "ablations": {
+                name: {label: None if x is None else x.to_dict() for label, x in figures.items()}
+                for name, figures in self.ablations.items()
+            },
+            "expert": None if self.expert is None else {"nmi": self.expert.nmi,
+                                                        "effective_number": self.expert.effective_number},
+        }  # fmt: skip
+
+
+def study(
+    agent: OptionCritic,
+    goals: str,
+    episodes: int,
+    workers: int,
+    with_ablations: bool,
+    on_episode: Callable[[], None] = lambda: None,
+) -> Study:
+    """Deterministic, on `episodes` goals of a goal set (Meta-World) or plain episodes, the same for all parts."""
+    task, rules = task_of(agent.settings.env_id), agent.settings.options
+    vectors = None if task is None else spread(metaworld.goal_set(task, goals).vectors, episodes)
+    traces, figures = dict[str, Trace](), dict[str, Figures]()
+    for ablation in [NOTHING, *(ablations(rules.names) if with_ablations else [])]:
+        trace = run(agent, task, vectors, episodes, workers, ablation, on_episode)
+        summary = plain_summary(trace) if task is None else metaworld.summary(trace)
+        kept = ("return",) if task is None else ("any", "held", "return")
+        figures[ablation.name] = {name: summary[name] for name in kept}
+        traces.setdefault(NOTHING.name, trace)
+    meant_for = tuple(o.phase for o in rules.definitions) or ("",) * rules.num_options
+    expert = None
+    if task is not None and vectors is not None and rules.definitions:
+        expert = diagnose(expert_trace(task, vectors, rules), rules.names, meant_for)
+    return Study(diagnose(traces[NOTHING.name], rules.names, meant_for), figures, expert, traces[NOTHING.name])
+
+
+def run(
+    agent: OptionCritic,
+    task: str | None,
+    goals: Array | None,
+    episodes: int,
+    workers: int,
+    ablation: Ablation,
+    on_episode: Callable[[], None],
+) -> Trace:
+    """One evaluation under an ablation."""
+    if task is None or goals is None:
+        return run_plain(agent, episodes, True, on_episode, ablation)
+    return run_goals(agent, task, goals, True, workers, on_episode, ablation)
+
+
+def spread(goals: Array, count: int) -> Array:
+    """`count` of the goals, evenly spread over the set; all if there are no more."""
+    return goals if count >= len(goals) else goals[[i * len(goals) // count for i in range(count)]]

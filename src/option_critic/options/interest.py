@@ -1,0 +1,89 @@
+"""What the definitions of options say at given states: interest, forced ends, rewards of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from option_critic.errors import InputError
+from option_critic.functional.options import permitted_interest, pick
+from option_critic.options.option import Option
+from option_critic.options.rules import OptionSettings
+from option_critic.structs import Interest
+
+
+def interest_at(obs: Tensor, rules: OptionSettings, available: Tensor | None = None) -> Interest:
+    """At raw observations [..., D] -> fields [..., K]. `available` (bool [..., K]) forbids options."""
+    options = rules.definitions
+    if any(o.interest for o in options):
+        start = permitted_interest(wishes(obs, options), available)
+    else:
+        everywhere = obs.new_ones(*obs.shape[:-1], rules.num_options)
+        start = everywhere if available is None else permitted_interest(everywhere, available)
+    if not any(o.end for o in options):
+        return Interest(start, start)
+    done = [torch.zeros_like(obs[..., 0]) if o.end is None else o.end(obs).to(obs.dtype) for o in options]
+    return Interest(start, start * (1 - torch.stack(done, -1)))
+
+
+def wishes(obs: Tensor, options: Sequence[Option]) -> Tensor:
+    """The interests as they are defined, at raw observations [..., D] -> [..., K]."""
+    everywhere = obs.new_ones(obs.shape[:-1])
+    return torch.stack([everywhere if o.interest is None else o.interest(obs).to(obs.dtype) for o in options], -1)
+
+
+def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSettings) -> Tensor:
+    """What the options that execute add to the reward: observations [..., D], option [...] -> [...]."""
+    if not any(o.reward for o in rules.definitions):
+        return torch.zeros_like(obs[..., 0])
+    rewards = [torch.zeros_like(obs[..., 0]) if o.reward is None else o.reward(obs, next_obs).to(obs.dtype)
+               for o in rules.definitions]  # fmt: skip
+    return pick(torch.stack(rewards, -1), option)
+
+
+def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
+    """The bonus of every option at raw observations [..., D] -> [..., K]; none where no option has one."""
+    if not any(o.bonus for o in rules.definitions):
+        return None
+    nothing = torch.zeros_like(obs[..., 0])
+    return torch.stack([nothing if o.bonus is None else o.bonus(obs).to(obs.dtype) for o in rules.definitions], -1)
+
+
+def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
+    """Raise InputError, naming the option, unless its functions give what they should at observations [N, D]."""
+    for option in rules.definitions:
+        for name, function, low, high in parts(option):
+            what = f"{name} of option {option.name}"
+            try:
+                answer = function(obs)
+            except Exception as error:
+                raise InputError(f"{what} failed on observations {list(obs.shape)}: {error}") from error
+            if not isinstance(answer, Tensor) or answer.shape != obs.shape[:-1]:
+                got = f"{list(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
+                raise InputError(
+                    f"{what} must give a tensor {list(obs.shape[:-1])} for observations {list(obs.shape)}, got {got}"
+                )
+            wrong = ~((answer >= low) & (answer <= high))
+            if wrong.any():
+                limits = "be finite" if low == -FINITE else f"lie in [{low:g}, {high:g}]"
+                raise InputError(f"{what} must {limits}, got {answer[wrong][0].item():g}")
+
+
+FINITE = torch.finfo(torch.float32).max
+
+
+def parts(option: Option) -> list[tuple[str, Callable[[Tensor], Tensor], float, float]]:
+    """(name, function of observations, lowest, highest answer) of what a user wrote."""
+    found: list[tuple[str, Callable[[Tensor], Tensor], float, float]] = []
+    if option.interest is not None:
+        found.append(("interest", option.interest, 0.0, 1.0))
+    if option.end is not None:
+        found.append(("end", option.end, 0.0, 1.0))
+    if option.bonus is not None:
+        found.append(("bonus", option.bonus, -FINITE, FINITE))
+    if option.reward is not None:
+        reward = option.reward
+        found.append(("reward", lambda obs: reward(obs, obs), -FINITE, FINITE))
+    return found

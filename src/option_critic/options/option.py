@@ -1,0 +1,59 @@
+"""What a user may say of one option. Everything but the name is optional; what is left out is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from option_critic.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+StateFunction = Callable[["Tensor"], "Tensor"]
+"""Raw observations [..., D] -> [...]. It is called with many leading shapes: index with `obs[..., i]`."""
+StepFunction = Callable[["Tensor", "Tensor"], "Tensor"]
+"""Raw observations before and after a step, [..., D] each -> [...]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option in the user's words.
+
+    Functions read *raw* observations (as the environment gives them, float32) and must be pure: they are
+    called again on stored observations. Raises InputError for limits that contradict each other.
+    """
+
+    name: str
+    """Shown wherever the option is."""
+    interest: StateFunction | None = None
+    """I_w(s) in [0, 1] (or bool: an initiation set) [Khetarpal+20, 2001.00271]: how much the option wants to
+    run at s. It weighs the policy over options, and a running option is ended by force where it is 0."""
+    end: StateFunction | None = None
+    """bool: where it holds the option has done its work and ends by force; it may be chosen again."""
+    min_length: int | None = None
+    """Steps during which it cannot end by learning; none: as in the settings."""
+    max_length: int | None = None
+    """Steps after which it ends by force; none: as in the settings."""
+    reward: StepFunction | None = None
+    """A reward of its own for each step that it runs, in the units of the environment's and added to it:
+    intra-option policies, terminations and the policy over options all learn from the sum."""
+    bonus: StateFunction | None = None
+    """What running here is worth to the choice of options alone, in standard deviations of the option advantage
+    (0.1 is a hint, 1 an order). Policy over options and terminations learn from it, what to do does not: it
+    settles which option runs where several would do, and leaves the task as it is."""
+    phase: str = ""
+    """The phase of the task that it is meant for, if there is one (Meta-World: approach, grasp, carry).
+    Nothing learns from it; diagnosis checks it."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InputError("an option needs a name")
+        least, most = self.min_length or 0, self.max_length
+        if least < 0:
+            raise InputError(f"min_length of option {self.name} must not be negative, got {least}")
+        if most is not None and most < max(1, least):
+            raise InputError(
+                f"max_length of option {self.name} must be at least 1 and at least its min_length ({least}), got {most}"
+            )

@@ -1,0 +1,55 @@
+"""Reach, grasp and move: three options for tasks in which Meta-World's arm lifts an object.
+
+Written on hand and object as they are observed; never on the simulator's `info`. Where two of them are
+interested, which one runs and when it ends is learned. These bands are one to two centimetres wide: much wider,
+and an option learns its neighbour's work, so that the names come to mean less. In a band both would do, and
+nothing in the task says which: a small bonus for the later one does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from option_critic.options.option import Option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FINGERTIPS = 0.045
+"""The fingers hold an object so far (m) below the observed hand."""
+
+
+def distance(obs: Tensor) -> Tensor:
+    """Between the fingertips and the first object, in m."""
+    gap = obs[..., 0:3] - obs[..., 4:7]
+    length: Tensor = (gap - gap.new_tensor((0.0, 0.0, FINGERTIPS))).norm(dim=-1)
+    return length
+
+
+def height(obs: Tensor) -> Tensor:
+    """Of the object, in m; it rests at 0.015 to 0.02."""
+    return obs[..., 6]
+
+
+def far(obs: Tensor) -> Tensor:
+    """Where reach may run: away from the object, which lies on the table."""
+    return (distance(obs) > 0.03) & (height(obs) < 0.03)
+
+
+def near(obs: Tensor) -> Tensor:
+    """Where grasp may run: at the object, which lies there or was just raised."""
+    return (distance(obs) < 0.045) & (height(obs) < 0.04)
+
+
+def lifted(obs: Tensor) -> Tensor:
+    """Where move may run: the object has left the table."""
+    return height(obs) > 0.026
+
+
+BONUS = 0.2
+
+REACH_GRASP_MOVE = (
+    Option(name="reach", interest=far, bonus=lambda obs: BONUS * ~(near(obs) | lifted(obs)), phase="approach"),
+    Option(name="grasp", interest=near, bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)), phase="grasp"),
+    Option(name="move", interest=lifted, bonus=lambda obs: BONUS * lifted(obs), phase="carry"),
+)

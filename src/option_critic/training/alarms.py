@@ -1,0 +1,113 @@
+"""Alarms: the ways in which options are known to fail, told while there is still time to stop.
+
+Each is raised once in a training, after it has held for a while, in one line that says what is wrong, why that
+usually happens, and which setting to change. They are a function of the metrics alone, so a training that goes
+on after a crash raises the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Metrics = dict[str, float]
+
+PATIENCE = 25
+"""Iterations in a row for which something must hold ..."""
+SLOW = 75
+"""... or that, where it holds at the start of every training."""
+
+
+class OptionWarning(UserWarning):
+    """The options of a training have stopped to mean anything."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One way to fail."""
+
+    name: str
+    holds: Callable[[Metrics, Sequence[str]], bool]
+    """whether the metrics of an iteration show it, given the options' names"""
+    says: Callable[[Metrics, Sequence[str]], str]
+    patience: int = PATIENCE
+
+
+def share(metrics: Metrics, name: str) -> float:
+    """Share of the steps in which an option ran."""
+    return metrics[f"option/share/{name}"]
+
+
+def busiest(metrics: Metrics, names: Sequence[str]) -> str:
+    """The option that ran most."""
+    return max(names, key=lambda name: share(metrics, name))
+
+
+ALARMS = (
+    Alarm(
+        "one option dominates",
+        lambda m, names: share(m, busiest(m, names)) > 0.95,
+        lambda m, names: (
+            f"option {busiest(m, names)} runs in {share(m, busiest(m, names)):.0%} of the steps: the others hardly "
+            "learn. Usually nothing tells the options apart, or one's interest covers another's: raise "
+            "entropy_master, or say what each is for (options_from)."
+        ),
+    ),
+    Alarm(
+        "options end at once",
+        lambda m, _: m["option/switch_rate"] > 0.4,
+        lambda m, _: (
+            f"an option gives way to another after {1 / m['option/switch_rate']:.1f} steps: nothing lasts. Usually the "
+            "noise of the values drives terminations up: raise deliberation_cost or min_option_length, or lower "
+            "lr_termination or beta_ceil."
+        ),
+    ),
+    Alarm(
+        "options never end",
+        lambda m, _: m["option/end_rate"] + m["option/forced_rate"] < 1e-3 and m["option/duration"] > 5,
+        lambda m, _: (
+            "options hardly ever end: each episode keeps the one that it began with. Usually the terminations "
+            "saturated early: lower deliberation_cost, set beta_floor or max_option_length, or raise initial_beta."
+        ),
+    ),
+    Alarm(
+        "options alike",
+        lambda m, _: m["option/divergence"] < 0.05,
+        lambda m, _: (
+            f"the options do the same: their policies are {m['option/divergence']:.2f} apart (0: alike, 1: disjoint). "
+            "Usually they share one objective and are chosen at random: say what each is for (options_from), lower "
+            "entropy_master, or raise lr_option."
+        ),
+        patience=SLOW,
+    ),
+    Alarm(
+        "terminations saturated",
+        lambda m, _: m["option/saturation"] > 0.99,
+        lambda m, _: (
+            f"{m['option/saturation']:.0%} of the free termination probabilities are below 0.01 or above 0.99: they "
+            "hardly learn any more. Usually lr_termination or deliberation_cost is too high: lower it, or set "
+            "beta_floor and beta_ceil."
+        ),
+    ),
+)
+
+
+class Alarms:
+    """Watches the metrics of one training."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.held = dict.fromkeys((alarm.name for alarm in ALARMS), 0)
+
+    def see(self, metrics: Metrics) -> dict[str, str]:
+        """The alarms that these metrics of an iteration raise: name -> one line. Each once; none for one option."""
+        raised: dict[str, str] = {}
+        if len(self.names) == 1:
+            return raised
+        for alarm in ALARMS:
+            if self.held[alarm.name] >= alarm.patience:
+                continue
+            self.held[alarm.name] = self.held[alarm.name] + 1 if alarm.holds(metrics, self.names) else 0
+            if self.held[alarm.name] == alarm.patience:
+                raised[alarm.name] = alarm.says(metrics, self.names)
+        return raised
