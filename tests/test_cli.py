@@ -192,3 +192,71 @@ def test_bench_reports_ratios():
     record = json.loads(out)
     assert record["bare_sps"] > 0 and set(record["train_over_bare"]) == {"1", "2"}
     assert 0 < record["train_over_bare"]["2"] < 1
+
+
+SKILLS = """
+from option_critic import Option
+
+OPTIONS = (
+    Option(name="leaning", interest=lambda obs: obs[..., 2].abs() > 0.02),
+    Option(name="upright", interest=lambda obs: obs[..., 2].abs() < 0.05, min_length=2),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def skilled(tmp_path_factory):
+    """A run with options that a user wrote, trained from the folder that holds them."""
+    root = tmp_path_factory.mktemp("skilled")
+    (root / "my_skills.py").write_text(SKILLS)
+    flags = ["--options-from", "my_skills:OPTIONS", "--out", "runs", *SMALL]
+    code, _, err = run("train", "CartPole-v1", *flags, cwd=root)
+    assert code == 0, err
+    return root
+
+
+def test_diagnose_prints_tables_and_keeps_them(skilled):
+    flags = ["--episodes", 4, "--options-from", "my_skills:OPTIONS"]
+    code, out, err = run("diagnose", "runs/seed-0", *flags, cwd=skilled)
+    assert code == 0, err
+    assert all(len(line) <= 80 for line in out.splitlines()), out
+    for words in ("leaning", "upright", "effective number of options", "learned, the others forced",
+                  "random choice", "no learned end", "leaning alone"):  # fmt: skip
+        assert words in out, out
+    record = json.loads((skilled / "runs/seed-0/diagnosis.json").read_text())
+    assert [o["name"] for o in record["diagnosis"]["options"]] == ["leaning", "upright"]
+    assert record["ablations"]["as learned"]["return"]["n"] == 4
+    assert (skilled / "runs/seed-0/traces/000000000256-diagnosis.safetensors").is_file()
+    code, out, err = run("diagnose", "runs/seed-0", *flags, "--no-ablations", "--json", "-", cwd=skilled)
+    assert code == 0 and list(json.loads(out)["ablations"]) == ["as learned"], err
+
+
+def test_own_options_are_named_again_to_be_loaded(skilled):
+    for verb in ("evaluate", "diagnose"):
+        code, _, err = run(verb, "runs/seed-0", "--episodes", 1, cwd=skilled)
+        assert code == 2 and "--options-from my_skills:OPTIONS" in err and "Traceback" not in err
+    shutil.rmtree(skilled / "runs/seed-0/checkpoints/000000000256")
+    whole = (skilled / "runs/seed-0/metrics.jsonl").read_text()
+    assert run("resume", "runs/seed-0", cwd=skilled)[0] == 2
+    code, _, err = run("resume", "runs/seed-0", "--options-from", "my_skills:OPTIONS", cwd=skilled)
+    assert code == 0, err
+    assert (skilled / "runs/seed-0/metrics.jsonl").read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (["--num-options", "1"], []),
+        (["--num-options=5"], []),
+        (["--option-names", "a", "b"], ["a", "b"]),
+        (["--options-from", "reach-grasp-move"], ["reach", "grasp", "move"]),
+    ],
+)
+def test_number_names_and_definitions_follow_each_other(flags, names):
+    from option_critic.cli import which_options
+    from option_critic.presets import settings_for
+
+    settings = settings_for("tutorial").override(**which_options(["tutorial", *flags, "--gamma", "0.9"]))
+    assert list(settings.options.option_names) == names
+    assert settings.options.num_options == (len(names) or int(flags[-1][-1]))
+    assert bool(settings.options.options_from) == bool(settings.model.observe_interest) == ("reach" in names)

@@ -1,0 +1,67 @@
+"""A picture of options that thin out beside options that live, from the metrics of their runs.
+
+python experiments/option_pictures.py --ill runs/unnamed --well runs/pick-place --out docs/figures/options.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from option_critic.training.folders import read_json
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito: told apart by everybody
+
+
+def read(run: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Names of the options, and each metric over the iterations of a run."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    names = [name.removeprefix("option/share/") for name in rows[0] if name.startswith("option/share/")]
+    wanted = ["time/total_timesteps", "option/duration", *(f"option/share/{name}" for name in names)]
+    return names, {name: np.array([row[name] for row in rows], dtype=float) for name in wanted}
+
+
+def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
+    """Shares on the left, busiest option first where they have no names of their own; durations on the right."""
+    shares, durations = axes
+    for i, run in enumerate(runs):
+        names, m = read(run)
+        steps = m["time/total_timesteps"] / 1e6
+        stack = np.stack([m[f"option/share/{name}"] for name in names])
+        if not read_json(run / "config.json")["settings"]["options"].get("options_from"):
+            names, stack = [f"busiest, {k + 1}." for k in range(len(names))], -np.sort(-stack, axis=0)
+        for k, name in enumerate(names):
+            shares.plot(steps, smooth(stack[k]), color=COLOURS[k], lw=1, alpha=0.8, label=name if i == 0 else None)
+        durations.plot(steps, smooth(m["option/duration"]), color="#555555", lw=1, alpha=0.8)
+    shares.set(title=title, ylabel="share of the steps", ylim=(0, 1))
+    durations.set(title="steps between changes of option", ylim=(0, 155))
+    shares.legend(frameon=False, loc="center right")
+
+
+def smooth(x: np.ndarray, width: int = 9) -> np.ndarray:
+    """Running median."""
+    padded = np.pad(x, width // 2, mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
+
+
+def main() -> None:
+    """Draw both rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ill", type=Path, required=True, help="folder of runs whose options thin out")
+    parser.add_argument("--well", type=Path, required=True, help="folder of runs whose options live")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    figure, axes = plt.subplots(2, 2, figsize=(9, 5.5), sharex=True, constrained_layout=True)
+    for row, folder, title in ((0, args.ill, "nothing said of the options"), (1, args.well, "reach, grasp, move")):
+        draw(axes[row], sorted(folder.glob("seed-*")), title)
+    for axis in axes[1]:
+        axis.set_xlabel("million environment steps")
+    figure.savefig(args.out, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
