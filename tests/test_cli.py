@@ -250,13 +250,15 @@ def test_own_options_are_named_again_to_be_loaded(skilled):
         (["--num-options=5"], []),
         (["--option-names", "a", "b"], ["a", "b"]),
         (["--options-from", "reach-grasp-move"], ["reach", "grasp", "move"]),
+        (["--options-from", "reach-grasp-move", "--options-from", ""], []),
     ],
 )
 def test_number_names_and_definitions_follow_each_other(flags, names):
     from option_critic.cli import which_options
     from option_critic.presets import settings_for
 
-    settings = settings_for("tutorial").override(**which_options(["tutorial", *flags, "--gamma", "0.9"]))
+    target = "pick-place" if flags[-1] == "" else "tutorial"
+    settings = settings_for(target).override(**which_options(["tutorial", *flags, "--gamma", "0.9"]))
     assert list(settings.options.option_names) == names
-    assert settings.options.num_options == (len(names) or int(flags[-1][-1]))
+    assert settings.options.num_options == (len(names) or int(flags[-1][-1:] or 3))
     assert bool(settings.options.options_from) == bool(settings.model.observe_interest) == ("reach" in names)

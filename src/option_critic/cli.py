@@ -107,7 +107,7 @@ def which_options(argv: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--num-options", "--num_options", nargs="?")
     parser.add_argument("--option-names", "--option_names", nargs="*")
     parser.add_argument("--options-from", "--options_from", nargs="?")
-    found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value}
+    found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
     if "num_options" in found:
         if not found["num_options"].isdigit():
             return {}  # what is wrong with it is told when all flags are read

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from option_critic.disk import emit
 from option_critic.envs.metaworld import PREFIX, TASKS
+from option_critic.options.sets import SETS
 from option_critic.presets import PRESETS
 from option_critic.settings import Algorithm
 from option_critic.training.folders import listing, steps_of
@@ -20,6 +21,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
     record: dict[str, Any] = {
         "presets": {name: s.env_id for name, s in PRESETS.items()},
         "algorithms": list(get_args(Algorithm)),
+        "options": {name: [o.name for o in options] for name, options in SETS.items()},
         "metaworld": [PREFIX + task for task in TASKS],
         "runs": {str(p): latest(p) for p in found},
     }
@@ -29,6 +31,10 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         for name, s in PRESETS.items():
             print(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
         console.print("[bold]algorithms[/bold]", ", ".join(get_args(Algorithm)))
+        console.print(
+            "[bold]options[/bold]",
+            ", ".join(f"{name} ({', '.join(names)})" for name, names in record["options"].items()),
+        )
         console.print("[bold]Meta-World[/bold]", f"{PREFIX}<task>:", ", ".join(TASKS))
         console.print("[bold]Gymnasium[/bold] any registered id with Box or Discrete actions")
         console.print(f"[bold]runs under {runs}[/bold]")

@@ -3,7 +3,11 @@
 import numpy as np
 import torch
 
+import option_critic as oc
+from option_critic.model.actor import Actor
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler, RunningMoments
+from option_critic.options.interest import wishes
+from option_critic.options.option import Option
 
 
 def test_moments_of_many_batches_are_those_of_all_rows(rng):
@@ -61,3 +65,32 @@ def test_both_signs_of_a_quaternion_are_one_rotation():
     assert (seen[:, [5, 10]] >= 0).all() and torch.equal(seen.abs(), obs.abs())
     others = [0, 1, 6, 11]
     assert torch.equal(seen[:, others], obs[:, others])
+
+
+def test_watched_interests_are_further_entries():
+    watched = (Option(name="a", interest=lambda obs: obs[..., 0] > 1), Option(name="b"))
+    norm = ObservationNormalizer(2, 10.0, True, watched=watched)
+    obs = torch.tensor([[0.0, 4.0], [2.0, 8.0]])
+    assert norm.prepare(obs).tolist() == [[0.0, 4.0, 0.0, 1.0], [2.0, 8.0, 1.0, 1.0]]
+    assert torch.equal(norm.prepare(obs, wishes(obs, watched)), norm.prepare(obs))
+    norm.update(obs)
+    assert norm(obs)[:, :3].tolist() == [[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]
+
+
+def test_an_agent_may_watch_definitions_without_having_options():
+    agent = oc.OptionCritic("Meta-World/pick-place-v3", num_options=1, observe_interest="reach-grasp-move")
+    assert agent.option_names == ("option-0",) and not agent.settings.options.options_from
+    assert agent.state.model.policy_trunk[0].in_features == 39 + 3
+    obs = torch.zeros(2, 39)
+    obs[1, 6] = 0.2  # lifted
+    seen = agent.state.model.obs_norm.prepare(obs)
+    assert seen[:, -1].tolist() == [0.0, 1.0] and torch.equal(seen[:, :39], obs)
+
+
+def test_acting_sees_the_interests_that_learning_sees():
+    agent = oc.OptionCritic("pick-place")
+    obs = torch.randn(64, 39) * 0.1
+    pi, mu, beta = Actor.of(agent.state.model)(obs)
+    heads = agent.state.model(obs)
+    for a, b in ((pi.mean, heads.pi.mean), (mu, heads.mu_logits), (beta, heads.beta_logits)):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)

@@ -17,7 +17,7 @@ from option_critic.functional.options import (
 from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution, gumbel, sample_index
 from option_critic.model.trunks import stream_seed
-from option_critic.options.interest import interest_at
+from option_critic.options.interest import interest_at, wishes
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry, Choice, Decision, Interest
 
@@ -113,8 +113,10 @@ def act(
     action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the
     option that executes, and what the arriving one met: all that `likelihoods` needs.
     """
-    policies, mu_logits, beta_logits = actor(obs)
-    arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available), carry, rules)
+    options = rules.definitions
+    shared = wishes(obs, options) if options and options == actor.norm.watched else None  # asked once, for both
+    policies, mu_logits, beta_logits = actor(obs, shared)
+    arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available, shared), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:

@@ -6,7 +6,6 @@ their size: a decision for 32 environments takes half the time this way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.normalize import ObservationNormalizer
 from option_critic.model.option_model import OptionModel
 
 Affine = tuple[Tensor, Tensor]
@@ -25,8 +25,8 @@ Affine = tuple[Tensor, Tensor]
 class Actor:
     """A snapshot: of `OptionModel`, the heads that acting needs. Made anew after each update."""
 
-    prepare: Callable[[Tensor], Tensor]
-    """raw observations to what is normalised"""
+    norm: ObservationNormalizer
+    """for its part that does not learn"""
     center: Tensor
     """[D] mean of the observations"""
     width: Tensor
@@ -53,7 +53,7 @@ class Actor:
         center, width, clip = model.obs_norm.scaling()
         policy, option = _layers(model.policy_trunk), _layers(model.option_trunk)
         return cls(
-            prepare=model.obs_norm.prepare,
+            norm=model.obs_norm,
             center=center,
             width=width,
             clip=clip,
@@ -67,9 +67,12 @@ class Actor:
             discrete=model.discrete,
         )
 
-    def __call__(self, obs: Tensor) -> tuple[ActionDistribution, Tensor, Tensor]:
-        """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options."""
-        x = ((self.prepare(obs) - self.center) / self.width).clamp_(-self.clip, self.clip)
+    def __call__(self, obs: Tensor, wished: Tensor | None = None) -> tuple[ActionDistribution, Tensor, Tensor]:
+        """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options.
+
+        `wished`: the interests of the options that the network watches, if they are known.
+        """
+        x = ((self.norm.prepare(obs, wished) - self.center) / self.width).clamp_(-self.clip, self.clip)
         policy, option = self.activation(linear(x, *self.first)).chunk(2, -1)
         for layer in self.policy:
             policy = self.activation(linear(policy, *layer))

@@ -87,12 +87,16 @@ class ObservationNormalizer(nn.Module):
         super().__init__()
         self.one_sign = OneSign(size, quaternions)
         self.moments = RunningMoments(size + len(watched))
-        self.clip, self.enabled, self.watched = clip, enabled, watched
+        self.clip, self.enabled, self.watched = clip, enabled, tuple(watched)
 
-    def prepare(self, obs: Tensor) -> Tensor:
-        """All of the normalisation that does not learn: raw [..., D] -> [..., D + W]."""
-        x = self.one_sign(obs)
-        return torch.cat([x, wishes(obs, self.watched)], -1) if self.watched else x
+    def prepare(self, obs: Tensor, wished: Tensor | None = None) -> Tensor:
+        """All of the normalisation that does not learn: raw [..., D] -> [..., D + W]. `wished`: the interests [..., W]
+        of the watched options there, if they are known.
+        """
+        x: Tensor = self.one_sign(obs)
+        if not self.watched:
+            return x
+        return torch.cat([x, wishes(obs, self.watched) if wished is None else wished], -1)
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""

@@ -14,11 +14,16 @@ from option_critic.options.rules import OptionSettings
 from option_critic.structs import Interest
 
 
-def interest_at(obs: Tensor, rules: OptionSettings, available: Tensor | None = None) -> Interest:
-    """At raw observations [..., D] -> fields [..., K]. `available` (bool [..., K]) forbids options."""
+def interest_at(
+    obs: Tensor, rules: OptionSettings, available: Tensor | None = None, wished: Tensor | None = None
+) -> Interest:
+    """At raw observations [..., D] -> fields [..., K]. `available` (bool [..., K]) forbids options.
+
+    `wished`: what `wishes` gave there, if it is known.
+    """
     options = rules.definitions
     if any(o.interest for o in options):
-        start = permitted_interest(wishes(obs, options), available)
+        start = permitted_interest(wishes(obs, options) if wished is None else wished, available)
     else:
         everywhere = obs.new_ones(*obs.shape[:-1], rules.num_options)
         start = everywhere if available is None else permitted_interest(everywhere, available)

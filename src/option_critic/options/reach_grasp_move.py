@@ -22,8 +22,8 @@ FINGERTIPS = 0.045
 def distance(obs: Tensor) -> Tensor:
     """Between the fingertips and the first object, in m."""
     gap = obs[..., 0:3] - obs[..., 4:7]
-    length: Tensor = (gap - gap.new_tensor((0.0, 0.0, FINGERTIPS))).norm(dim=-1)
-    return length
+    squared: Tensor = gap.square().sum(-1) - 2 * FINGERTIPS * gap[..., 2] + FINGERTIPS**2  # of gap - (0, 0, FINGERTIPS)
+    return squared.clamp(min=0).sqrt()
 
 
 def height(obs: Tensor) -> Tensor:

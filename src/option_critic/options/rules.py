@@ -19,7 +19,7 @@ class OptionSettings:
     """K. With 1 this is plain PPO, bit for bit: the flat baseline."""
     options_from: str = ""
     """What the options mean: a set that ships (reach-grasp-move), or module:NAME, a tuple of `Option` of your own;
-    empty: nothing is said of them. Sets num_options and option_names."""
+    "": nothing is said of them. Sets num_options, option_names and observe_interest."""
     option_names: tuple[str, ...] = ()
     """A name for each option, shown wherever it is; default: option-0, option-1, ..."""
     min_option_length: int = 0
