@@ -16,7 +16,9 @@ from option_critic.functional.options import arrival_log_prob, pick
 from option_critic.model.act import Generators, arrive
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
+from option_critic.options.option import Option
 from option_critic.options.rules import OptionSettings
+from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Decision, Interest, Rollout, Targets, Values
 from option_critic.training.collect import Live, collect, evaluate_rollout, join_rows, stack
 from option_critic.training.metrics import option_metrics
@@ -284,3 +286,30 @@ def test_ppo_oc_trains_the_master_at_decisions_only(model):
         ALGORITHMS["ppo_oc"](model, batch.rows(rows), config, rules)[0].backward()
         gradients.append(model.mu_head.weight.grad.clone())
     assert gradients[0].any() and not gradients[1].any()
+
+
+BONUS = (Option(name="a", bonus=lambda obs: 1.0 * (obs[..., 0] > 0)), Option(name="b"))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_bonus_moves_choice_and_ends_and_nothing_else(model, algorithm):
+    """Where a's bonus is 1 an arriving b learns to end and an arriving a to stay; actions and values do not see it."""
+    rules = Settings(env_id="x").override(options_from=f"{__name__}:BONUS").options
+    n = 6
+    option = torch.tensor([0, 1, 0, 1, 0, 1])
+    zeros, no = torch.zeros(n), torch.zeros(n, dtype=torch.bool)
+    obs, interest = torch.ones(n, 2), Interest(torch.ones(n, 2), torch.ones(n, 2))
+    heads = model(obs)
+    arrival = arrive(heads.mu_logits, heads.beta_logits, interest, Carry(option, option + 1, no), rules)
+    hat = arrival_log_prob(option, option, arrival.beta, arrival.log_mu).detach()
+    pi = heads.pi.at(option)
+    decision = Decision(pi.mean.detach(), option, option, option + 1, no, no, no, arrival.beta.detach(),
+                        pi.log_prob(pi.mean).detach(), pick(arrival.log_mu, option).detach(), hat)  # fmt: skip
+    targets = Targets(adv_action=zeros, adv_option=zeros, adv_master=zeros, adv_term=zeros,
+                      q_target=pick(heads.q, option).detach())  # fmt: skip
+    loss, _ = ALGORITHMS[algorithm](model, Batch(obs, interest, decision, targets), Config(entropy_master=0.0), rules)
+    loss.backward()
+    assert model.beta_head.bias.grad[0] > 0 > model.beta_head.bias.grad[1]  # descent: a stays, b ends
+    assert model.mu_head.bias.grad[0] < 0 < model.mu_head.bias.grad[1]  # and a is chosen
+    for part in (model.pi_head, model.q_head):
+        assert torch.allclose(part.weight.grad, torch.zeros_like(part.weight), atol=1e-7)

@@ -14,6 +14,15 @@ from option_critic.options.rules import OptionSettings
 from option_critic.structs import Interest
 
 
+def stacked(functions: Sequence[Callable[..., Tensor] | None], nothing: float, *states: Tensor) -> Tensor:
+    """What K functions say at raw observations [..., D] -> [..., K]; `nothing` where there is none.
+
+    The one loop over options: a user writes a function for each.
+    """
+    silent = torch.full_like(states[0][..., 0], nothing)
+    return torch.stack([silent if f is None else f(*states).to(silent.dtype) for f in functions], -1)
+
+
 def interest_at(
     obs: Tensor, rules: OptionSettings, available: Tensor | None = None, wished: Tensor | None = None
 ) -> Interest:
@@ -29,31 +38,24 @@ def interest_at(
         start = everywhere if available is None else permitted_interest(everywhere, available)
     if not any(o.end for o in options):
         return Interest(start, start)
-    done = [torch.zeros_like(obs[..., 0]) if o.end is None else o.end(obs).to(obs.dtype) for o in options]
-    return Interest(start, start * (1 - torch.stack(done, -1)))
+    return Interest(start, start * (1 - stacked([o.end for o in options], 0.0, obs)))
 
 
 def wishes(obs: Tensor, options: Sequence[Option]) -> Tensor:
     """The interests as they are defined, at raw observations [..., D] -> [..., K]."""
-    everywhere = obs.new_ones(obs.shape[:-1])
-    return torch.stack([everywhere if o.interest is None else o.interest(obs).to(obs.dtype) for o in options], -1)
+    return stacked([o.interest for o in options], 1.0, obs)
 
 
 def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSettings) -> Tensor:
     """What the options that execute add to the reward: observations [..., D], option [...] -> [...]."""
-    if not any(o.reward for o in rules.definitions):
-        return torch.zeros_like(obs[..., 0])
-    rewards = [torch.zeros_like(obs[..., 0]) if o.reward is None else o.reward(obs, next_obs).to(obs.dtype)
-               for o in rules.definitions]  # fmt: skip
-    return pick(torch.stack(rewards, -1), option)
+    rewards = [o.reward for o in rules.definitions]
+    return pick(stacked(rewards, 0.0, obs, next_obs), option) if any(rewards) else torch.zeros_like(obs[..., 0])
 
 
 def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
     """The bonus of every option at raw observations [..., D] -> [..., K]; none where no option has one."""
-    if not any(o.bonus for o in rules.definitions):
-        return None
-    nothing = torch.zeros_like(obs[..., 0])
-    return torch.stack([nothing if o.bonus is None else o.bonus(obs).to(obs.dtype) for o in rules.definitions], -1)
+    bonuses = [o.bonus for o in rules.definitions]
+    return stacked(bonuses, 0.0, obs) if any(bonuses) else None
 
 
 def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
