@@ -21,13 +21,14 @@ def read(run: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Names of the options, and each metric over the iterations of a run."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     names = [name.removeprefix("option/share/") for name in rows[0] if name.startswith("option/share/")]
-    wanted = ["time/total_timesteps", "option/duration", *(f"option/share/{name}" for name in names)]
-    return names, {name: np.array([row[name] for row in rows], dtype=float) for name in wanted}
+    wanted = ["time/total_timesteps", "option/duration", "option/choice_entropy"]
+    wanted += [f"option/share/{name}" for name in names]
+    return names, {name: np.array([row.get(name, np.nan) for row in rows], dtype=float) for name in wanted}
 
 
 def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
-    """Shares on the left, busiest option first where they have no names of their own; durations on the right."""
-    shares, durations = axes
+    """Shares, busiest option first where they have no names of their own; durations; entropy of the choice."""
+    shares, durations, entropies = axes
     for i, run in enumerate(runs):
         names, m = read(run)
         steps = m["time/total_timesteps"] / 1e6
@@ -37,8 +38,10 @@ def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
         for k, name in enumerate(names):
             shares.plot(steps, smooth(stack[k]), color=COLOURS[k], lw=1, alpha=0.8, label=name if i == 0 else None)
         durations.plot(steps, smooth(m["option/duration"]), color="#555555", lw=1, alpha=0.8)
+        entropies.plot(steps, smooth(m["option/choice_entropy"]), color="#555555", lw=1, alpha=0.8)
     shares.set(title=title, ylabel="share of the steps", ylim=(0, 1))
     durations.set(title="steps between changes of option", ylim=(0, 155))
+    entropies.set(title="entropy of a choice (nats)", ylim=(0, 1.1))
     shares.legend(frameon=False, loc="center right")
 
 
@@ -55,7 +58,7 @@ def main() -> None:
     parser.add_argument("--well", type=Path, required=True, help="folder of runs whose options live")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    figure, axes = plt.subplots(2, 2, figsize=(9, 5.5), sharex=True, constrained_layout=True)
+    figure, axes = plt.subplots(2, 3, figsize=(11, 5.5), sharex=True, constrained_layout=True)
     for row, folder, title in ((0, args.ill, "nothing said of the options"), (1, args.well, "reach, grasp, move")):
         draw(axes[row], sorted(folder.glob("seed-*")), title)
     for axis in axes[1]:

@@ -21,6 +21,7 @@ from typing import Any
 from scipy.stats import linregress
 
 from option_critic.agent import spaces_of
+from option_critic.envs.envpool import return_memory
 from option_critic.evaluation.bench import bare, rate, replay
 from option_critic.presets import settings_for
 from option_critic.training.run import Run, versions
@@ -59,6 +60,7 @@ def soak(minutes: float, block_seconds: float, seed: int) -> dict[str, Any]:
 
         def on_boundary() -> None:
             run.checkpoint(state)
+            return_memory()  # the environments are closed: what is free now is not held
             memory.append((hours(), resident()))
 
         with closing(run), closing(train(state, settings, on_boundary)) as iterations:
@@ -88,6 +90,7 @@ def soak(minutes: float, block_seconds: float, seed: int) -> dict[str, Any]:
         "train_over_replay_trend_per_hour": trend(
             [b["hours"] for b in blocks], [b["train"] / b["replay"] for b in blocks]
         ),
+        "train_over_bare_trend_per_hour": trend([b["hours"] for b in blocks], [b["train"] / b["bare"] for b in blocks]),
         # what the loop does besides iterations: close environments, write the checkpoint, make them anew
         "boundary_share": (spent[0] - state.elapsed) / sum(b["seconds"] for b in blocks),
         "boundaries": len(memory),

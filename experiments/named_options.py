@@ -1,0 +1,86 @@
+"""The tables of docs/results/named-options.md from run folders that were evaluated and diagnosed.
+
+option-critic evaluate runs/pick-place/seed-0 --goals A,B,C
+option-critic diagnose runs/pick-place/seed-0 --goals B --episodes 200
+python experiments/named_options.py runs/pick-place runs/flat runs/told runs/disjoint runs/misplaced
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from option_critic.training.folders import read_json
+
+SUCCESS = 0.9
+
+
+def steps_to(run: Path, success: float = SUCCESS) -> float:
+    """Million steps until the mean success of the last 128 training episodes reached `success`; inf: never."""
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if row.get("rollout/success_rate", 0) >= success:
+            return float(row["time/total_timesteps"]) / 1e6
+    return float("inf")
+
+
+def figure(run: Path, goals: str, name: str) -> str:
+    """A figure of the last evaluation on a goal set, deterministic."""
+    path = run / "evaluation.json"
+    results = read_json(path)["results"] if path.exists() else {}
+    found = [r for key, r in sorted(results.items()) if key.endswith(f"-{goals}-deterministic")]
+    return f"{found[-1]['summary'][name]['value']:.3f}" if found else "-"
+
+
+def options(run: Path) -> list[str]:
+    """What diagnosis.json says, as cells."""
+    path = run / "diagnosis.json"
+    if not path.exists():
+        return ["-"] * 7
+    record: dict[str, Any] = read_json(path)
+    d, without = record["diagnosis"], record["ablations"]
+    who = d["options"]
+    runs = [(o["runs"] * (o["duration"] or 0) + o["cut_runs"] * (o["cut_duration"] or 0))
+            / max(1, o["runs"] + o["cut_runs"]) for o in who]  # fmt: skip
+    forbidden = [without[f"without {o['name']}"]["any"]["value"] for o in who if f"without {o['name']}" in without]
+    return [
+        "-" if d["nmi"] is None else f"{d['nmi']:.2f}",
+        f"{d['effective_number']:.2f}",
+        " / ".join(f"{x:.0f}" for x in runs),
+        "-" if d["learned_ends"] is None else f"{d['learned_ends']:.2f}",
+        f"{d['choices']:.2f}",
+        f"{d['choice_entropy']:.2f}",
+        " / ".join(f"{x:.2f}" for x in forbidden) or "-",
+    ]
+
+
+def main() -> None:
+    """Print a row for each run, then a line for each folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    args = parser.parse_args()
+    head = ("run", "90 % after", "B any", "B held", "NMI", "effective number", "steps a run", "ends learned",
+            "real choices", "entropy", "any-step without each")  # fmt: skip
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for folder in args.folders:
+        for run in sorted(folder.glob("seed-*")):
+            cells = [f"{folder.name}, {run.name[5:]}", f"{steps_to(run):.2f} M", figure(run, "B", "any"),
+                     figure(run, "B", "held"), *options(run)]  # fmt: skip
+            print("| " + " | ".join(cells) + " |")
+    print()
+    for folder in args.folders:
+        steps = np.array([steps_to(run) for run in sorted(folder.glob("seed-*"))])
+        line = f"{folder.name}: median {np.median(steps):.2f} M of {len(steps)} seeds"
+        if len(steps) > 1 and np.isfinite(steps).all():
+            low, high = bootstrap((steps,), np.median, method="percentile", rng=0).confidence_interval
+            line += f", 95 % bootstrap interval over seeds [{low:.2f}, {high:.2f}]"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
