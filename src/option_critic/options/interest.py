@@ -19,8 +19,9 @@ def stacked(functions: Sequence[Callable[..., Tensor] | None], nothing: float, *
 
     The one loop over options: a user writes a function for each.
     """
-    silent = torch.full_like(states[0][..., 0], nothing)
-    return torch.stack([silent if f is None else f(*states).to(silent.dtype) for f in functions], -1)
+    obs = states[0]
+    said = [obs.new_full(obs.shape[:-1], nothing) if f is None else f(*states) for f in functions]
+    return torch.stack([x.to(obs.dtype) for x in said], -1)
 
 
 def interest_at(

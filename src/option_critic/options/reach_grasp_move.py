@@ -8,22 +8,31 @@ nothing in the task says which: a small bonus for the later one does.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from option_critic.options.option import Option
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 FINGERTIPS = 0.045
 """The fingers hold an object so far (m) below the observed hand."""
 
 
+@cache
+def fingertips(device: torch.device) -> Tensor:
+    """From the hand to them; made once: this is asked at every step."""
+    import torch  # here, as settings are read without PyTorch
+
+    return torch.tensor((0.0, 0.0, FINGERTIPS), device=device)
+
+
 def distance(obs: Tensor) -> Tensor:
     """Between the fingertips and the first object, in m."""
-    gap = obs[..., 0:3] - obs[..., 4:7]
-    squared: Tensor = gap.square().sum(-1) - 2 * FINGERTIPS * gap[..., 2] + FINGERTIPS**2  # of gap - (0, 0, FINGERTIPS)
-    return squared.clamp(min=0).sqrt()
+    length: Tensor = (obs[..., 0:3] - obs[..., 4:7] - fingertips(obs.device)).norm(dim=-1)
+    return length
 
 
 def height(obs: Tensor) -> Tensor:
