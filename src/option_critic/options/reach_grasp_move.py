@@ -42,17 +42,17 @@ def height(obs: Tensor) -> Tensor:
 
 def far(obs: Tensor) -> Tensor:
     """Where reach may run: away from the object, which lies on the table."""
-    return (distance(obs) > 0.03) & (height(obs) < 0.03)
+    return (distance(obs) > 0.022) & (height(obs) < 0.03)
 
 
 def near(obs: Tensor) -> Tensor:
     """Where grasp may run: at the object, which lies there or was just raised."""
-    return (distance(obs) < 0.045) & (height(obs) < 0.04)
+    return (distance(obs) < 0.04) & (height(obs) < 0.05)
 
 
 def lifted(obs: Tensor) -> Tensor:
     """Where move may run: the object has left the table."""
-    return height(obs) > 0.026
+    return height(obs) > 0.032
 
 
 BONUS = 0.2
