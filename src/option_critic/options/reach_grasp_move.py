@@ -42,7 +42,7 @@ def height(obs: Tensor) -> Tensor:
 
 def far(obs: Tensor) -> Tensor:
     """Where reach may run: away from the object, which lies on the table."""
-    return (distance(obs) > 0.022) & (height(obs) < 0.03)
+    return (distance(obs) > 0.022) & (height(obs) < 0.033)
 
 
 def near(obs: Tensor) -> Tensor:
