@@ -54,7 +54,7 @@ def diagnose(
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})
     if json_path != Path("-"):
         where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if task else "")
-        print(f"{agent.settings.env_id}, {step:,} training steps, {where}, deterministic")
+        print(f"{agent.settings.env_id}, {step:,} training steps\n{where}, deterministic")
         print_study(found)
         print(f"kept in {path / 'diagnosis.json'}")
     emit(json_path, record)
@@ -65,7 +65,7 @@ def print_study(found: Study) -> None:
     d, console = found.diagnosis, Console()
     console.print(options_table(d))
     if any(o.phases for o in d.options):
-        print("Over the steps up to the first success + 10. Runs in brackets were cut by that end.")
+        print("up to the first success and ten steps more; (n): runs cut short by that end")
     for line in lines(d):
         print(line)
     if found.expert is not None and found.expert.nmi is not None:
