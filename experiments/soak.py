@@ -42,9 +42,9 @@ def trend(hours: list[float], values: list[float]) -> dict[str, float]:
     return {"slope": fit.slope, "low": fit.slope - 1.96 * fit.stderr, "high": fit.slope + 1.96 * fit.stderr}
 
 
-def soak(minutes: float, block_seconds: float, seed: int) -> dict[str, Any]:
+def soak(minutes: float, block_seconds: float, seed: int, checkpoint_every: int) -> dict[str, Any]:
     """Train for so long; everything that was measured."""
-    settings = settings_for("pick-place").override(seed=seed)
+    settings = settings_for("pick-place").override(seed=seed, checkpoint_every=checkpoint_every)
     spaces = spaces_of(settings.env_id)
     state = TrainState.fresh(settings, spaces)
     state.schedule_end = 10**9  # so that no schedule ends before the measurement
@@ -86,6 +86,7 @@ def soak(minutes: float, block_seconds: float, seed: int) -> dict[str, Any]:
         "steps": state.env_steps,
         "memory_mb": memory,
         "memory_trend_mb_per_hour": trend(*map(list, zip(*late, strict=True))),
+        "memory_trend_mb_per_boundary": trend(list(map(float, range(len(late)))), [mb for _, mb in late]),
         "blocks": blocks,
         "train_over_replay_trend_per_hour": trend(
             [b["hours"] for b in blocks], [b["train"] / b["replay"] for b in blocks]
@@ -103,9 +104,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--block-seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--checkpoint-every", type=int, default=250_000, help="often, to see what a boundary leaves")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    record = soak(args.minutes, args.block_seconds, args.seed)
+    record = soak(args.minutes, args.block_seconds, args.seed, args.checkpoint_every)
     summary = {name: value for name, value in record.items() if name not in ("memory_mb", "blocks")}
     print(json.dumps(summary, indent=1))
     if args.json:

@@ -5,6 +5,7 @@ In this process for speed; `tests/test_cli.py` has a few of them in a process of
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -294,7 +295,7 @@ def test_a_disk_that_fills_up_leaves_earlier_checkpoints_whole(command, tmp_path
     flags = ["--hidden-dim", "64", "--total-timesteps", "640", "--checkpoint-every", "128"]
     code, err = alone(train("bad_envs:DiskFills-v0", *flags), tmp_path)
     assert code == 1 and "cannot be written (" in err and "); what was saved before is intact. Free" in err, err
-    assert "cannot be written (File too large): the training goes on" in err, err  # at 256 and 384 and ...
+    assert re.search(r"cannot be written \((File too|No space).*\): the training goes on", err), err  # at 256, ...
     assert "000000000640" in err and "Traceback" not in err and err.count("\n") == 2
     assert [p.name for p in (tmp_path / "out/seed-0/checkpoints").iterdir()] == ["000000000128"]
     assert command(["evaluate", "out/seed-0", "--episodes", "2"]) == (0, "")
@@ -304,7 +305,8 @@ def test_metrics_that_cannot_be_written_are_told_once_and_end_the_training_badly
     flags = ["--total-timesteps", "6400", "--checkpoint-every", "6400", "--rollout-length", "4",
              "--num-options", "1"]  # fmt: skip
     code, err = alone(train("bad_envs:DiskFills-v0", *flags), tmp_path)
-    assert code == 1 and "out/seed-0 cannot be written (File too large): the training goes on" in err, err
+    # the system says either, as a line still fits in part or not at all
+    assert code == 1 and re.search(r"out/seed-0 cannot be written \((File too|No space).*\): the training goes on", err)
     assert "Traceback" not in err and err.count("\n") == 2
 
 

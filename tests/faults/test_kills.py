@@ -4,6 +4,7 @@ import hashlib
 import random
 import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -24,8 +25,6 @@ BACKENDS = {
                 "32", "--total-timesteps", "29760", "--checkpoint-every", "2480", *COMMON],
 }  # fmt: skip
 KILLS, REPEATS = 100, 5
-START = 2.5
-"""Seconds until a training runs, about: kills come from before that on."""
 
 
 def start(*args):
@@ -65,7 +64,20 @@ def prints(run):
     return found
 
 
-def test_a_hundred_kills_leave_every_run_readable(tmp_path):
+@pytest.fixture(scope="module")
+def startup(tmp_path_factory):
+    """Seconds until a training runs here and now: kills come from before that on."""
+    folder, began = tmp_path_factory.mktemp("first"), time.monotonic()
+    process = start("train", *BACKENDS["gymnasium"], "--out", folder)
+    while not (folder / "seed-0" / "config.json").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    return time.monotonic() - began
+
+
+def test_a_hundred_kills_leave_every_run_readable(tmp_path, startup):
     """At most one interval is repeated each time, and nothing is reported as damaged."""
     rng, kills, number, reached, repeated = random.Random(0), 0, 0, -1, []
     every = 5120
@@ -77,7 +89,7 @@ def test_a_hundred_kills_leave_every_run_readable(tmp_path):
             else ["train", *BACKENDS["gymnasium"], "--out", run.parent]
         )
         process = start(*target)
-        if not killed(process, START + rng.uniform(-1.0, 3.0)):
+        if not killed(process, max(0.1, startup + rng.uniform(-1.0, 3.0))):
             number, reached = number + 1, -1
             continue
         kills += 1
@@ -101,7 +113,7 @@ def test_a_hundred_kills_leave_every_run_readable(tmp_path):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
-def test_killed_and_resumed_equals_uninterrupted(tmp_path, algorithm, backend):
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, algorithm, backend, startup):
     settings = [*BACKENDS[backend], "--algorithm", algorithm]
     finish(start("train", *settings, "--out", tmp_path / "whole"))
     whole, total = prints(tmp_path / "whole" / "seed-0"), 0
@@ -109,7 +121,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, algorithm, backend):
         rng, kills = random.Random(repeat), 0
         run = tmp_path / f"cut-{repeat}" / "seed-0"
         process = start("train", *settings, "--out", run.parent)
-        while killed(process, START + rng.uniform(0.0, 2.5) * (kills < 3) + 300 * (kills >= 3)):
+        while killed(process, startup + rng.uniform(0.0, 2.5) * (kills < 3) + 300 * (kills >= 3)):
             kills += 1
             there = (run / "config.json").exists()
             process = start("resume", run) if there else start("train", *settings, "--out", run.parent)
