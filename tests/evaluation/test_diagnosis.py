@@ -80,16 +80,17 @@ def test_names_that_mean_nothing():
 def test_forced_ends_and_single_choices_are_told_apart():
     option = ["001122"]
     at = np.array([[0, 0, 1, 0, 1, 0]], dtype=bool)
-    interest = np.array([[[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]]], dtype=float)
+    interest = np.array([[[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 1, 0], [0, 1, 1], [0, 0, 1]]], dtype=float)
     beta = np.array([[1.0, 0.001, 1.0, 0.0, 0.7, 0.0]])
     forced = np.array([[True, False, True, False, False, False]])
     d = diagnose(trace(option, ended=at | (np.arange(6) == 0)[None], forced=forced, interest=interest, beta=beta),
                  NAMES, PHASES)  # fmt: skip
     assert (d.ends, d.learned_ends) == (2, 0.5)
-    assert (d.decisions, d.choices) == (3, pytest.approx(1 / 3))
-    assert d.saturation == 0.5  # free to end: steps 1 (0.001) and 4 (0.7)
+    assert (d.decisions, d.choices) == (3, pytest.approx(2 / 3))
+    assert d.saturation == 0.5  # free to end: steps 1 (0.001) and 4 (0.7); 2 was forced
     assert d.nmi is None and d.options[0].phases == {} and d.options[0].meant_for == ""
     assert d.options[0].distance == {"grasp": 0.5, "move": None}  # move was never interested where reach ran
+    assert d.options[2].distance == {"reach": None, "grasp": 0.5}
 
 
 def test_durations_are_cut_by_the_end():
