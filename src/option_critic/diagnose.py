@@ -34,7 +34,7 @@ def diagnose(
     """Diagnose a checkpoint of the run `path`, print the tables, keep diagnosis.json and the trace there."""
     agent = load(checkpoint, options_from=options_from)
     names, task = agent.option_names, task_of(agent.settings.env_id)
-    runs = 1 + (len(ablations(names)) if with_ablations else 0)
+    runs = 1 + (len(ablations(agent.settings.options, agent.spaces.discrete)) if with_ablations else 0)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("episodes", total=runs * episodes)

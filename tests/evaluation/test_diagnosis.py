@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 import option_critic as oc
@@ -11,7 +12,8 @@ from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
 from option_critic.evaluation.diagnosis import diagnose, durations, mutual_information, phases, window
 from option_critic.evaluation.evaluate import run_plain
 from option_critic.evaluation.study import study
-from option_critic.evaluation.trace import Trace
+from option_critic.evaluation.trace import Trace, TraceError
+from option_critic.options.rules import OptionSettings, named
 
 NAMES, PHASES = ("reach", "grasp", "move"), ("approach", "grasp", "carry")
 
@@ -33,7 +35,8 @@ def trace(option, near=None, height=None, success=None, **changes):
     fields = {
         "length": np.array([len(text) for text in option]), "option": options, "ended": changed,
         "forced": changed & first, "beta": np.where(changed, 0.9, 0.1), "q": 0 * ones, "mu": ones / 3,
-        "interest": ones, "distance": ones / 2, "reward": 0.0 * options, "info": info,
+        "interest": ones, "distance": ones / 2, "action": 0 * ones, "goal": ones[:, 0],
+        "reward": 0.0 * options, "info": info,
     }  # fmt: skip
     return Trace(**fields | changes)
 
@@ -130,7 +133,7 @@ def test_what_is_forbidden_does_not_run(agent):
     before = run(agent, NOTHING)
     used = set(before.option[before.mask])
     assert len(used) > 1
-    for ablation in ablations(agent.option_names):
+    for ablation in ablations(agent.settings.options, discrete=True):
         trace = run(agent, ablation)
         assert not set(trace.option[trace.mask]) & set(ablation.forbidden), ablation.name
         assert not trace.interest[trace.mask][:, list(ablation.forbidden)].any()
@@ -151,9 +154,27 @@ def test_a_random_choice_is_uniform_and_leaves_the_rest_certain(agent):
 
 
 def test_the_list_of_ablations():
-    assert ablations(("flat",)) == []
-    assert [a.name for a in ablations(("a", "b"))] == ["a alone", "b alone", "random choice", "no learned end"]
-    assert [a.forbidden for a in ablations(("a", "b", "c"))[:6]] == [(0,), (1,), (2,), (1, 2), (0, 2), (0, 1)]
+    def of(*names):
+        return ablations(OptionSettings(num_options=len(names), option_names=names), discrete=False)
+
+    assert of("flat") == []
+    assert [a.name for a in of("a", "b")] == ["a alone", "b alone", "random choice", "no learned end"]
+    assert [a.forbidden for a in of("a", "b", "c")[:6]] == [(0,), (1,), (2,), (1, 2), (0, 2), (0, 1)]
+
+
+def test_an_option_is_forbidden_in_two_ways_where_the_definitions_say_who_is_interested():
+    """Far away only reach is interested: without it the others run there, or, at rest, nothing acts."""
+    rules = OptionSettings(**{n: x for n, x in named("reach-grasp-move").items() if n != "observe_interest"})
+    found = {a.name: a for a in ablations(rules, discrete=False)}
+    assert len(found) == 11
+    assert not any(a.rests for a in ablations(rules, discrete=True))  # there is no action that does nothing
+    far, near = torch.zeros(39), torch.zeros(39)
+    far[0], far[6], near[6] = 0.5, 0.02, 0.02  # the object lies at the origin, the hand is away from it, or above it
+    near[2] = 0.05
+    obs, action = torch.stack([far, near]), torch.ones(2, 4)
+    assert found["without reach"].action(action, obs, rules).equal(action)
+    assert found["without reach, at rest"].action(action, obs, rules)[:, 0].tolist() == [0, 1]
+    assert found["without grasp, at rest"].action(action, obs, rules)[:, 0].tolist() == [1, 0]
 
 
 def test_a_study_of_a_plain_environment(agent):
@@ -163,3 +184,20 @@ def test_a_study_of_a_plain_environment(agent):
     assert found.expert is None and found.diagnosis.nmi is None
     assert found.ablations["as learned"]["return"].n == 5
     assert found.to_dict()["diagnosis"]["options"][0]["name"] == "a"
+
+
+def test_a_trace_of_another_version_or_a_damaged_one_says_so(tmp_path):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(TraceError, match=r"missing or damaged.*evaluate"):
+        Trace.load(path)
+    PERFECT.save(path, {"goals": "D"})
+    again, meta = Trace.load(path)
+    assert meta == {"goals": "D"}
+    assert np.array_equal(again.option, PERFECT.option) and again.action.shape == PERFECT.action.shape
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    with pytest.raises(TraceError, match="damaged"):
+        Trace.load(path)
+    safetensors.numpy.save_file({"option": PERFECT.option}, path, {"meta": "{}"})
+    with pytest.raises(TraceError, match=r"another version .*action.*evaluate"):
+        Trace.load(path)

@@ -23,7 +23,7 @@ def trace(**flags):
     info = {"success": success, "object_height": height, "initial_height": np.full((5, T), 0.02)}
     return Trace(length=np.full(5, T), option=zeros.astype(int), ended=zeros > 0, forced=zeros > 0, beta=zeros,
                  q=zeros[..., None], mu=zeros[..., None], interest=zeros[..., None], distance=zeros[..., None],
-                 reward=zeros + 1, info=info | flags)  # fmt: skip
+                 action=zeros[..., None], goal=np.zeros((5, 0)), reward=zeros + 1, info=info | flags)  # fmt: skip
 
 
 def test_success_by_hand():

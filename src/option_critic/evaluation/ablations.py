@@ -9,6 +9,7 @@ from torch import Tensor
 
 from option_critic.model.act import Generators, Noise
 from option_critic.model.actor import Actor
+from option_critic.options.interest import wishes
 from option_critic.options.rules import OptionSettings
 
 
@@ -19,6 +20,8 @@ class Ablation:
     name: str
     forbidden: tuple[int, ...] = ()
     """options that may not run"""
+    rests: bool = False
+    """nothing acts where none of the others is interested; without it, they run there all the same"""
     random_choice: bool = False
     """the policy over options is uniform among the interested ones"""
     frozen_termination: bool = False
@@ -29,6 +32,13 @@ class Ablation:
         if not self.forbidden:
             return None
         return torch.tensor([k not in self.forbidden for k in range(num_options)])
+
+    def action(self, action: Tensor, obs: Tensor, rules: OptionSettings) -> Tensor:
+        """The action [B, A] under it, at raw observations [B, D]: 0 where the agent rests."""
+        if not self.rests:
+            return action
+        permitted = [o for k, o in enumerate(rules.definitions) if k not in self.forbidden]
+        return action * (wishes(obs, permitted) > 0).any(-1, keepdim=True)
 
     def rules(self, rules: OptionSettings) -> OptionSettings:
         """The options' rules under it."""
@@ -54,15 +64,26 @@ NOTHING = Ablation("as learned")
 """Takes nothing away."""
 
 
-def ablations(names: tuple[str, ...]) -> list[Ablation]:
-    """Each option forbidden, each alone, a random choice, no learned end. Nothing for a single option."""
+def ablations(rules: OptionSettings, discrete: bool) -> list[Ablation]:
+    """Each option forbidden, each alone, a random choice, no learned end. Nothing for a single option.
+
+    An option is forbidden in two ways: the others run where it would have run, though they never learned to; or,
+    where the definitions say who is interested and there is an action that does nothing, they keep to their own
+    parts, and elsewhere the agent rests.
+    """
+    names = rules.names
     numbers = range(len(names))
     if len(names) == 1:
         return []
     without = [Ablation(f"without {names[k]}", forbidden=(k,)) for k in numbers]
+    if any(o.interest for o in rules.definitions) and not discrete:
+        resting = [Ablation(f"without {names[k]}, at rest", forbidden=(k,), rests=True) for k in numbers]
+    else:
+        resting = []
     alone = [Ablation(f"{names[k]} alone", forbidden=tuple(j for j in numbers if j != k)) for k in numbers]
     return [
         *(without if len(names) > 2 else []),  # with two options it is the other one alone
+        *resting,
         *alone,
         Ablation("random choice", random_choice=True),
         Ablation("no learned end", frozen_termination=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -107,7 +107,7 @@ def run_goals(
                          goals=[goals[i] for i in shares], workers=workers,
                          timeout=agent.settings.env.worker_timeout)  # fmt: skip
     trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode, ablation)
-    return trace.take(np.argsort(np.concatenate(shares)))
+    return replace(trace.take(np.argsort(np.concatenate(shares))), goal=goals)
 
 
 def run_plain(

@@ -49,6 +49,6 @@ def labelled(obs: Array, rewards: list[float], infos: list[dict[str, float]], ru
         "reward": list(rewards),
         "info": list(infos),
         "interest": list(interest),
-        **{name: list(nothing) for name in ("q", "mu", "distance")},
+        **{name: list(nothing) for name in ("q", "mu", "distance", "action")},
         **{name: list(nothing[:, 0]) for name in ("beta", "ended", "forced")},
     }

@@ -50,7 +50,8 @@ def run_episodes(
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), actor, generators)
         choice, _, arrival = act(actor, seen, carry, rules, noise, mask)
         (q, _, _), policies = model.values(seen), model.policies(seen)
-        step = envs.step(envs.spaces.to_env(choice.action.cpu().numpy()))
+        action = envs.spaces.to_env(ablation.action(choice.action, seen, rules).cpu().numpy())
+        step = envs.step(action)
         row: dict[str, Any] = {
             "option": choice.option,
             "ended": choice.ended,
@@ -60,6 +61,7 @@ def run_episodes(
             "mu": arrival.log_mu.exp(),
             "interest": interest_at(seen, rules, mask).start,
             "distance": policies.distance(choice.option),
+            "action": action.reshape(envs.num_envs, -1),
             "reward": step.reward,
         }
         row = {name: np.asarray(value.cpu() if isinstance(value, Tensor) else value) for name, value in row.items()}
@@ -96,6 +98,7 @@ def to_trace(episodes: list[Rows]) -> Trace:
         option=padded("option", np.int64),
         ended=padded("ended", np.bool_),
         forced=padded("forced", np.bool_),
-        **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "interest", "distance", "reward")},
+        **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "interest", "distance", "action", "reward")},
+        goal=np.zeros((len(length), 0)),
         info={name: padded(f"info/{name}", np.float64) for name in sorted(names)},
     )

@@ -57,7 +57,7 @@ def study(
     task, rules = task_of(agent.settings.env_id), agent.settings.options
     vectors = None if task is None else spread(metaworld.goal_set(task, goals).vectors, episodes)
     traces, figures = dict[str, Trace](), dict[str, Figures]()
-    for ablation in [NOTHING, *(ablations(rules.names) if with_ablations else [])]:
+    for ablation in [NOTHING, *(ablations(rules, agent.spaces.discrete) if with_ablations else [])]:
         trace = run(agent, task, vectors, episodes, workers, ablation, on_episode)
         summary = plain_summary(trace) if task is None else metaworld.summary(trace)
         kept = ("return",) if task is None else ("any", "held", "return")

@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from option_critic.envs.contract import Array, Mask
+from option_critic.errors import InputError
+
+
+class TraceError(InputError):
+    """A trace cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ class Trace:
     """[E, T, K] in being chosen, over the permitted options"""
     distance: Array
     """[E, T, K] Hellinger distance of each option's policy from that of the one that executed"""
+    action: Array
+    """[E, T, A] as the environment took it (A = 1 where actions are numbered)"""
+    goal: Array
+    """[E, G] the task's random vector (positions of object and goal); G = 0 where there is none"""
     reward: Array
     """[E, T] raw"""
     info: dict[str, Array]
@@ -67,9 +76,17 @@ class Trace:
 
     @staticmethod
     def load(path: Path) -> tuple[Trace, dict[str, Any]]:
-        """Read what `save` wrote -> (trace, meta)."""
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            meta = json.loads(file.metadata()["meta"])
+        """Read what `save` wrote -> (trace, meta). Raises TraceError for what is damaged or of another version."""
+        again = "run `option-critic evaluate` again"
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                meta = json.loads(file.metadata()["meta"])
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise TraceError(f"the trace {path} is missing or damaged ({error}); {again}") from error
         info = {name.removeprefix("info/"): x for name, x in arrays.items() if name.startswith("info/")}
-        return Trace(**{n: x for n, x in arrays.items() if not n.startswith("info/")}, info=info), meta
+        wanted, there = {f.name for f in fields(Trace)} - {"info"}, arrays.keys() - {f"info/{name}" for name in info}
+        if wanted != there:
+            names = ", ".join(sorted(wanted ^ there))
+            raise TraceError(f"the trace {path} was written by another version (it differs in {names}); {again}")
+        return Trace(**{name: arrays[name] for name in wanted}, info=info), meta
