@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,63 @@ def test_train_writes_a_run_per_seed_and_stays_within_80_columns(trained):
     assert config["seed"] == 4 and config["options"]["option_names"] == ["left", "right"]
     assert "option-critic evaluate" in out
     assert all(len(line) <= 80 for line in out.splitlines() if str(root) not in line)
+
+
+def timelines(out):
+    """The timelines in an output: the line above each legend, the legend, and the letters with their step."""
+    rows = out.splitlines()
+    found = []
+    for i, row in enumerate(rows):
+        if row.startswith(("a letter a step:", "a letter for ")):
+            found.append((rows[i - 1], row, [r for r in rows[i + 1 : i + 9] if re.fullmatch(r" +\d+ [lr]+", r)]))
+    return found
+
+
+def test_train_and_evaluate_end_with_a_timeline(trained):
+    root, out = trained
+    for title, legend, letters in timelines(out):
+        assert re.fullmatch(r"(part of )?a training episode: \d+ steps?", title)
+        assert legend == "a letter a step: l left, r right"
+        assert sum(len(row.split()[1]) for row in letters) == int(title.split()[-2])
+    assert len(timelines(out)) == 2  # a seed each
+    code, out, err = run("evaluate", root / "seed-4", "--episodes", 3, "--mode", "both")
+    assert code == 0, err
+    assert [title.split(":")[0] for title, _, _ in timelines(out)] == [
+        "deterministic, episode 1",
+        "stochastic, episode 1",
+    ]
+    assert all(len(line) <= 80 and line.isascii() for line in out.splitlines()[-3:] if str(root) not in line)
+    code, out, _ = run("resume", root / "seed-4")
+    assert code == 0 and not timelines(out)  # it was finished: nothing was seen
+
+
+def test_one_option_has_no_timeline(tmp_path):
+    code, out, err = run("train", "CartPole-v1", "--num-options", 1, "--out", tmp_path / "r", *SMALL)
+    assert code == 0 and not timelines(out), err
+    code, out, err = run("evaluate", tmp_path / "r" / "seed-0", "--episodes", 2)
+    assert code == 0 and not timelines(out), err
+
+
+def test_the_episode_shown_is_the_median_in_steps_to_success():
+    from option_critic.commands import typical
+    from option_critic.evaluation.evaluate import Result
+    from option_critic.evaluation.protocol import to_trace
+
+    def episode(steps, success):
+        rows = {"option": [e % 2 for e in range(steps)], "ended": [True] * steps, "forced": [False] * steps}
+        numbers = {name: [0.0] * steps for name in ("beta", "reward")}
+        lists = {name: [[0.0, 0.0]] * steps for name in ("q", "mu", "interest", "distance", "action")}
+        return {**rows, **numbers, **lists, "info": [{"success": float(t == success)} for t in range(steps)]}
+
+    def shown(*episodes):
+        trace = to_trace([episode(*e) for e in episodes])
+        return typical(Result("D", "stochastic", {}, [], trace), ("left", "right"))
+
+    seen, title = shown((9, 8), (5, None), (7, 2), (6, 4))
+    assert title == "goals D stochastic, episode 4 (the median)"
+    assert len(seen.option) == 6 and seen.first_success == 4
+    seen, title = shown((9, None), (5, None))
+    assert title == "goals D stochastic, episode 1" and len(seen.option) == 9 and seen.first_success is None
 
 
 def test_evaluate_prints_a_table_and_keeps_everything(trained):

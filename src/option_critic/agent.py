@@ -34,6 +34,7 @@ from option_critic.training import folders
 from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.boundaries import last_whole, read_config
 from option_critic.training.collect import to_tensor
+from option_critic.training.glimpse import Glimpse
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
 from option_critic.training.state import Episodes, TrainState
@@ -78,6 +79,7 @@ class OptionCritic:
         self.spaces = spaces or spaces_of(settings.env_id)
         check_definitions(torch.zeros(2, self.spaces.obs_size), settings.options)
         self.state = state or TrainState.fresh(settings, self.spaces)
+        self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
         # its own streams: acting in between must not change what is learned
         self._generators = Generators.seeded(stream_seed(settings.seed, "predict"), self.state.model.log_std.device)
 
@@ -99,7 +101,7 @@ class OptionCritic:
                 f"{env_id} has other spaces than {self.settings.env_id}: an agent cannot move between them"
             )
         self.settings = self.settings.override(env_id=env_id)
-        self.state.episodes = Episodes()
+        self.state.episodes, self.glimpse = Episodes(), Glimpse(self.option_names)
 
     @property
     def num_timesteps(self) -> int:
@@ -130,8 +132,7 @@ class OptionCritic:
             raise InputError(f"total_timesteps must be at least 1, got {steps}")
         check_env_id(self.settings.env_id)
         resolve_backend(self.settings.env_id, self.settings.env)
-        self.state.schedule_start = self.state.env_steps
-        self.state.schedule_end = self.state.env_steps + steps
+        self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
         self.settings = self.settings.override(total_timesteps=steps)
         run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
@@ -142,7 +143,6 @@ class OptionCritic:
         """To the end of the schedule."""
         title = f"{self.settings.env_id} seed {self.settings.seed}"
         display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress)
-
         alarms = Alarms(self.option_names)
         for before in run.past() if run is not None and run.after is not None else ():
             alarms.see(before)
@@ -171,9 +171,10 @@ class OptionCritic:
         def keep(name: str | None = None) -> None:
             if run is not None:
                 run.checkpoint(self.state, name)
+                run.picture(self.glimpse.episode, self.state.env_steps)
 
         try:
-            with contextlib.closing(train(self.state, self.settings, keep)) as iterations:
+            with contextlib.closing(train(self.state, self.settings, keep, self.glimpse.see)) as iterations:
                 for metrics in iterations:
                     if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
                         keep("interrupted")

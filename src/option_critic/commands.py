@@ -22,7 +22,9 @@ from option_critic.envs.metaworld import task_of
 from option_critic.errors import InputError
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import measure, peak_memory
+from option_critic.evaluation.metaworld import steps_to_success
 from option_critic.evaluation.statistics import Estimate
+from option_critic.options.timeline import Episode, timeline
 from option_critic.settings import Settings
 from option_critic.training.boundaries import position, read_config
 from option_critic.training.folders import FORMAT_VERSION, CheckpointError, check_format, find, read_json
@@ -99,7 +101,9 @@ def saying(folder: Path) -> Iterator[None]:
 
 
 def done(agent: OptionCritic, folder: Path) -> None:
-    """The last lines of a training."""
+    """The last lines of a training; nothing is to be seen of one that was finished before."""
+    if (seen := agent.glimpse.episode) is not None:
+        print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
     print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
     print(f"next: option-critic evaluate {folder}")
 
@@ -151,6 +155,8 @@ def evaluate(
         keep(record, path, agent, step, results)
     if json_path != Path("-"):
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
+        for result in results:
+            print_timeline(*typical(result, agent.option_names))
         print(f"kept in {path / 'evaluation.json'}")
     emit(json_path, record)
 
@@ -209,6 +215,27 @@ def cell(name: str, estimate: Estimate | None) -> str:
         return "-"
     digits = 3 if name in SHARES else 0 if abs(estimate.value) >= 1000 else 1
     return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
+
+
+def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:
+    """The episode with the median number of steps to success, or the first where none succeeded; and its title."""
+    trace, e, which = result.trace, 0, ""
+    if "success" in trace.info:
+        first = steps_to_success(trace)
+        if succeeded := int(np.isfinite(first).sum()):
+            e, which = int(np.argsort(first, kind="stable")[(succeeded - 1) // 2]), " (the median)"  # NaN comes last
+    rows = e, slice(0, int(trace.length[e]))
+    success = trace.info["success"][rows] > 0 if "success" in trace.info else None
+    episode = Episode(names, trace.option[rows], trace.ended[rows], trace.forced[rows], trace.beta[rows], success)
+    kind = result.mode if result.name == "episodes" else f"goals {result.name} {result.mode}"
+    return episode, f"{kind}, episode {e + 1}{which}"
+
+
+def print_timeline(episode: Episode, title: str) -> None:
+    """Coloured in a terminal, plain elsewhere."""
+    console = Console()
+    for line in timeline(episode, title):
+        console.print(line, soft_wrap=True)
 
 
 def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds: int, json_path: Path | None) -> None:

@@ -9,11 +9,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.agent import load
-from option_critic.commands import cell
 from option_critic.disk import emit, write_json, writing
 from option_critic.envs.metaworld import task_of
 from option_critic.evaluation.ablations import ablations
 from option_critic.evaluation.diagnosis import Diagnosis, OptionFigures
+from option_critic.evaluation.statistics import Estimate
 from option_critic.evaluation.study import Study, study
 from option_critic.training.folders import FORMAT_VERSION
 from option_critic.training.run import versions
@@ -77,8 +77,16 @@ def print_study(found: Study) -> None:
         for name in next(iter(found.ablations.values())):
             table.add_column(SHORT[name], justify="right")
         for name, figures in found.ablations.items():
-            table.add_row(name, *(cell(label, x) for label, x in figures.items()))
+            table.add_row(name, *(brief(x, SHORT[label] == "return") for label, x in figures.items()))
         console.print(table)
+
+
+def brief(estimate: Estimate | None, whole: bool) -> str:
+    """An estimate in few characters: many rows stand below each other."""
+    if estimate is None:
+        return "-"
+    digits = 0 if whole and max(abs(estimate.low), abs(estimate.high)) >= 100 else 1 if whole else 2
+    return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
 
 
 def options_table(d: Diagnosis) -> Table:

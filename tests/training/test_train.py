@@ -1,11 +1,13 @@
 """The loop: boundaries, logs, episodes, determinism, bad numbers."""
 
 import json
+import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from torch.utils.tensorboard import SummaryWriter
 
 import option_critic as oc
 from option_critic.errors import NonFiniteError
@@ -63,6 +65,51 @@ def test_run_folder(small, tmp_path):
     with pytest.raises(RunFolderError, match="already holds a run"):
         oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def images(folder):
+    """(step, width, height) of each image that TensorBoard finds in a run folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0}).Reload()
+    return {tag: [(i.step, i.width, i.height) for i in board.Images(tag)] for tag in board.Tags()["images"]}
+
+
+def test_tensorboard_gets_the_options_of_an_episode_at_each_boundary(small, tmp_path):
+    agent = oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
+    found = images(tmp_path / "run")["option/timeline"]
+    assert [step for step, _, _ in found] == [128, 256]
+    assert found[-1][1:] == (4 * len(agent.glimpse.episode.option), 58)
+    oc.OptionCritic.from_settings(small(num_options=1)).learn(run_folder=tmp_path / "flat")
+    assert not images(tmp_path / "flat")
+
+
+def test_without_pillow_there_are_no_images_and_nothing_else_is_missing(small, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    agent = oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
+    assert agent.num_timesteps == 256 and not images(tmp_path / "run")
+
+
+def test_an_image_that_cannot_be_written_does_not_end_a_training(small, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_image", full)
+    with pytest.warns(UserWarning, match="No space left on device.*the training goes on"):
+        oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
+    assert oc.load(tmp_path / "run").num_timesteps == 256
+
+
+def test_a_training_is_watched_through_whatever_happens(small):
+    """The last whole episode, and that of another environment is forgotten."""
+    agent = oc.OptionCritic.from_settings(small(env_id="Pendulum-v1"))
+    assert agent.glimpse.episode is None
+    agent.learn(64)  # 16 steps of 200
+    assert len(agent.glimpse.episode.option) == 16 and not agent.glimpse.episode.ends
+    agent.set_env("Pendulum-v1")
+    assert agent.glimpse.episode is None
+    agent.learn(4 * 16 * 13)
+    assert len(agent.glimpse.episode.option) < 200  # the boundaries cut each episode
 
 
 def test_nothing_is_written_without_a_run_folder(small, tmp_path, monkeypatch):

@@ -40,15 +40,18 @@ def expert_trace(task: str, goals: Array, rules: OptionSettings) -> Trace:
 
 
 def labelled(obs: Array, rewards: list[float], infos: list[dict[str, float]], rules: OptionSettings) -> Rows:
-    """The steps of an episode as the rows of a trace; observations [T, D]."""
+    """The steps of an episode as the rows of a trace; observations [T, D]. Its options end by force: by the labels."""
     interest = interest_at(torch.from_numpy(obs).float(), rules).start.numpy()
     k = interest.shape[-1]
     nothing = np.zeros_like(interest)
+    option = k - 1 - interest[:, ::-1].argmax(-1)
+    changed = np.diff(option, prepend=-1) != 0
     return {
-        "option": list(k - 1 - interest[:, ::-1].argmax(-1)),
+        "option": list(option),
         "reward": list(rewards),
         "info": list(infos),
         "interest": list(interest),
         **{name: list(nothing) for name in ("q", "mu", "distance", "action")},
-        **{name: list(nothing[:, 0]) for name in ("beta", "ended", "forced")},
+        "beta": list(changed.astype(float)),
+        **{name: list(changed) for name in ("ended", "forced")},
     }

@@ -19,6 +19,10 @@ from option_critic.errors import InputError
 class TraceError(InputError):
     """A trace cannot be read."""
 
+    def __init__(self, path: Path, why: str) -> None:
+        self.why = f"{why}; run `option-critic evaluate` again"
+        super().__init__(f"the trace {path} {self.why}")
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -77,16 +81,15 @@ class Trace:
     @staticmethod
     def load(path: Path) -> tuple[Trace, dict[str, Any]]:
         """Read what `save` wrote -> (trace, meta). Raises TraceError for what is damaged or of another version."""
-        again = "run `option-critic evaluate` again"
         try:
             with safe_open(path, framework="numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 meta = json.loads(file.metadata()["meta"])
         except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
-            raise TraceError(f"the trace {path} is missing or damaged ({error}); {again}") from error
+            raise TraceError(path, f"is missing or damaged ({type(error).__name__})") from error
         info = {name.removeprefix("info/"): x for name, x in arrays.items() if name.startswith("info/")}
         wanted, there = {f.name for f in fields(Trace)} - {"info"}, arrays.keys() - {f"info/{name}" for name in info}
         if wanted != there:
             names = ", ".join(sorted(wanted ^ there))
-            raise TraceError(f"the trace {path} was written by another version (it differs in {names}); {again}")
+            raise TraceError(path, f"was written by another version (it differs in {names})")
         return Trace(**{name: arrays[name] for name in wanted}, info=info), meta

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 
 from option_critic.disk import check_writable, reason, write_json, writing
 from option_critic.errors import InputError
+from option_critic.options.timeline import Episode, raster
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.structs import Batch
@@ -34,7 +35,7 @@ PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco
 
 WRITTEN = (
     "checkpoints", "metrics.jsonl", "timing.jsonl", "alarms.jsonl", "tensorboard", "evaluation.json",
-    "diagnosis.json", "traces", "dump", "versions.json", "config.json",
+    "diagnosis.json", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
 TIMING = ("time/time_elapsed", "time/fps", "time/collect_seconds", "time/improve_seconds")
@@ -154,6 +155,13 @@ class Run:
             if name is None:
                 prune(self.folder, self.settings.keep_checkpoints)
         return folder
+
+    def picture(self, episode: Episode | None, steps: int) -> None:
+        """The options of an episode as an image for TensorBoard; of a single option there is nothing to see."""
+        if self.open_logs is None or episode is None or len(episode.names) == 1:
+            return
+        with self.going_on(), suppress(ImportError):  # without Pillow there are no images
+            self.board.add_image("option/timeline", raster(episode), steps)
 
     @contextmanager
     def going_on(self) -> Iterator[None]:

@@ -17,14 +17,22 @@ from option_critic.training.metrics import action_std, clipped_actions, divergen
 from option_critic.training.state import TrainState
 
 Metrics = dict[str, float]
+OnRollout = Callable[[Rollout], None]
+"""Sees a rollout once it was learned from. It must not keep it: two at a time would take twice the memory."""
 
 
-def train(state: TrainState, settings: Settings, on_boundary: Callable[[], None]) -> Generator[Metrics, None, None]:
+def train(
+    state: TrainState,
+    settings: Settings,
+    on_boundary: Callable[[], None],
+    on_rollout: OnRollout = lambda _: None,
+) -> Generator[Metrics, None, None]:
     """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
 
     At every boundary (`checkpoint_every` steps, rounded up to an iteration, and the end) running
     episodes are cut with bootstrap, `on_boundary` is called, and all environments are made anew from
     hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
+    `on_rollout` is called in each iteration, for those who want to look at more than its metrics.
     Closing the iterator stops the training and frees the environments.
     """
     groups: list[VectorEnvs] = []
@@ -34,7 +42,7 @@ def train(state: TrainState, settings: Settings, on_boundary: Callable[[], None]
                 groups, live = start(state, settings)
                 state.episodes.running = {}
             before = state.env_steps
-            metrics, live = iterate(state, settings, groups, live)
+            metrics, live = iterate(state, settings, groups, live, on_rollout)
             yield metrics
             crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
             if crossed or state.env_steps >= state.schedule_end:
@@ -57,7 +65,11 @@ def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list
 
 
 def iterate(
-    state: TrainState, settings: Settings, groups: Sequence[VectorEnvs], live: Sequence[Live]
+    state: TrainState,
+    settings: Settings,
+    groups: Sequence[VectorEnvs],
+    live: Sequence[Live],
+    on_rollout: OnRollout = lambda _: None,
 ) -> tuple[Metrics, list[Live]]:
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     losses, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
@@ -83,6 +95,7 @@ def iterate(
     state.iteration += 1
     state.elapsed += ended - started
     state.episodes.update(rollout)
+    on_rollout(rollout)
     metrics = {
         "time/total_timesteps": float(state.env_steps),
         "time/iterations": float(state.iteration),
