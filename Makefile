@@ -15,11 +15,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,box2d,report,dev]"
 	touch $@
 
-# Train the arm (4 to 6 minutes on 2 cores), judge it on the official Meta-World package, and see what its options did.
+# Train the arm (4 to 6 minutes on 2 cores), judge it on the official Meta-World package, and write the page that shows
+# what its options did, with videos.
 demo: install
 	$(BIN)/option-critic train pick-place --seeds $(SEED) --out runs/demo --overwrite
 	$(BIN)/option-critic evaluate runs/demo/seed-$(SEED) --goals D
 	$(BIN)/option-critic diagnose runs/demo/seed-$(SEED) --goals D --no-ablations
+	$(BIN)/option-critic report runs/demo/seed-$(SEED) --videos
 
 test: check
 	$(BIN)/pytest

@@ -12,9 +12,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from option_critic.options.look import colour
 from option_critic.training.folders import read_json
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito: told apart by everybody
 
 
 def read(run: Path) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -36,7 +35,7 @@ def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
         if not read_json(run / "config.json")["settings"]["options"].get("options_from"):
             names, stack = [f"busiest, {k + 1}." for k in range(len(names))], -np.sort(-stack, axis=0)
         for k, name in enumerate(names):
-            shares.plot(steps, smooth(stack[k]), color=COLOURS[k], lw=1, alpha=0.8, label=name if i == 0 else None)
+            shares.plot(steps, smooth(stack[k]), color=colour(k), lw=1, alpha=0.8, label=name if i == 0 else None)
         durations.plot(steps, smooth(m["option/duration"]), color="#555555", lw=1, alpha=0.8)
         entropies.plot(steps, smooth(m["option/choice_entropy"]), color="#555555", lw=1, alpha=0.8)
     shares.set(title=title, ylabel="share of the steps", ylim=(0, 1))

@@ -91,6 +91,22 @@ class DiagnoseArgs:
 
 
 @dataclass
+class ReportArgs:
+    """Write one page (HTML, opens from disk, needs no network) about one or more runs: figures with intervals,
+    curves, and a timeline of every evaluated episode: which option ran, when did it end, why. Timelines of the
+    median, the slowest and a failed episode are also kept as PNG and SVG in the run's folder `pictures`."""
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
+    """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...): the seeds of one recipe.
+    Several are compared side by side."""
+    out: Path | None = None
+    """The page. Default: report.html in the first folder that is named."""
+    videos: bool = False
+    """Film those three episodes of each run, too, on the official simulator, and keep them in the run's folder
+    `videos` (about half a minute each). Videos that are there already are shown either way."""
+
+
+@dataclass
 class ListArgs:
     """List presets, algorithms, Meta-World tasks, and the runs under a folder."""
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from option_critic.arguments import BenchArgs, DiagnoseArgs, EvaluateArgs, ListArgs, ResumeArgs, TrainArgs
+from option_critic.arguments import BenchArgs, DiagnoseArgs, EvaluateArgs, ListArgs, ReportArgs, ResumeArgs, TrainArgs
 from option_critic.disk import check_writable
 from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for, settings_for
@@ -34,6 +34,7 @@ USAGE = """usage: option-critic VERB ...
   resume RUN ...    go on with trainings that were stopped, to the same result
   evaluate RUN      success and return of a trained agent, with intervals
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
+  report RUN ...    a page: curves, timelines of the options, videos
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
 
@@ -173,6 +174,19 @@ def diagnose(argv: Sequence[str]) -> int:
     return 0
 
 
+def report(argv: Sequence[str]) -> int:
+    """`option-critic report RUN ...`."""
+    args = parse(ReportArgs, "report", argv)
+    if not args.runs:
+        raise InputError("report takes a run folder; `option-critic list` names the runs")
+    from option_critic.report.report import check_libraries, report
+
+    check_libraries()
+    check_writable((args.out or args.runs[0]).parent)
+    report(args.runs, args.out, args.videos)
+    return 0
+
+
 def list_(argv: Sequence[str]) -> int:
     """`option-critic list`."""
     args = parse(ListArgs, "list", argv)
@@ -224,6 +238,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "resume": resume,
     "evaluate": evaluate,
     "diagnose": diagnose,
+    "report": report,
     "list": list_,
     "bench": bench,
 }

@@ -28,6 +28,7 @@ INFO_KEYS = {
     "obj_to_target": "obj_to_target",
     "object_height": "object_height",
     "initial_height": "initial_height",
+    "cell": "cell",
     "unstable": "unstable",
 }
 """Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them."""

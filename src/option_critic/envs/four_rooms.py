@@ -100,11 +100,11 @@ class FourRooms(gym.Env[Array, Any]):
         return obs
 
     def step(self, action: npt.NDArray[Any]) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Draw the next cell from the transition matrix."""
-        draw = self.np_random.random()
+        """Draw the next cell from the transition matrix; `cell` of the info is where the action was taken."""
+        draw, here = self.np_random.random(), self.cell
         self.cell = int(self.cumulative[int(action), self.cell].searchsorted(draw, side="right"))
         arrived = self.cell == self.goal
-        return self.observe(), float(arrived), arrived, False, {}
+        return self.observe(), float(arrived), arrived, False, {"cell": float(here)}
 
 
 GOALS = {"FourRooms-v0": EAST_HALLWAY, "FourRooms-Moved-v0": MOVED_GOAL}

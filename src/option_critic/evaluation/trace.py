@@ -68,12 +68,13 @@ class Trace:
         return Trace(**picked, info={name: x[episodes] for name, x in self.info.items()})
 
     def save(self, path: Path, meta: dict[str, Any]) -> None:
-        """Write as safetensors, `meta` as JSON in its header."""
+        """Write as safetensors, `meta` as JSON in its header: numbers with 32 bits, but goals in full, as the
+        simulator starts from them."""
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "info"}
         small = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
         tensors = {
-            name: np.ascontiguousarray(x.astype(small.get(x.dtype, x.dtype)))
+            name: np.ascontiguousarray(x if name == "goal" else x.astype(small.get(x.dtype, x.dtype)))
             for name, x in (arrays | {f"info/{n}": x for n, x in self.info.items()}).items()
         }
         save_file(tensors, path, metadata={"meta": json.dumps(meta)})

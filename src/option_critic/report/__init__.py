@@ -1,0 +1,1 @@
+"""Pictures, videos and the page: functions of what a run folder holds."""

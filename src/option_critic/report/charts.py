@@ -1,0 +1,111 @@
+"""What the charts of the page show, as plain numbers: curves over seeds, options over training, durations, goals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from option_critic.envs.contract import Array
+from option_critic.evaluation.diagnosis import durations, window
+from option_critic.report.gather import Evaluated, Row, RunData
+
+POINTS = 160
+"""Of a curve: as many as a screen can show."""
+CURVES = {"success": "rollout/success_rate", "return": "rollout/ep_rew_mean", "length": "rollout/ep_len_mean"}
+OVER_TRAINING = {
+    "duration": "option/duration",
+    "ends": "option/end_rate",
+    "forced": "option/forced_rate",
+    "entropy": "option/choice_entropy",
+    "beta": "option/beta_mean",
+}
+
+
+def groups(runs: Sequence[RunData]) -> dict[str, list[RunData]]:
+    """Runs that lie in one folder: the seeds of one recipe. In the order in which they were named."""
+    return {name: list(members) for name, members in groupby(runs, key=lambda run: run.group)}
+
+
+def learning_curves(runs: Sequence[RunData]) -> dict[str, Any]:
+    """Curve -> group -> steps, the line of each seed, and their median, least and greatest."""
+    return {
+        label: {group: curve for group, members in groups(runs).items() if (curve := over_seeds(members, name))}
+        for label, name in CURVES.items()
+    }
+
+
+def over_seeds(runs: Sequence[RunData], name: str) -> dict[str, Any] | None:
+    """One metric over the seeds of a group on common steps; none where no run has it."""
+    series = {run.name: points(run.metrics, name) for run in runs}
+    series = {seed: s for seed, s in series.items() if len(s[0]) > 1}
+    if not series:
+        return None
+    end = max(steps[-1] for steps, _ in series.values())
+    grid = np.linspace(min(steps[0] for steps, _ in series.values()), end, POINTS)
+    lines = {
+        seed: np.interp(grid, steps, values, left=np.nan, right=np.nan) for seed, (steps, values) in series.items()
+    }
+    stacked = np.stack(list(lines.values()))
+    some = np.isfinite(stacked).any(0)
+    grid, stacked = grid[some], stacked[:, some]
+    return {
+        "steps": rounded(grid),
+        "seeds": {seed: rounded(line[some]) for seed, line in lines.items()},
+        "median": rounded(np.nanmedian(stacked, 0)),
+        "low": rounded(np.nanmin(stacked, 0)),
+        "high": rounded(np.nanmax(stacked, 0)),
+    }
+
+
+def points(rows: Sequence[Row], name: str) -> tuple[Array, Array]:
+    """(steps, values) of a metric where it was logged."""
+    found = [(row["time/total_timesteps"], row[name]) for row in rows if isinstance(row.get(name), int | float)]
+    pairs = np.array(found, dtype=float).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def options_over_training(run: RunData) -> dict[str, Any] | None:
+    """Steps, the share of each option (by name), and the other figures of options; none where nothing was logged."""
+    steps, _ = points(run.metrics, "option/duration")
+    if len(steps) < 2:
+        return None
+    grid = np.linspace(steps[0], steps[-1], min(POINTS, len(steps)))
+
+    def at(name: str) -> list[float | None]:
+        x, y = points(run.metrics, name)
+        return rounded(np.interp(grid, x, y)) if len(x) else []
+
+    return {
+        "steps": rounded(grid),
+        "shares": {name: at(f"option/share/{name}") for name in run.option_names},
+        **{label: at(name) for label, name in OVER_TRAINING.items()},
+    }
+
+
+def run_lengths(evaluated: Evaluated, names: Sequence[str]) -> dict[str, dict[str, list[int]]] | None:
+    """Option -> lengths of its runs up to the first success and ten steps more: ended, and cut short by that end."""
+    trace = evaluated.trace
+    if trace is None or not names:
+        return None
+    done, cut = durations(trace.option, window(trace), len(names))
+    return {name: {"ended": done[k], "cut": cut[k]} for k, name in enumerate(names)}
+
+
+def goal_map(evaluated: Evaluated) -> list[dict[str, Any]] | None:
+    """Each episode's goal (x, y and height in cm) and whether it was reached; none where goals have no place."""
+    rows = evaluated.result["episodes"]
+    if not all(isinstance(row.get("goal"), list) and len(row["goal"]) >= 3 for row in rows):
+        return None
+    places = 100 * np.array([row["goal"][-3:] for row in rows])
+    return [
+        {"number": i, "x": round(x, 2), "y": round(y, 2), "z": round(z, 2), "any": row["any"], "held": row["held"]}
+        for i, (row, (x, y, z)) in enumerate(zip(rows, places.tolist(), strict=True))
+    ]
+
+
+def rounded(x: Array) -> list[float | None]:
+    """Four significant digits; null for what is not finite."""
+    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in x.tolist()]

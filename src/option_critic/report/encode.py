@@ -1,0 +1,99 @@
+"""A trace, packed for the page: numbers of one or two bytes, which is all that a screen can show."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from option_critic.envs.contract import Array, Mask
+from option_critic.evaluation.metaworld import LIFT
+from option_critic.evaluation.trace import Trace
+from option_critic.report.gather import Evaluated
+
+FLAGS = ("ended", "forced", "near", "grasped", "lifted", "success")
+"""One bit each, from the lowest on."""
+LEVELS = 65535
+
+
+def encode(evaluated: Evaluated, limit: int) -> dict[str, Any] | None:
+    """At most `limit` episodes of an evaluation for the page's script; none where there is no trace.
+
+    Steps of all episodes one after the other: option (a byte), flags (a byte), beta (a byte: 0 to 255), and in two
+    bytes each, between the bounds in `scale`, the K values of the options, the reward and the distance to the goal.
+    """
+    if evaluated.trace is None:
+        return None
+    chosen = worth_showing(evaluated, limit)
+    trace = evaluated.trace.take(chosen)
+    mask, steps = trace.mask, flags(trace)
+    packed = {"q": trace.q[mask], "reward": trace.reward[mask]}
+    if "obj_to_target" in trace.info:
+        packed["distance"] = trace.info["obj_to_target"][mask]
+    scale = {name: [float(x.min()), float(x.max())] for name, x in packed.items()}
+    bits = sum(steps[name][mask].astype(np.uint8) << i for i, name in enumerate(FLAGS))
+    return {
+        "key": evaluated.key,
+        "title": evaluated.title,
+        "total": len(evaluated.trace.length),
+        "episodes": [episode(evaluated, steps, e, i) for e, i in enumerate(chosen)],
+        "K": trace.q.shape[-1],
+        "scale": scale,
+        "option": text(trace.option[mask].astype(np.uint8)),
+        "flags": text(np.asarray(bits, dtype=np.uint8)),
+        "beta": text(np.rint(trace.beta[mask] * 255).astype(np.uint8)),
+        **{name: text(levels(x, *scale[name])) for name, x in packed.items()},
+    }
+
+
+def worth_showing(evaluated: Evaluated, limit: int) -> list[int]:
+    """Which episodes: all, or the failed ones (up to half of the limit) and others spread evenly."""
+    rows = evaluated.result["episodes"]
+    if len(rows) <= limit:
+        return list(range(len(rows)))
+    failed = [i for i, row in enumerate(rows) if row.get("any") is False][: limit // 2]
+    others = [i for i in range(len(rows)) if i not in failed]
+    room = limit - len(failed)
+    return sorted(failed + [others[j * len(others) // room] for j in range(room)])
+
+
+def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -> dict[str, Any]:
+    """What the list of episodes says of one: e among those shown, `number` among all."""
+    row, success = evaluated.result["episodes"][number], steps["success"][e]
+    return {
+        "number": number,
+        "steps": int(row["length"]),
+        "return": round(float(row["return"]), 2),
+        "success": int(success.argmax()) + 1 if success.any() else None,
+        "held": row.get("held"),
+    }
+
+
+def flags(trace: Trace) -> dict[str, Mask]:
+    """Name -> [E, T]: ends of options (of an episode's first step none), and the marks of the task, if it has any."""
+    later = np.arange(trace.option.shape[1])[None] > 0
+    nothing = np.zeros(trace.option.shape, dtype=np.bool_)
+    info = trace.info
+    lifted = nothing
+    if {"object_height", "initial_height"} <= info.keys():
+        lifted = info["object_height"] > info["initial_height"][:, :1] + LIFT
+    return {
+        "ended": trace.ended & later,
+        "forced": trace.forced & trace.ended & later,
+        "near": info["near_object"] > 0 if "near_object" in info else nothing,
+        "grasped": info["grasp_success"] > 0 if "grasp_success" in info else nothing,
+        "lifted": lifted,
+        "success": info["success"] > 0 if "success" in info else nothing,
+    }
+
+
+def levels(x: Array, low: float, high: float) -> npt.NDArray[np.uint16]:
+    """Numbers between `low` and `high` as 0 to 65535."""
+    return np.rint((x - low) / max(high - low, 1e-12) * LEVELS).astype("<u2")
+
+
+def text(x: npt.NDArray[Any]) -> str:
+    """Bytes as base64."""
+    return base64.b64encode(np.ascontiguousarray(x).tobytes()).decode()

@@ -1,0 +1,184 @@
+"""What a run folder holds, read for the page. What is missing or damaged is named, and the rest is shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from option_critic.evaluation.trace import Trace, TraceError
+from option_critic.training.boundaries import runs_in
+from option_critic.training.folders import CheckpointError, check_format, read_json
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation of a run: a goal set (or plain episodes) in one mode."""
+
+    key: str
+    """as in evaluation.json: step, goal set, mode"""
+    result: Row
+    """summary and rows of the episodes"""
+    trace: Trace | None
+    """none: it is missing, damaged or of another version"""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.result['goals']}, {self.result['mode']}, after {self.result['training_steps']:,} steps"
+
+
+@dataclass(frozen=True)
+class RunData:
+    """All that can be said of one run."""
+
+    folder: Path
+    config: Row
+    """settings and spaces; empty where config.json is missing"""
+    versions: Row
+    metrics: list[Row]
+    timing: list[Row]
+    alarms: list[Row]
+    evaluated: list[Evaluated]
+    """those of the last training step that was judged"""
+    diagnosis: Row | None
+    problems: tuple[str, ...]
+    """what could not be read, a sentence each"""
+
+    @property
+    def group(self) -> str:
+        """Runs of one group differ in their seeds: the folder that they lie in."""
+        return self.folder.absolute().parent.name
+
+    @property
+    def name(self) -> str:
+        """Of the run within its group."""
+        return self.folder.absolute().name
+
+    @property
+    def settings(self) -> Row:
+        """As in config.json."""
+        return dict(self.config.get("settings", {}))
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """K names, in the order of the options."""
+        options = self.settings.get("options", {})
+        names = options.get("option_names") or [f"option-{k}" for k in range(int(options.get("num_options", 0)))]
+        return tuple(str(name) for name in names)
+
+    @property
+    def env_id(self) -> str:
+        """Of the environment; empty where the settings are gone."""
+        return str(self.settings.get("env_id", ""))
+
+
+def gather(paths: list[Path]) -> list[RunData]:
+    """The runs at `paths`: run folders, or folders of such. Raises CheckpointError where there is none."""
+    folders = dict.fromkeys(folder for path in paths for folder in runs_at(path))
+    return [read(folder) for folder in folders]
+
+
+def runs_at(path: Path) -> list[Path]:
+    """The run folders at `path`, one without a config.json too if there are metrics or figures in it."""
+    if any((path / name).exists() for name in ("metrics.jsonl", "evaluation.json", "diagnosis.json")):
+        return [path]
+    return runs_in(path)
+
+
+def read(folder: Path) -> RunData:
+    """One run; nothing that is wrong in it raises."""
+    problems: list[str] = []
+    config = whole(folder / "config.json", problems)
+    evaluation = whole(folder / "evaluation.json", problems, missing="it was not evaluated: option-critic evaluate RUN")
+    diagnosis = whole(folder / "diagnosis.json", problems, missing="it was not diagnosed: option-critic diagnose RUN")
+    if not isinstance(diagnosis.get("diagnosis"), dict):
+        diagnosis = {}
+    return RunData(
+        folder=folder,
+        config=config,
+        versions=whole(folder / "versions.json", problems),
+        metrics=lines(folder / "metrics.jsonl", problems),
+        timing=lines(folder / "timing.jsonl", problems),
+        alarms=lines(folder / "alarms.jsonl", []),
+        evaluated=evaluations(folder, evaluation, problems),
+        diagnosis=diagnosis or None,
+        problems=tuple(problems),
+    )
+
+
+def whole(path: Path, problems: list[str], missing: str = "") -> Row:
+    """A JSON object; empty, with a sentence in `problems`, where there is none that can be read."""
+    if not path.exists():
+        problems.append(f"{path.name} is missing" + (f" ({missing})" if missing else ""))
+        return {}
+    try:
+        data = read_json(path)
+        if "format_version" in data:
+            check_format(path, data)
+    except CheckpointError as error:
+        problems.append(str(error))
+        return {}
+    return data
+
+
+def lines(path: Path, problems: list[str]) -> list[Row]:
+    """The rows of a log; a line that was cut in mid-writing is left out."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        problems.append(f"{path.name} is missing: there are no curves of the training")
+        return []
+    found, cut = [], 0
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict) and isinstance(row.get("time/total_timesteps"), int | float):
+            found.append(row)
+        else:
+            cut += 1
+    if cut:
+        problems.append(f"{path.name} has {cut} damaged line{'s' * (cut > 1)}, left out")
+    return found
+
+
+def evaluations(folder: Path, record: Row, problems: list[str]) -> list[Evaluated]:
+    """The evaluations after the most training steps, each with its trace if that can be read."""
+    results = record.get("results")
+    if not isinstance(results, dict):
+        return []
+    good = {key: r for key, r in results.items() if is_result(r)}
+    if len(good) < len(results):
+        problems.append("evaluation.json is damaged: some of its results cannot be read")
+    last = max((r["training_steps"] for r in good.values()), default=0)
+    found, lost = [], dict[str, list[str]]()
+    for key, result in good.items():
+        if result["training_steps"] < last:
+            continue
+        try:
+            trace, _ = Trace.load(folder / "traces" / f"{key}.safetensors")
+        except TraceError as error:
+            lost.setdefault(error.why, []).append(key)
+            trace = None
+        if trace is not None and len(trace.length) != len(result["episodes"]):
+            problems.append(f"the trace of {key} does not fit its results; run `option-critic evaluate` again")
+            trace = None
+        found.append(Evaluated(key, result, trace))
+    problems += [f"no timelines of {', '.join(keys)}: {why}" for why, keys in lost.items()]
+    return found
+
+
+def is_result(result: Any) -> bool:
+    """Whether this is what `evaluate` writes."""
+    return (
+        isinstance(result, dict)
+        and isinstance(result.get("training_steps"), int)
+        and isinstance(result.get("summary"), dict)
+        and isinstance(result.get("episodes"), list)
+        and {"goals", "mode"} <= result.keys()
+    )

@@ -1,0 +1,141 @@
+"""The page's tables: each group of seeds with its interval, flat ones marked, and what options did in each run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from option_critic.commands import LABELS, cell
+from option_critic.evaluation.statistics import Estimate, interquartile_mean
+from option_critic.report.charts import groups, points
+from option_critic.report.gather import Row, RunData
+
+REACHED = 0.9
+"""Success in training (last 128 episodes) that counts as learned."""
+SHOWN = ("any", "held", "final", "lifted", "steps_to_success", "return", "length")
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One group of seeds, in words."""
+
+    name: str
+    about: str
+    """algorithm and options"""
+    flat: bool
+    seeds: int
+    steps: str
+    minutes: str
+    learned: str
+    """million steps to 90 %"""
+
+
+def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
+    """A row for each group."""
+    rows = []
+    for name, members in groups(runs).items():
+        first, steps = members[0].settings, [last(run.metrics, "time/total_timesteps") for run in members]
+        seconds = [last(run.timing, "time/time_elapsed") for run in members]
+        names = members[0].option_names
+        rows.append(
+            GroupRow(
+                name=name,
+                about=f"{first.get('algorithm', '?')}, "
+                + ("flat, one option" if len(names) == 1 else ", ".join(names)),
+                flat=len(names) == 1,
+                seeds=len(members),
+                steps=span([x / 1e6 for x in steps if x is not None], "{:.2f} M"),
+                minutes=span([x / 60 for x in seconds if x is not None], "{:.1f} min"),
+                learned=learned(members),
+            )
+        )
+    return rows
+
+
+def last(rows: Sequence[Row], name: str) -> float | None:
+    """The last value of a metric."""
+    _, values = points(rows, name)
+    return float(values[-1]) if len(values) else None
+
+
+def span(values: Sequence[float], form: str) -> str:
+    """One number, or from the least to the greatest."""
+    if not values:
+        return "-"
+    low, high = form.format(min(values)), form.format(max(values))
+    return low if low == high else f"{low.split()[0]} to {high}"
+
+
+def learned(runs: Sequence[RunData]) -> str:
+    """Million steps until 90 % success in training: interquartile mean over the seeds, with its interval."""
+    found = []
+    for run in runs:
+        steps, success = points(run.metrics, "rollout/success_rate")
+        if len(steps):
+            found.append(float(steps[success >= REACHED][0]) / 1e6 if (success >= REACHED).any() else float("inf"))
+    estimate = interquartile_mean(found)
+    if estimate is None:
+        return "-"
+    never = sum(x == float("inf") for x in found)
+    text = written(estimate, "{:.2f}") + " M" if estimate.value < float("inf") else "not reached"
+    return f"{text} ({never} of {len(found)} never)" if never else text
+
+
+def figure_tables(runs: Sequence[RunData]) -> list[dict[str, Any]]:
+    """A table for each goal set and mode: a row a figure, a column a group."""
+    sets = dict.fromkeys((e.result["goals"], e.result["mode"]) for run in runs for e in run.evaluated)
+    return [figure_table(runs, goals, mode) for goals, mode in sets]
+
+
+def figure_table(runs: Sequence[RunData], goals: str, mode: str) -> dict[str, Any]:
+    """Interquartile means over seeds where there are several, else the one seed's figure over its episodes."""
+    columns, cells = [], dict[str, list[str]]()
+    chosen = {
+        group: [
+            e.result for run in members for e in run.evaluated if (e.result["goals"], e.result["mode"]) == (goals, mode)
+        ]
+        for group, members in groups(runs).items()
+    }
+    chosen = {group: results for group, results in chosen.items() if results}
+    for group, results in chosen.items():
+        episodes = span([len(r["episodes"]) for r in results], "{:.0f} episodes")
+        columns.append(f"{group}: {len(results)} seed{'s' * (len(results) > 1)}, {episodes}")
+    names = [name for name in SHOWN if any(name in r["summary"] for results in chosen.values() for r in results)]
+    for name in names:
+        cells[LABELS[name]] = [over(name, [r["summary"].get(name) for r in results]) for results in chosen.values()]
+    return {"goals": goals, "mode": mode, "columns": columns, "rows": cells}
+
+
+def over(name: str, figures: Sequence[Row | None]) -> str:
+    """A figure of one seed with its interval over episodes, or of several with that over seeds."""
+    there = [f for f in figures if f is not None]
+    if not there:
+        return "-"
+    if len(there) == 1:
+        return cell(name, Estimate(**there[0]))
+    return cell(name, interquartile_mean([f["value"] for f in there]))
+
+
+def written(estimate: Estimate, form: str) -> str:
+    """Value and interval."""
+    if estimate.n == 1:
+        return form.format(estimate.value)
+    return f"{form.format(estimate.value)} [{form.format(estimate.low)}, {form.format(estimate.high)}]"
+
+
+def headline(runs: Sequence[RunData]) -> str:
+    """One sentence: what was trained, and how well it does."""
+    first = runs[0]
+    what = first.env_id.removeprefix("Meta-World/") or "an unknown environment"
+    for group, members in groups(runs).items():
+        for goals in ("B", "A", "C", "D", "episodes"):
+            results = [e.result for run in members for e in run.evaluated
+                       if e.result["goals"] == goals and e.result["mode"] == "deterministic"]  # fmt: skip
+            if results:
+                name = "any" if "any" in results[0]["summary"] else "return"
+                where = f"goal set {goals}, official package" if name == "any" else "full episodes"
+                value = over(name, [r["summary"][name] for r in results])
+                seeds = f"{len(results)} seed{'s' * (len(results) > 1)}"
+                return f"{what}: {LABELS[name]} {value} ({group}, {seeds}, {where}, deterministic)"
+    return f"{what}: trained, not yet evaluated"

@@ -1,0 +1,108 @@
+"""The page's tables of single runs: what their options did, what they are needed for, how they were set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from option_critic.commands import LABELS
+from option_critic.options.look import colour
+from option_critic.report.gather import Row, RunData
+
+TOGETHER = {
+    "nmi": "NMI of option and phase",
+    "effective_number": "effective number of options",
+    "learned_ends": "share of the ends that are learned",
+    "choices": "share of the choices that are real",
+    "choice_entropy": "entropy of a choice (nats)",
+    "saturation": "terminations below 0.01 or above 0.99",
+}
+
+
+def label(run: RunData) -> str:
+    """A run within the page."""
+    return f"{run.group}, {run.name}"
+
+
+def diagnosis_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
+    """A column for each run that was diagnosed; none where none was."""
+    told = [run for run in runs if run.diagnosis]
+    if not told:
+        return None
+    found = [dict((run.diagnosis or {})["diagnosis"]) for run in told]
+    rows: list[Row] = [
+        {"label": text, "cells": [number(d.get(name)) for d in found], "colour": None}
+        for name, text in TOGETHER.items()
+        if any(d.get(name) is not None for d in found)
+    ]
+    for name, k in options(told).items():
+        own = [next((o for o in d["options"] if o["name"] == name), None) for d in found]
+        rows.append({"label": f"{name}: share", "cells": [number(o and o["share"]) for o in own], "colour": colour(k)})
+        rows.append({"label": f"{name}: steps a run", "cells": [lasted(o) for o in own], "colour": colour(k)})
+        if any(o and o["phases"] for o in own):
+            cells = ["-" if not o or not o["phases"] else phase(o) for o in own]
+            rows.append({"label": f"{name}: runs in", "cells": cells, "colour": colour(k)})
+    return {"columns": [label(run) for run in told], "rows": rows}
+
+
+def options(runs: Sequence[RunData]) -> dict[str, int]:
+    """Name -> number of all options of some runs, in their order."""
+    return {name: k for run in reversed(runs) for k, name in enumerate(run.option_names)} if runs else {}
+
+
+def number(x: Any) -> str:
+    """Two digits; - for nothing."""
+    return f"{x:.2f}" if isinstance(x, int | float) else "-"
+
+
+def lasted(option: Row | None) -> str:
+    """Mean steps of the runs that an option ended, and of those that were cut."""
+    if option is None:
+        return "-"
+    ended = [f"{option['duration']:.0f}"] if option["duration"] is not None else []
+    cut = [f"({option['cut_duration']:.0f})"] if option["cut_duration"] is not None else []
+    return " ".join(ended + cut) or "-"
+
+
+def phase(option: Row) -> str:
+    """The phase of most of its steps, and whether it is the one that its definition names."""
+    main = max(option["phases"], key=option["phases"].__getitem__)
+    agrees = "" if not option["meant_for"] or option["meant_for"] == main else f", meant for {option['meant_for']}"
+    return f"{main} ({option['phases'][main]:.0%}){agrees}"
+
+
+def ablation_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
+    """Success (or return) of each run with parts taken away; none where nothing was."""
+    told = [run for run in runs if run.diagnosis and len(run.diagnosis.get("ablations", {})) > 1]
+    if not told:
+        return None
+    found = [dict((run.diagnosis or {})["ablations"]) for run in told]
+    figure = "any" if "any" in next(iter(found[0].values())) else "return"
+    names = list(dict.fromkeys(name for ablations in found for name in ablations))
+
+    def cell(ablations: Row, name: str) -> str:
+        estimate = ablations.get(name, {}).get(figure)
+        return (
+            "-" if estimate is None else f"{estimate['value']:.2f}" if figure == "any" else f"{estimate['value']:,.1f}"
+        )
+
+    rows = [{"label": name, "cells": [cell(ablations, name) for ablations in found]} for name in names]
+    return {"figure": LABELS[figure], "columns": [label(run) for run in told], "rows": rows}
+
+
+def settings_rows(run: RunData) -> list[tuple[str, str]]:
+    """Every setting and version of a run."""
+    rows = []
+    for name, value in run.settings.items():
+        pairs = value.items() if isinstance(value, dict) else [(name, value)]
+        rows += [(str(n), written(v)) for n, v in pairs]
+    return rows + [(f"version of {name}", str(version)) for name, version in run.versions.items()]
+
+
+def written(value: Any) -> str:
+    """A setting as on the command line."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    return (
+        "none" if value in (None, "") else f"{value:,}" if isinstance(value, int) and value is not True else str(value)
+    )
