@@ -320,3 +320,34 @@ def test_number_names_and_definitions_follow_each_other(flags, names):
     assert list(settings.options.option_names) == names
     assert settings.options.num_options == (len(names) or int(flags[-1][-1:] or 3))
     assert bool(settings.options.options_from) == bool(settings.model.observe_interest) == ("reach" in names)
+
+
+def test_report_writes_one_page_and_names_what_is_missing(trained, tmp_path):
+    root = tmp_path / "runs"
+    shutil.copytree(trained[0], root)
+    assert run("evaluate", root / "seed-3", "--episodes", 3)[0] == 0
+    code, out, err = run("report", root, "--videos")
+    assert code == 0, err
+    assert "2 runs -> " in out and (root / "report.html").stat().st_size < 15e6
+    assert "seed-4: evaluation.json is missing" in err
+    assert {p.suffix for p in (root / "seed-3" / "pictures").iterdir()} == {".png", ".svg"}
+    assert [p.suffix for p in (root / "seed-3" / "videos").iterdir()] == [".mp4"] * 3
+    filmed = {p: p.stat().st_mtime_ns for p in (root / "seed-3" / "videos").iterdir()}
+    code, out, err = run("report", root / "seed-3", "--videos", "--out", tmp_path / "x.html")
+    assert code == 0 and (tmp_path / "x.html").is_file(), err
+    assert {p: p.stat().st_mtime_ns for p in filmed} == filmed  # made once
+    assert run("evaluate", root / "seed-3", "--episodes", 3)[0] == 0
+    text = (tmp_path / "x.html").read_text()
+    assert "data:video/mp4;base64," in text and "left" in text
+    before = {p.relative_to(root) for p in root.rglob("*")}
+    code, out, err = run("report", root / "seed-3", "--out", tmp_path / "x.html")  # videos of what was judged before
+    assert code == 0 and "data:video/mp4" not in (tmp_path / "x.html").read_text()
+    assert {p.relative_to(root) for p in root.rglob("*")} == before
+
+
+def test_report_refuses_what_is_no_run(tmp_path):
+    for args, says in (([], "report takes a run folder"), ([tmp_path], "no run folder"),
+                       ([tmp_path / "nowhere"], "no run folder")):  # fmt: skip
+        code, _, err = run("report", *args)
+        assert code == 2 and says in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
