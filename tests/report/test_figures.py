@@ -71,7 +71,7 @@ def test_where_there_are_too_many_episodes_the_failed_ones_are_shown(tmp_path):
 def test_curves_are_over_the_seeds_of_a_folder(tmp_path):
     for seed in range(3):
         make_run(tmp_path / "named" / f"seed-{seed}", seed)
-    make_run(tmp_path / "flat" / "seed-0", num_options=1, options_from="", option_names=(), observe_interest="")
+    make_run(tmp_path / "flat" / "seed-0", num_options=1)
     runs = gather([tmp_path / "named", tmp_path / "flat"])
     assert {name: len(members) for name, members in groups(runs).items()} == {"named": 3, "flat": 1}
     curve = learning_curves(runs)["return"]["named"]

@@ -37,7 +37,7 @@ def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for seed in range(2):
         make_run(root / "named" / f"seed-{seed}", seed, episodes=4)
-    make_run(root / "flat" / "seed-0", num_options=1, options_from="", option_names=(), observe_interest="")
+    make_run(root / "flat" / "seed-0", num_options=1)
     (run,) = gather([root / "named" / "seed-0"])
     trace = run.evaluated[0].trace
     episode = video.choose(trace)["median"]
@@ -197,9 +197,7 @@ def test_a_broken_run_still_gives_a_page_of_what_is_there(browser, tmp_path):
 
 def test_what_a_run_says_cannot_become_part_of_the_page(tmp_path):
     """An alarm, a name or a setting that holds markup is text."""
-    folder = make_run(
-        tmp_path / "<b>x", option_names=("<i>a</i>", "b</script>", "c"), options_from="", observe_interest=""
-    )
+    folder = make_run(tmp_path / "<b>x", option_names=("<i>a</i>", "b</script>", "c"))
     html = build(gather([folder]), {}, [], "cmd")
     assert "do </script> the same" not in html
     assert "do &lt;/script&gt; the same" in html

@@ -61,7 +61,7 @@ class Actor:
             activation=model.policy_trunk[1],
             policy=policy[1:],
             option=option[1:],
-            pi_head=_affine(model.pi_head),
+            pi_head=_policies(model),
             option_head=_side_by_side(_affine(model.mu_head), _affine(model.beta_head)),
             log_std=model.log_std.clone(),
             discrete=model.discrete,
@@ -85,6 +85,14 @@ class Actor:
 
 def _affine(layer: nn.Linear) -> Affine:
     return layer.weight.detach().clone(), layer.bias.detach().clone()
+
+
+def _policies(model: OptionModel) -> Affine:
+    weight, bias = _affine(model.pi_head)
+    if model.pi_common is not None:
+        common, shift = _affine(model.pi_common)
+        weight, bias = weight + common.tile(model.num_options, 1), bias + shift.tile(model.num_options)
+    return weight, bias
 
 
 def _layers(trunk: nn.Sequential) -> list[Affine]:
