@@ -21,6 +21,7 @@ from option_critic.report.tables import ablation_table, diagnosis_table, label, 
 
 Films = Mapping[tuple[Path, str], Mapping[int, Mapping[str, Any]]]
 """(run folder, evaluation) -> episode -> path, fps, frames and why it was filmed"""
+SCRIPTS = ("look", "curves", "run", "timeline", "player", "choices")
 LIMIT = 15_000_000
 """Bytes of a page: more opens slowly, and is refused as an attachment."""
 EPISODES = 500
@@ -46,7 +47,7 @@ def build(
         title=", ".join(name.removeprefix("Meta-World/") for name in env_ids) or runs[0].group,
         headline=headline(runs),
         style=safe((here / "style.css").read_text()),
-        script=safe((here / "app.js").read_text()),
+        script=safe("\n".join((here / f"{name}.js").read_text() for name in SCRIPTS)),
         plotly=safe(get_plotlyjs()),
         data=safe(json.dumps(data(runs, films, rooms), allow_nan=False).replace("</", "<\\/")),
         groups=(found := group_rows(runs)),
