@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
+from option_critic.evaluation.diagnosis import diagnose
+from option_critic.evaluation.trace import Trace
+from option_critic.options.sets import load
+from option_critic.settings import Settings
+from option_critic.training.boundaries import read_config
 from option_critic.training.folders import read_json
 
 SUCCESS = 0.9
@@ -38,25 +43,39 @@ def figure(run: Path, goals: str, name: str) -> str:
 
 
 def options(run: Path) -> list[str]:
-    """What diagnosis.json says, as cells."""
+    """What the trace of set B says, as cells, and the ablations of diagnosis.json."""
+    settings = Settings.from_dict(read_config(run)["settings"]).options
+    if settings.options_from:
+        load(settings.options_from)
+    found = sorted((run / "traces").glob("*-B-deterministic.safetensors"))
+    if not found or settings.num_options == 1:
+        return ["-"] * 9
+    d = diagnose(Trace.load(found[-1])[0], settings.names, tuple(o.phase for o in settings.definitions))
     path = run / "diagnosis.json"
-    if not path.exists():
-        return ["-"] * 7
-    record: dict[str, Any] = read_json(path)
-    d, without = record["diagnosis"], record["ablations"]
-    who = d["options"]
-    runs = [(o["runs"] * (o["duration"] or 0) + o["cut_runs"] * (o["cut_duration"] or 0))
-            / max(1, o["runs"] + o["cut_runs"]) for o in who]  # fmt: skip
-    forbidden = [without[f"without {o['name']}"]["any"]["value"] for o in who if f"without {o['name']}" in without]
+    without: dict[str, Any] = read_json(path)["ablations"] if path.exists() else {}
+
+    def forbidden(how: str) -> str:
+        names = [f"without {name}{how}" for name in settings.names]
+        return " / ".join(f"{without[n]['any']['value']:.2f}" for n in names if n in without) or "-"
+
     return [
-        "-" if d["nmi"] is None else f"{d['nmi']:.2f}",
-        f"{d['effective_number']:.2f}",
-        " / ".join(f"{x:.0f}" for x in runs),
-        "-" if d["learned_ends"] is None else f"{d['learned_ends']:.2f}",
-        f"{d['choices']:.2f}",
-        f"{d['choice_entropy']:.2f}",
-        " / ".join(f"{x:.2f}" for x in forbidden) or "-",
+        "-" if d.nmi is None else f"{d.nmi:.2f}",
+        f"{d.effective_number:.2f}",
+        "yes" if d.agrees else "no",
+        " / ".join(f"{o.mean_duration or 0:.0f}" for o in d.options),
+        "-" if d.learned_ends is None else f"{d.learned_ends:.2f}",
+        f"{d.choices:.2f}",
+        f"{d.choice_entropy:.2f}",
+        forbidden(""),
+        forbidden(", at rest"),
     ]
+
+
+def early_entropy(run: Path, until: float = 2e5) -> str:
+    """Mean entropy of the policy over options at decisions in training, in nats, up to `until` steps."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    early = [row["option/choice_entropy"] for row in rows if row["time/total_timesteps"] <= until]
+    return f"{np.mean(early):.2f}, at most {np.max(early):.2f}"
 
 
 def main() -> None:
@@ -64,13 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
     args = parser.parse_args()
-    head = ("run", "90 % after", "B any", "B held", "NMI", "effective number", "steps a run", "ends learned",
-            "real choices", "entropy", "any-step without each")  # fmt: skip
+    head = ("run", "90 % after", "B any", "B held", "NMI", "effective number", "names agree", "steps a run",
+            "ends learned", "real choices", "entropy", "without each", "..., at rest", "entropy early")  # fmt: skip
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for folder in args.folders:
         for run in sorted(folder.glob("seed-*")):
             cells = [f"{folder.name}, {run.name[5:]}", f"{steps_to(run):.2f} M", figure(run, "B", "any"),
-                     figure(run, "B", "held"), *options(run)]  # fmt: skip
+                     figure(run, "B", "held"), *options(run), early_entropy(run)]  # fmt: skip
             print("| " + " | ".join(cells) + " |")
     print()
     for folder in args.folders:
