@@ -23,27 +23,13 @@ from option_critic.errors import InputError
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.bench import measure, peak_memory
 from option_critic.evaluation.metaworld import steps_to_success
-from option_critic.evaluation.statistics import Estimate
+from option_critic.evaluation.words import LABELS, cell
 from option_critic.options.timeline import Episode, timeline
 from option_critic.settings import Settings
 from option_critic.training.boundaries import position, read_config
 from option_critic.training.folders import FORMAT_VERSION, CheckpointError, check_format, find, read_json
 from option_critic.training.run import check_free, versions
 from option_critic.training.train import Metrics
-
-LABELS = {
-    "any": "any-step success",
-    "final": "final-step success",
-    "held": "held (last 50 steps)",
-    "lifted": "lifted, then success",
-    "any_200": "any-step within 200",
-    "final_200": "at step 200",
-    "steps_to_success": "steps to success",
-    "return": "return",
-    "length": "episode length",
-}
-SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
-
 
 OnIteration = Callable[[OptionCritic, Path], bool]
 """Called with the agent and its run folder after each iteration; False stops."""
@@ -207,14 +193,6 @@ def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
         for name in pair[0].summary:
             table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in pair))
         Console().print(table)
-
-
-def cell(name: str, estimate: Estimate | None) -> str:
-    """An estimate as people write it."""
-    if estimate is None:
-        return "-"
-    digits = 3 if name in SHARES else 0 if abs(estimate.value) >= 1000 else 1
-    return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
 
 
 def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:
