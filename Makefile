@@ -48,6 +48,7 @@ wheel: install
 	$(PYTHON) -m venv .wheel-venv
 	.wheel-venv/bin/pip install --quiet --constraint constraints.txt dist/*.whl
 	cd .wheel-venv && bin/option-critic --help
+	cd .wheel-venv && bin/python -c "from importlib.resources import files; files('option_critic.report').joinpath('assets/page.html').read_text()"
 	cd .wheel-venv && bin/option-critic train CartPole-v1 --total-timesteps 4096 --out try --overwrite
 	cd .wheel-venv && bin/option-critic evaluate try/seed-0 --episodes 5
 	rm -rf .wheel-venv

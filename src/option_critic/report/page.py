@@ -40,7 +40,7 @@ def build(
     import jinja2
     from plotly.offline import get_plotlyjs
 
-    here = resources.files("option_critic.report") / "page"
+    here = resources.files("option_critic.report") / "assets"
     template = jinja2.Environment(autoescape=True).from_string((here / "page.html").read_text())
     env_ids = dict.fromkeys(run.env_id for run in runs if run.env_id)
     return template.render(
