@@ -1,10 +1,9 @@
-"""The picture of the README: success in training of every seed, with three options and flat.
+"""Pictures of learning: success in training of every seed, a panel for each folder of runs.
 
 option-critic train pick-place --seeds 0..4
 option-critic train pick-place --seeds 0..4 --num-options 1 --out runs/flat
-option-critic train pick-place --seeds 0..2 --algorithm ppo_oc --out runs/ppo_oc
-python experiments/learning_curve.py runs/pick-place runs/flat runs/ppo_oc
-python experiments/learning_curve.py            # draws again from docs/results/learning_curve.json
+python experiments/learning_curve.py learning_curve "reach, grasp, move=runs/pick-place" flat=runs/flat
+python experiments/learning_curve.py learning_curve     # draws again from docs/results/learning_curve.json
 """
 
 from __future__ import annotations
@@ -19,10 +18,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-RESULTS = Path("docs/results/learning_curve.json")
-PICTURE = Path("docs/figures/learning_curve.png")
-LOOKS = (("3 options", "#0b6e99"), ("flat (K = 1)", "#e08e0b"), ("ppo_oc, 3 options", "#5a7d2a"))
-"""Label and colour of each folder on the command line."""
+COLOURS = ("#0b6e99", "#8c6bb1", "#e08e0b", "#5a7d2a")
 NAMES = ("time/total_timesteps", "rollout/success_rate", "rollout/ep_rew_mean")
 EVERY = 4
 """Iterations between two points that are kept."""
@@ -38,28 +34,29 @@ def read(folder: Path) -> dict[str, list[list[float]]]:
     return curves
 
 
-def draw(record: dict[str, dict[str, list[list[float]]]]) -> None:
+def draw(record: dict[str, dict[str, list[list[float]]]], picture: Path) -> None:
     """A panel for each folder: every seed thin, the median thick."""
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
     figure, panels = plt.subplots(1, len(record), figsize=(10.5, 3.5), sharey=True, layout="constrained")
-    for axes, (label, curves) in zip(panels, record.items(), strict=True):
-        colour = dict(LOOKS)[label]
+    for axes, (label, curves), colour in zip(panels, record.items(), COLOURS, strict=False):
         grid = np.linspace(0, 1.49, 300)
         lines = [np.interp(grid, [p[0] / 1e6 for p in c], [p[1] for p in c]) for c in curves.values()]
         for line in lines:
             axes.plot(grid, line, color=colour, alpha=0.45, linewidth=1)
         axes.plot(grid, np.median(lines, axis=0), color=colour, linewidth=2.6)
         axes.axhline(0.9, color="0.5", linestyle=":", linewidth=1)
-        axes.set_title(f"{label}: {len(curves)} seeds, median bold", fontsize=11)
+        axes.set_title(f"{label} ({len(curves)} seeds)", fontsize=11)
         axes.set(xlabel="million environment steps", xlim=(0, 1.5), ylim=(-0.02, 1.03))
         axes.grid(alpha=0.25)
     panels[0].set_ylabel("success in training\n(last 128 episodes)")
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(picture, dpi=120)
 
 
 if __name__ == "__main__":
-    if folders := [Path(name) for name in sys.argv[1:]]:
-        record = {label: read(folder) for (label, _), folder in zip(LOOKS, folders, strict=False)}
-        RESULTS.write_text(json.dumps(record) + "\n")
-    draw(json.loads(RESULTS.read_text()))
+    name, *folders = sys.argv[1:]
+    results = Path("docs/results") / f"{name}.json"
+    if folders:
+        pairs = [text.partition("=") for text in folders]
+        results.write_text(json.dumps({label: read(Path(folder)) for label, _, folder in pairs}) + "\n")
+    draw(json.loads(results.read_text()), Path("docs/figures") / f"{name}.png")

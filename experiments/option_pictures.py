@@ -38,6 +38,8 @@ def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
             shares.plot(steps, smooth(stack[k]), color=colour(k), lw=1, alpha=0.8, label=name if i == 0 else None)
         durations.plot(steps, smooth(m["option/duration"]), color="#555555", lw=1, alpha=0.8)
         entropies.plot(steps, smooth(m["option/choice_entropy"]), color="#555555", lw=1, alpha=0.8)
+    if all(np.isnan(line.get_ydata()).all() for line in entropies.lines):
+        entropies.text(0.5, 0.5, "not logged then", ha="center", va="center", transform=entropies.transAxes)
     shares.set(title=title, ylabel="share of the steps", ylim=(0, 1))
     durations.set(title="steps between changes of option", ylim=(0, 155))
     entropies.set(title="entropy of a choice (nats)", ylim=(0, 1.1))
