@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ FLAGS = ("ended", "forced", "near", "grasped", "lifted", "success")
 LEVELS = 65535
 
 
-def encode(evaluated: Evaluated, limit: int) -> dict[str, Any] | None:
+def encode(evaluated: Evaluated, limit: int, filmed: Collection[int] = ()) -> dict[str, Any] | None:
     """At most `limit` episodes of an evaluation for the page's script; none where there is no trace.
 
     Steps of all episodes one after the other: option (a byte), flags (a byte), beta (a byte: 0 to 255), and in two
@@ -26,7 +27,7 @@ def encode(evaluated: Evaluated, limit: int) -> dict[str, Any] | None:
     """
     if evaluated.trace is None:
         return None
-    chosen = worth_showing(evaluated, limit)
+    chosen = worth_showing(evaluated, limit, filmed)
     trace = evaluated.trace.take(chosen)
     mask, steps = trace.mask, flags(trace)
     packed = {"q": trace.q[mask], "reward": trace.reward[mask]}
@@ -48,15 +49,16 @@ def encode(evaluated: Evaluated, limit: int) -> dict[str, Any] | None:
     }
 
 
-def worth_showing(evaluated: Evaluated, limit: int) -> list[int]:
-    """Which episodes: all, or the failed ones (up to half of the limit) and others spread evenly."""
+def worth_showing(evaluated: Evaluated, limit: int, filmed: Collection[int]) -> list[int]:
+    """Which episodes: all, or those filmed, the failed ones (up to half of the limit) and others spread evenly."""
     rows = evaluated.result["episodes"]
     if len(rows) <= limit:
         return list(range(len(rows)))
     failed = [i for i, row in enumerate(rows) if row.get("any") is False][: limit // 2]
-    others = [i for i in range(len(rows)) if i not in failed]
-    room = limit - len(failed)
-    return sorted(failed + [others[j * len(others) // room] for j in range(room)])
+    first = {*filmed, *failed}
+    others = [i for i in range(len(rows)) if i not in first]
+    room = max(0, limit - len(first))
+    return sorted([*first, *(others[j * len(others) // room] for j in range(room))])
 
 
 def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def data(runs: Sequence[RunData], films: Films, rooms: Sequence[Mapping[str, Any
                         "videos": embedded(films.get((run.folder, e.key), {}), left),
                     }
                     for e in by_interest(run.evaluated)
-                    if (packed := encode(e, each)) is not None
+                    if (packed := encode(e, each, films.get((run.folder, e.key), {}))) is not None
                 ],
             }
             for run in runs

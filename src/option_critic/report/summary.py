@@ -38,11 +38,11 @@ def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
         first, steps = members[0].settings, [last(run.metrics, "time/total_timesteps") for run in members]
         seconds = [last(run.timing, "time/time_elapsed") for run in members]
         names = members[0].option_names
+        sees = " that sees the interests" if first.get("model", {}).get("observe_interest") else ""
         rows.append(
             GroupRow(
                 name=name,
-                about=f"{first.get('algorithm', '?')}, "
-                + ("flat, one option" if len(names) == 1 else ", ".join(names)),
+                about=f"{first.get('algorithm', '?')}, " + (f"flat{sees}" if len(names) == 1 else ", ".join(names)),
                 flat=len(names) == 1,
                 seeds=len(members),
                 steps=span([x / 1e6 for x in steps if x is not None], "{:.2f} M"),
