@@ -74,7 +74,7 @@ def options(run: Path) -> list[str]:
 def early_entropy(run: Path, until: float = 2e5) -> str:
     """Mean entropy of the policy over options at decisions in training, in nats, up to `until` steps."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    early = [row["option/choice_entropy"] for row in rows if row["time/total_timesteps"] <= until]
+    early = [row.get("option/choice_entropy", 0.0) for row in rows if row["time/total_timesteps"] <= until]
     return f"{np.mean(early):.2f}, at most {np.max(early):.2f}"
 
 
