@@ -60,8 +60,8 @@ def test_train_and_evaluate_end_with_a_timeline(trained):
     code, out, err = run("evaluate", root / "seed-4", "--episodes", 3, "--mode", "both")
     assert code == 0, err
     assert [title.split(":")[0] for title, _, _ in timelines(out)] == [
-        "deterministic, episode 1",
-        "stochastic, episode 1",
+        "deterministic, episode 0",
+        "stochastic, episode 0",
     ]
     assert all(len(line) <= 80 and line.isascii() for line in out.splitlines()[-3:] if str(root) not in line)
     code, out, _ = run("resume", root / "seed-4")
@@ -91,10 +91,10 @@ def test_the_episode_shown_is_the_median_in_steps_to_success():
         return typical(Result("D", "stochastic", {}, [], trace), ("left", "right"))
 
     seen, title = shown((9, 8), (5, None), (7, 2), (6, 4))
-    assert title == "goals D stochastic, episode 4 (the median)"
+    assert title == "goals D stochastic, episode 3 (the median)"
     assert len(seen.option) == 6 and seen.first_success == 4
     seen, title = shown((9, None), (5, None))
-    assert title == "goals D stochastic, episode 1" and len(seen.option) == 9 and seen.first_success is None
+    assert title == "goals D stochastic, episode 0" and len(seen.option) == 9 and seen.first_success is None
 
 
 def test_evaluate_prints_a_table_and_keeps_everything(trained):

@@ -206,7 +206,7 @@ def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode,
     success = trace.info["success"][rows] > 0 if "success" in trace.info else None
     episode = Episode(names, trace.option[rows], trace.ended[rows], trace.forced[rows], trace.beta[rows], success)
     kind = result.mode if result.name == "episodes" else f"goals {result.name} {result.mode}"
-    return episode, f"{kind}, episode {e + 1}{which}"
+    return episode, f"{kind}, episode {e}{which}"
 
 
 def print_timeline(episode: Episode, title: str) -> None:
