@@ -117,6 +117,11 @@ def test_diagnosis_and_ablations_are_listed_by_run(tmp_path):
         "diagnosis": {"nmi": 0.8123, "effective_number": 2.9, "options": [option]},
         "ablations": {"as learned": {"any": {"value": 1.0}}, "without reach": {"any": {"value": 0.125}}},
     }))  # fmt: skip
+    (folder.parent / "other").mkdir()
+    for broken in ('{"diagnosis": {}}', '{"diagnosis": {"options": [{}]}, "ablations": {}}', '{"diagnosis": 1}'):
+        (folder.parent / "other" / "diagnosis.json").write_text(broken)
+        (other,) = gather([folder.parent / "other"])
+        assert other.diagnosis is None and any("diagnose` again" in p for p in other.problems)
     runs = gather([folder])
     rows = {row["label"]: row["cells"][0] for row in diagnosis_table(runs)["rows"]}
     assert rows["NMI of option and phase"] == "0.81"

@@ -95,7 +95,8 @@ def read(folder: Path) -> RunData:
     config = whole(folder / "config.json", problems)
     evaluation = whole(folder / "evaluation.json", problems, missing="it was not evaluated: option-critic evaluate RUN")
     diagnosis = whole(folder / "diagnosis.json", problems, missing="it was not diagnosed: option-critic diagnose RUN")
-    if not isinstance(diagnosis.get("diagnosis"), dict):
+    if diagnosis and not is_diagnosis(diagnosis):
+        problems.append("diagnosis.json is damaged or of another version; run `option-critic diagnose` again")
         diagnosis = {}
     return RunData(
         folder=folder,
@@ -181,4 +182,17 @@ def is_result(result: Any) -> bool:
         and isinstance(result.get("summary"), dict)
         and isinstance(result.get("episodes"), list)
         and {"goals", "mode"} <= result.keys()
+    )
+
+
+def is_diagnosis(record: Row) -> bool:
+    """Whether this is what `diagnose` writes."""
+    found, taken = record.get("diagnosis"), record.get("ablations")
+    names = {"name", "share", "phases", "meant_for", "duration", "cut_duration"}
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("options"), list)
+        and all(isinstance(o, dict) and names <= o.keys() for o in found["options"])
+        and isinstance(taken, dict)
+        and all(isinstance(figures, dict) for figures in taken.values())
     )
