@@ -77,15 +77,18 @@ def print_study(found: Study) -> None:
         for name in next(iter(found.ablations.values())):
             table.add_column(SHORT[name], justify="right")
         for name, figures in found.ablations.items():
-            table.add_row(name, *(brief(x, SHORT[label] == "return") for label, x in figures.items()))
+            alone = len(figures) == 1  # beside success, its interval would break the lines; diagnosis.json has it
+            table.add_row(name, *(brief(x, label == "return", alone) for label, x in figures.items()))
         console.print(table)
 
 
-def brief(estimate: Estimate | None, whole: bool) -> str:
-    """An estimate in few characters: many rows stand below each other."""
+def brief(estimate: Estimate | None, whole: bool, alone: bool) -> str:
+    """An estimate in few characters, as many rows stand below each other: a share, or a return (`whole`)."""
     if estimate is None:
         return "-"
     digits = 0 if whole and max(abs(estimate.low), abs(estimate.high)) >= 100 else 1 if whole else 2
+    if whole and not alone:
+        return f"{estimate.value:,.{digits}f}"
     return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
 
 
