@@ -7,13 +7,17 @@ import torch
 
 import option_critic as oc
 from option_critic.errors import InputError
-from option_critic.model.act import arrive
+from option_critic.model.act import act, arrive
+from option_critic.model.actor import Actor
+from option_critic.model.option_model import OptionModel
+from option_critic.model.settings import ModelSettings
 from option_critic.options import sets
 from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward
 from option_critic.options.option import Option
 from option_critic.options.reach_grasp_move import REACH_GRASP_MOVE
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
+from option_critic.spaces import Spaces
 from option_critic.structs import Carry
 
 
@@ -55,6 +59,25 @@ def test_interest_weighs_choices_and_ends_by_force(rules):
 def test_a_forbidden_option_leaves_its_states_to_the_others(rules):
     interest = interest_at(OBS, rules, available=torch.tensor([False, True]))
     assert interest.start.tolist() == [[0.0, 1.0], [0.0, 0.25], [0.0, 0.75], [0.0, 1.0]]
+
+
+def test_where_an_option_runs_only_because_another_is_forbidden_it_acts_with_what_is_its_own(rules):
+    """Row 0: only low is interested. What the policies have in common was learned there by low."""
+    spaces = Spaces(obs_size=2, discrete=False, action_size=3, action_low=(-1,) * 3, action_high=(1,) * 3)
+    model = OptionModel(spaces, 2, ModelSettings(hidden_dim=16, common_policy=True), 0)
+    with torch.no_grad():
+        model.pi_common.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        together = model.policies(OBS).mean[:, 1]
+        common = model.pi_common(model.policy_trunk(model.obs_norm(OBS)))
+    carry = Carry(torch.ones(4, dtype=torch.long), torch.zeros(4, dtype=torch.long), torch.ones(4, dtype=torch.bool))
+
+    def action(available):
+        return act(Actor.of(model), OBS, carry, rules, None, available)[0].action
+
+    forbidden = torch.tensor([False, True]).expand(4, -1)
+    torch.testing.assert_close(action(forbidden)[0], (together - common)[0])
+    torch.testing.assert_close(action(forbidden)[1:], together[1:])
+    torch.testing.assert_close(action(torch.ones_like(forbidden)), action(None))  # forbids nothing
 
 
 def test_arrivals_read_all_of_it(rules):

@@ -40,6 +40,9 @@ class Actor:
     option: list[Affine]
     """... and under the policy over options and the terminations"""
     pi_head: Affine
+    """with the part in common, where there is one"""
+    pi_common: Affine | None
+    """that part by itself"""
     option_head: Affine
     """mu and beta side by side"""
     log_std: Tensor
@@ -62,15 +65,19 @@ class Actor:
             policy=policy[1:],
             option=option[1:],
             pi_head=_policies(model),
+            pi_common=None if model.pi_common is None else _affine(model.pi_common),
             option_head=_side_by_side(_affine(model.mu_head), _affine(model.beta_head)),
             log_std=model.log_std.clone(),
             discrete=model.discrete,
         )
 
-    def __call__(self, obs: Tensor, wished: Tensor | None = None) -> tuple[ActionDistribution, Tensor, Tensor]:
+    def __call__(
+        self, obs: Tensor, wished: Tensor | None = None, at_home: Tensor | None = None
+    ) -> tuple[ActionDistribution, Tensor, Tensor]:
         """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options.
 
-        `wished`: the interests of the options that the network watches, if they are known.
+        `wished`: the interests of the options that the network watches, if they are known. `at_home` (bool
+        [..., K]; default: everywhere): where an option has the part that all policies have in common.
         """
         x = ((self.norm.prepare(obs, wished) - self.center) / self.width).clamp_(-self.clip, self.clip)
         policy, option = self.activation(linear(x, *self.first)).chunk(2, -1)
@@ -78,7 +85,11 @@ class Actor:
             policy = self.activation(linear(policy, *layer))
         for layer in self.option:
             option = self.activation(linear(option, *layer))
-        pi = intra_option_policies(linear(policy, *self.pi_head), self.log_std, self.discrete)
+        outputs = linear(policy, *self.pi_head)
+        if at_home is not None and self.pi_common is not None:
+            common = linear(policy, *self.pi_common).unsqueeze(-2)
+            outputs = outputs - (~at_home.unsqueeze(-1) * common).flatten(-2)
+        pi = intra_option_policies(outputs, self.log_std, self.discrete)
         mu_logits, beta_logits = linear(option, *self.option_head).chunk(2, -1)
         return pi, mu_logits, beta_logits
 
