@@ -18,8 +18,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-COLOURS = ("#0b6e99", "#8c6bb1", "#e08e0b", "#5a7d2a")
+COLOURS = ("#0b6e99", "#8c6bb1", "#e08e0b", "#5a7d2a", "#b0413e")
 NAMES = ("time/total_timesteps", "rollout/success_rate", "rollout/ep_rew_mean")
+ACROSS = 3
+"""Panels side by side."""
 EVERY = 4
 """Iterations between two points that are kept."""
 
@@ -37,8 +39,13 @@ def read(folder: Path) -> dict[str, list[list[float]]]:
 def draw(record: dict[str, dict[str, list[list[float]]]], picture: Path) -> None:
     """A panel for each folder: every seed thin, the median thick."""
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, panels = plt.subplots(1, len(record), figsize=(10.5, 3.5), sharey=True, layout="constrained")
-    for axes, (label, curves), colour in zip(panels, record.items(), COLOURS, strict=False):
+    rows, columns = -(-len(record) // ACROSS), min(len(record), ACROSS)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(10.5, 3.5 * rows), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes in panels.flat[len(record) :]:
+        axes.set_visible(False)
+    for axes, (label, curves), colour in zip(panels.flat, record.items(), COLOURS, strict=False):
         grid = np.linspace(0, 1.49, 300)
         lines = [np.interp(grid, [p[0] / 1e6 for p in c], [p[1] for p in c]) for c in curves.values()]
         for line in lines:
@@ -48,7 +55,8 @@ def draw(record: dict[str, dict[str, list[list[float]]]], picture: Path) -> None
         axes.set_title(f"{label} ({len(curves)} seeds)", fontsize=11)
         axes.set(xlabel="million environment steps", xlim=(0, 1.5), ylim=(-0.02, 1.03))
         axes.grid(alpha=0.25)
-    panels[0].set_ylabel("success in training\n(last 128 episodes)")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("success in training\n(last 128 episodes)")
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=120)
 

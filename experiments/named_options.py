@@ -61,7 +61,7 @@ def options(run: Path) -> list[str]:
     return [
         "-" if d.nmi is None else f"{d.nmi:.2f}",
         f"{d.effective_number:.2f}",
-        "yes" if d.agrees else "no",
+        "-" if not any(o.phase for o in settings.definitions) else "yes" if d.agrees else "no",
         " / ".join(f"{o.mean_duration or 0:.0f}" for o in d.options),
         "-" if d.learned_ends is None else f"{d.learned_ends:.2f}",
         f"{d.choices:.2f}",
