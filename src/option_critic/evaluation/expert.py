@@ -4,6 +4,8 @@ scores without having learned anything, to be shown beside every figure of an ag
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 
@@ -24,12 +26,18 @@ def expert_trace(task: str, goals: Array, rules: OptionSettings) -> Trace:
     from metaworld.policies import ENV_POLICY_MAP
 
     env, policy, episodes = OfficialTask(task, HORIZON, goals), ENV_POLICY_MAP[task](), list[Rows]()  # type: ignore[abstract]
+
+    def clipped_action(obs: Array) -> Array:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Constant")  # that actions will be clipped
+            return np.clip(policy.get_action(obs), -1, 1)
+
     try:
         for e in range(len(goals)):
             obs, _ = env.reset(seed=0) if e == 0 else env.reset()
             seen, rewards, infos = [obs], list[float](), list[dict[str, float]]()
             while len(rewards) < HORIZON and sum(i["success"] for i in infos) <= AFTER:
-                obs, reward, _, _, info = env.step(np.clip(policy.get_action(obs), -1, 1))
+                obs, reward, _, _, info = env.step(clipped_action(obs))
                 seen.append(obs)
                 rewards.append(reward)
                 infos.append(info)
