@@ -1,7 +1,7 @@
 """The tables of docs/results/named-options.md from run folders that were evaluated and diagnosed.
 
 option-critic evaluate runs/pick-place/seed-0 --goals A,B,C
-option-critic diagnose runs/pick-place/seed-0 --goals B --episodes 200
+option-critic diagnose runs/pick-place/seed-0 --goals B --episodes 30
 python experiments/named_options.py runs/pick-place runs/flat runs/told runs/disjoint runs/misplaced
 """
 
@@ -23,6 +23,8 @@ from option_critic.training.boundaries import read_config
 from option_critic.training.folders import read_json
 
 SUCCESS = 0.9
+NEVER = 1e9
+"""A number of million steps that stands for never."""
 
 
 def steps_to(run: Path, success: float = SUCCESS) -> float:
@@ -32,6 +34,11 @@ def steps_to(run: Path, success: float = SUCCESS) -> float:
         if row.get("rollout/success_rate", 0) >= success:
             return float(row["time/total_timesteps"]) / 1e6
     return float("inf")
+
+
+def told(million: float) -> str:
+    """A number of steps as text."""
+    return "never" if million >= NEVER else f"{million:.2f} M"
 
 
 def figure(run: Path, goals: str, name: str) -> str:
@@ -88,16 +95,17 @@ def main() -> None:
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for folder in args.folders:
         for run in sorted(folder.glob("seed-*")):
-            cells = [f"{folder.name}, {run.name[5:]}", f"{steps_to(run):.2f} M", figure(run, "B", "any"),
+            cells = [f"{folder.name}, {run.name[5:]}", told(steps_to(run)), figure(run, "B", "any"),
                      figure(run, "B", "held"), *options(run), early_entropy(run)]  # fmt: skip
             print("| " + " | ".join(cells) + " |")
     print()
     for folder in args.folders:
         steps = np.array([steps_to(run) for run in sorted(folder.glob("seed-*"))])
-        line = f"{folder.name}: median {np.median(steps):.2f} M of {len(steps)} seeds"
-        if len(steps) > 1 and np.isfinite(steps).all():
-            low, high = bootstrap((steps,), np.median, method="percentile", rng=0).confidence_interval
-            line += f", 95 % bootstrap interval over seeds [{low:.2f}, {high:.2f}]"
+        line = f"{folder.name}: median {told(np.median(steps))} of {len(steps)} seeds"
+        if len(steps) > 1:
+            numbers = np.where(np.isfinite(steps), steps, NEVER)
+            low, high = bootstrap((numbers,), np.median, method="percentile", rng=0).confidence_interval
+            line += f", 95 % bootstrap interval over seeds [{told(low)}, {told(high)}]"
         print(line)
 
 

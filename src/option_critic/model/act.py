@@ -111,8 +111,8 @@ def act(
 
     Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
     action. `available` [B, K] (bool) forbids options, for ablations. Where that brings an option to run that is
-    not interested, it acts with what is its own: the part in common is what those who are forbidden have learned
-    there. Returns the choice, the policy of the option that executes, and what the arriving one met: all that
+    not interested, it acts with what is its own: the part in common may have been taught there by those who are
+    forbidden. Returns the choice, the policy of the option that executes, and what the arriving one met: all that
     `likelihoods` needs.
     """
     options = rules.definitions
