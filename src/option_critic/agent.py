@@ -20,7 +20,7 @@ from option_critic.envs.checked import EnvError, blaming
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError, RunError
-from option_critic.model.act import Generators, Noise, act
+from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.trunks import stream_seed
 from option_critic.options.interest import check_definitions
@@ -53,6 +53,8 @@ class OptionState:
     """Its name (str), or a tuple of B names."""
     carry: Carry
     """The agent's memory [B]."""
+    held: Held
+    """What it is doing [B]: where actions are held for several steps, the next calls give the same one."""
 
 
 class OptionCritic:
@@ -213,14 +215,16 @@ class OptionCritic:
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
         actor = Actor.of(self.state.model)
         noise = None if deterministic else Noise.draw((len(rows),), actor, self._generators)
-        choice, _, _ = act(actor, to_tensor(rows, device), carry, self.settings.options, noise)
+        offered, _, _ = act(actor, to_tensor(rows, device), carry, self.settings.options, noise)
+        held = Held.after(offered, None if state is None else state.held, self.settings.env.action_repeat)
+        choice = held.choice
         action = self.spaces.to_env(choice.action.cpu().numpy())
         options = choice.option.tolist()
         names = tuple(self.option_names[k] for k in options)
         after = choice.next_carry(torch.zeros_like(choice.is_first))
         if batched:
-            return action, OptionState(np.array(options), names, after)
-        return action[0], OptionState(options[0], names[0], after)
+            return action, OptionState(np.array(options), names, after, held)
+        return action[0], OptionState(options[0], names[0], after, held)
 
     def save(self, path: str | Path) -> None:
         """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON)."""

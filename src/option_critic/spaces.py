@@ -135,12 +135,12 @@ class Spaces:
         [-1, 1] and stretched to the bounds (where there are not two, just clipped to the one)."""
         if self.discrete:
             return np.asarray(action + self.action_start)
-        center, half = self._stretch
+        center, half = self.stretch
         low, high = self.policy_bounds
         return np.asarray(center + half * np.minimum(np.maximum(action, low), high), dtype=np.float32)
 
     @cached_property
-    def _stretch(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def stretch(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """[A] middle and half width of what the environment takes; 0 and 1 where there are not two bounds."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         bounded = np.isfinite(low) & np.isfinite(high)

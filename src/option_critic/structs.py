@@ -129,6 +129,8 @@ class Rollout:
     """[T, B] rows that are real steps; nothing may learn from the others."""
     success: Tensor | None
     """[T, B] the task's own success flag where it has one; for diagnosis, nothing learns from it."""
+    steps: Tensor
+    """[T, B] the environment's own steps in each row: more than one where actions are held."""
     unstable: int = 0
     """Steps in which MuJoCo reset a simulation that became unstable; they are truncated."""
 
@@ -138,9 +140,9 @@ class Rollout:
         return self.terminated | self.truncated | ~self.valid
 
     @property
-    def num_valid(self) -> int:
+    def env_steps(self) -> int:
         """Environment steps in this rollout."""
-        return int(self.valid.sum())
+        return int((self.steps * self.valid).sum())
 
 
 @dataclass(frozen=True)

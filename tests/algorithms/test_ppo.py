@@ -51,7 +51,7 @@ def rollout_by_hand():
     return Rollout(
         obs=torch.zeros(3, 1, 1), next_obs=torch.zeros(3, 1, 1), interest=ones, next_interest=ones, decision=decision,
         reward=column(1.0, 2.0, 3.0), own_reward=zeros, terminated=false, truncated=column(False, False, True),
-        valid=true, success=None,
+        valid=true, success=None, steps=torch.ones(3, 1, dtype=torch.long),
     )  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def test_reset_rows_teach_nothing(model):
     rollout = acted(model, rules)
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
     batch = Batch.of(rollout, targets)
-    assert len(batch) == rollout.num_valid < rollout.valid.numel()
+    assert len(batch) == rollout.env_steps < rollout.valid.numel()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

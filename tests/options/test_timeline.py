@@ -153,6 +153,7 @@ def rollout(option, first, done, valid=None, success=None):
         obs=zero, next_obs=zero, interest=interest, next_interest=interest, reward=zero, own_reward=zero,
         decision=Decision(option=o, **choice, **others), terminated=flags(done), truncated=no,
         valid=flags(valid or "1" * len(option)), success=None if success is None else flags(success),
+        steps=torch.ones_like(o),
     )  # fmt: skip
 
 

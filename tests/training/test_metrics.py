@@ -24,7 +24,7 @@ def rollout(option, prev, first, ended, forced, valid, reward, done, success=Non
     interest = torch.ones(n, 1, 2) if interest is None else torch.tensor(interest).unsqueeze(1)
     both = Interest(interest, interest)
     return Rollout(zeros, zeros, both, both, decision, column(reward), zeros, false, column(done), column(valid),
-                   None if success is None else column(success))  # fmt: skip
+                   None if success is None else column(success), torch.ones(n, 1, dtype=torch.long))  # fmt: skip
 
 
 def values_of(rollout, mu=0.5):

@@ -45,6 +45,10 @@ class EnvSettings:
     """Environments stepped side by side."""
     max_episode_steps: int | None = None
     """Truncate training episodes (with bootstrap) after so many steps; none: the environment's own limit."""
+    action_repeat: int = 1
+    """Steps for which each action is held: the agent decides once in so many. What counts an agent's steps (rollout
+    and option lengths, gamma, lam) counts decisions; what counts the environment's (total_timesteps, checkpoint_every,
+    max_episode_steps, all results) counts steps as ever."""
     env_threads: int = 0
     """Threads or worker processes that step environments; 0: one per processor core."""
     env_groups: int = 1
@@ -59,6 +63,8 @@ class EnvSettings:
             raise InputError(f"num_envs must be at least 1, got {self.num_envs}")
         if self.max_episode_steps is not None and self.max_episode_steps < 1:
             raise InputError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
+        if self.action_repeat < 1:
+            raise InputError(f"action_repeat must be at least 1, got {self.action_repeat}")
         if self.env_threads < 0:
             raise InputError(f"env_threads must not be negative, got {self.env_threads}")
         if not 1 <= self.env_groups <= self.num_envs:
@@ -87,6 +93,8 @@ class EnvStep:
     """[B] False on rows in which a backend only reset and ignored the action."""
     info: dict[str, Array]
     """name -> [B]; for diagnosis only (success, near_object, ...)."""
+    steps: int = 1
+    """The environment's own steps in it: more than one where actions are held."""
 
     @property
     def done(self) -> Mask:

@@ -15,6 +15,7 @@ from option_critic.envs.checked import EnvError
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.held import HeldActions
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
 from option_critic.errors import InputError
 
@@ -90,6 +91,11 @@ def close(groups: list[VectorEnvs]) -> None:
 
 def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
     """One group of environments for a Gymnasium id or `Meta-World/<task>-v3`, one per seed."""
+    envs = _backend(env_id, settings, seeds)
+    return envs if settings.action_repeat == 1 else HeldActions(envs, settings.action_repeat)
+
+
+def _backend(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
     backend = resolve_backend(env_id, settings)
     task, limit = task_of(env_id), settings.max_episode_steps
     if task is None:

@@ -94,8 +94,9 @@ def measure(
 
 @contextmanager
 def bare(settings: Settings) -> Iterator[Block]:
-    """Environments alone: one group, actions drawn beforehand, resets included."""
-    length, num_envs = settings.learning.rollout_length, settings.env.num_envs
+    """Environments alone: one group, an action drawn beforehand for every step, resets included."""
+    length, num_envs = settings.learning.rollout_length * settings.env.action_repeat, settings.env.num_envs
+    settings = settings.override(action_repeat=1)
     envs = make_envs(settings.env_id, settings.env, env_seeds(settings.seed, 0, num_envs))
     rng, size = np.random.default_rng(0), envs.spaces.action_size
     discrete = envs.spaces.discrete
@@ -120,7 +121,7 @@ def inference(settings: Settings) -> Iterator[Block]:
             rollout, live = collect(
                 groups, state.model, live, settings.learning.rollout_length, settings.options, state.generators
             )
-        return rollout.num_valid
+        return rollout.env_steps
 
     try:
         yield block
@@ -164,7 +165,7 @@ def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
         with torch_threads(1):
             rollout, live = collect(groups, state.model, live, length, settings.options, Generators.seeded(0))
         actions += list(rollout.decision.action.cpu().numpy())
-        steps += rollout.num_valid
+        steps += rollout.env_steps
     groups[0].close()
     (envs,), _ = start(state, settings)  # the same seeds again
     started = time.perf_counter()

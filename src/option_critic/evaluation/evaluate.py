@@ -135,11 +135,11 @@ def _run(
     on_episode: Callable[[], None],
     ablation: Ablation,
 ) -> Trace:
-    model, rules = agent.state.model, agent.settings.options
+    model = agent.state.model
     generators = Generators.seeded(EVALUATION_SEED, model.log_std.device)
     try:
         with torch_threads(1):
-            return run_episodes(envs, model, rules, generators, quota, deterministic, ablation, on_episode)
+            return run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_episode)
     finally:
         envs.close()
 

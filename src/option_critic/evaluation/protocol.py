@@ -12,11 +12,11 @@ from torch import Tensor
 from option_critic.envs.contract import VectorEnvs
 from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.trace import Trace
-from option_critic.model.act import Generators, Noise, act
+from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import interest_at
-from option_critic.options.rules import OptionSettings
+from option_critic.settings import Settings
 from option_critic.structs import Carry
 from option_critic.training.collect import to_tensor
 
@@ -27,7 +27,7 @@ Rows = dict[str, list[Any]]
 def run_episodes(
     envs: VectorEnvs,
     model: OptionModel,
-    rules: OptionSettings,
+    settings: Settings,
     generators: Generators,
     quota: Sequence[int],
     deterministic: bool = True,
@@ -36,26 +36,29 @@ def run_episodes(
 ) -> Trace:
     """Let environment b run `quota[b]` episodes from its first reset on -> Trace, ordered (b, episode).
 
-    A fixed number per environment, so that short episodes do not crowd out long ones.
+    A fixed number per environment, so that short episodes do not crowd out long ones. A row of the trace is a step of
+    the environment; where each action is held for several, options end only where one is chosen.
     """
-    device, num_options = model.log_std.device, rules.num_options
-    obs, carry, rules = envs.reset(), Carry.start(envs.num_envs, device), ablation.rules(rules)
+    device, num_options = model.log_std.device, model.num_options
+    obs, carry, rules = envs.reset(), Carry.start(envs.num_envs, device), ablation.rules(settings.options)
     actor, available = ablation.actor(Actor.of(model), num_options), ablation.available(num_options)
     mask = None if available is None else available.to(device).expand(envs.num_envs, -1)
     episodes: list[list[Rows]] = [[{}] for _ in quota]
-    left = np.array(quota)
+    left, held = np.array(quota), None
     while (left > 0).any():
         seen = to_tensor(obs, device)
         quiet = ablation.noise(envs.num_envs, actor, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), actor, generators)
-        choice, _, arrival = act(actor, seen, carry, rules, noise, mask)
+        offered, _, arrival = act(actor, seen, carry, rules, noise, mask)
+        held = Held.after(offered, held, settings.env.action_repeat)
+        choice = held.choice
         (q, _, _), policies = model.values(seen), model.policies(seen)
         action = envs.spaces.to_env(ablation.action(choice.action, seen, rules).cpu().numpy())
         step = envs.step(action)
         row: dict[str, Any] = {
             "option": choice.option,
-            "ended": choice.ended,
-            "forced": choice.forced,
+            "ended": choice.ended & held.made,
+            "forced": choice.forced & held.made,
             "beta": choice.beta,
             "q": q,
             "mu": arrival.log_mu.exp(),

@@ -140,6 +140,33 @@ def act(
     return choice, pi, arrival
 
 
+@dataclass(frozen=True)
+class Held:
+    """What environments go on doing that are stepped one by one while the agent decides once in several steps."""
+
+    choice: Choice
+    """the last one, fields [B, ...]"""
+    left: Tensor
+    """[B] further steps for which it holds"""
+    made: Tensor
+    """[B] bool: it was made just now"""
+
+    @staticmethod
+    def after(choice: Choice, before: Held | None, count: int) -> Held:
+        """The state after a step in which `choice` was on offer: taken where an episode starts, or where the one
+        `before` has been held for `count` steps."""
+        made = choice.is_first if before is None else choice.is_first | (before.left == 0)
+        if before is None:
+            return Held(choice, torch.full_like(choice.option, count - 1), torch.ones_like(choice.is_first))
+        old = before.choice
+
+        def pick_made(new: Tensor, held: Tensor) -> Tensor:
+            return torch.where(made.view(-1, *(1,) * (new.ndim - 1)), new, held)
+
+        taken = Choice(*(pick_made(getattr(choice, f.name), getattr(old, f.name)) for f in fields(Choice)))
+        return Held(taken, torch.where(made, count - 1, before.left - 1), made)
+
+
 def likelihoods(choice: Choice, pi: ActionDistribution, log_mu: Tensor) -> Decision:
     """How likely choices were: fields [..., B], log_mu [..., B, K]. Once for a rollout: step by step it costs time."""
     return Decision(

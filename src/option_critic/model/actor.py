@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.fixed import FixedActions
 from option_critic.model.normalize import ObservationNormalizer
 from option_critic.model.option_model import OptionModel
 
@@ -45,6 +46,8 @@ class Actor:
     """that part by itself"""
     option_head: Affine
     """mu and beta side by side"""
+    fixed: FixedActions | None
+    """what the options do not decide"""
     log_std: Tensor
     """[K, A]"""
     discrete: bool
@@ -67,6 +70,7 @@ class Actor:
             pi_head=_policies(model),
             pi_common=None if model.pi_common is None else _affine(model.pi_common),
             option_head=_side_by_side(_affine(model.mu_head), _affine(model.beta_head)),
+            fixed=model.fixed,
             log_std=model.log_std.clone(),
             discrete=model.discrete,
         )
@@ -89,7 +93,7 @@ class Actor:
         if at_home is not None and self.pi_common is not None:
             common = linear(policy, *self.pi_common).unsqueeze(-2)
             outputs = outputs - (~at_home.unsqueeze(-1) * common).flatten(-2)
-        pi = intra_option_policies(outputs, self.log_std, self.discrete)
+        pi = intra_option_policies(outputs, self.log_std, self.discrete, self.fixed, obs)
         mu_logits, beta_logits = linear(option, *self.option_head).chunk(2, -1)
         return pi, mu_logits, beta_logits
 

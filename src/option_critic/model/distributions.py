@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from option_critic.model.fixed import FixedActions
+
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -90,11 +92,18 @@ class CategoricalActions:
 ActionDistribution = DiagonalGaussian | CategoricalActions
 
 
-def intra_option_policies(outputs: Tensor, log_std: Tensor, discrete: bool) -> ActionDistribution:
-    """What a policy head says [..., K A], as distributions; log_std [K, A]."""
+def intra_option_policies(
+    outputs: Tensor, log_std: Tensor, discrete: bool, fixed: FixedActions | None = None, obs: Tensor | None = None
+) -> ActionDistribution:
+    """What a policy head says [..., K A], as distributions; log_std [K, A].
+
+    With `fixed` components they are in it as good as certain, at raw observations [..., D].
+    """
     outputs = outputs.view(*outputs.shape[:-1], *log_std.shape)
     if discrete:
         return CategoricalActions(torch.log_softmax(outputs, -1))
+    if fixed is not None and obs is not None:
+        outputs, log_std = fixed(outputs, obs), fixed.certain(log_std)
     return DiagonalGaussian(outputs, log_std.expand_as(outputs))
 
 

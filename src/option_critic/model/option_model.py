@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 
 from option_critic.errors import InputError
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.fixed import fixed_actions
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
 from option_critic.model.trunks import initialise, mlp
+from option_critic.options.option import Option
 from option_critic.options.sets import find
 from option_critic.spaces import Spaces
 
@@ -36,10 +39,13 @@ class OptionModel(nn.Module):
     """Raw observations [..., D] -> Heads over K options, with its normalisers inside.
 
     Three trunks (policies; critic; master and terminations), or one trunk for all with
-    `shared_trunk`. The options are a tensor dimension of each head.
+    `shared_trunk`. The options are a tensor dimension of each head. Where `options` are defined, and fix
+    components of the action, the policies do, too.
     """
 
-    def __init__(self, spaces: Spaces, num_options: int, settings: ModelSettings, seed: int) -> None:
+    def __init__(
+        self, spaces: Spaces, num_options: int, settings: ModelSettings, seed: int, options: Sequence[Option] = ()
+    ) -> None:
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
@@ -60,6 +66,7 @@ class OptionModel(nn.Module):
             self.option_trunk = mlp(obs_size, width, s.option_layers, s.activation)
         self.pi_head = nn.Linear(width, num_options * spaces.action_size)
         self.pi_common = nn.Linear(width, spaces.action_size) if s.common_policy and num_options > 1 else None
+        self.fixed = fixed_actions(spaces, options)
         self.log_std = nn.Parameter(torch.full((num_options, spaces.action_size), s.initial_log_std))
         self.q_head = nn.Linear(width, num_options)
         self.mu_head = nn.Linear(width, num_options)
@@ -81,11 +88,11 @@ class OptionModel(nn.Module):
         """Raw observations [..., D] -> all heads."""
         x = self.obs_norm(obs)
         mu_logits, beta_logits = self._master_and_beta(x)
-        return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
+        return Heads(self._pi(x, obs), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
 
     def policies(self, obs: Tensor) -> ActionDistribution:
         """Raw observations [..., D] -> pi over K options."""
-        return self._pi(self.obs_norm(obs))
+        return self._pi(self.obs_norm(obs), obs)
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
@@ -96,12 +103,12 @@ class OptionModel(nn.Module):
         features = self.option_trunk(x)
         return self.mu_head(features), self.beta_head(features)
 
-    def _pi(self, x: Tensor) -> ActionDistribution:
+    def _pi(self, x: Tensor, obs: Tensor) -> ActionDistribution:
         features = self.policy_trunk(x)
         outputs = self.pi_head(features)  # [..., K A], option by option
         if self.pi_common is not None:
             outputs = outputs + self.pi_common(features).tile(self.num_options)
-        return intra_option_policies(outputs, self.log_std, self.discrete)
+        return intra_option_policies(outputs, self.log_std, self.discrete, self.fixed, obs)
 
     def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
         """Parameters with their learning rates, for an optimiser.

@@ -89,6 +89,9 @@ def parts(option: Option) -> list[tuple[str, Callable[[Tensor], Tensor], float, 
         found.append(("interest", option.interest, 0.0, 1.0))
     if option.end is not None:
         found.append(("end", option.end, 0.0, 1.0))
+    for component, value in (option.fixed or {}).items():
+        if callable(value):
+            found.append((f"fixed[{component}]", value, -FINITE, FINITE))
     if option.bonus is not None:
         found.append(("bonus", option.bonus, -FINITE, FINITE))
     if option.reward is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,10 @@ class Option:
     """What running here is worth to the choice of options alone, in standard deviations of the option advantage
     (0.1 is a hint, 1 an order). Policy over options and terminations learn from it, what to do does not: it
     settles which option runs where several would do, and leaves the task as it is."""
+    fixed: Mapping[int, float | StateFunction] | None = None
+    """What of the action it does not decide: the number of a component -> its value in the environment's units, or
+    a function of observations that gives it. What an option may do is part of what it is: its set of actions
+    [Sutton+99, section 2]. Where a neighbour lacks what this one can, it cannot take over its work."""
     phase: str = ""
     """The phase of the task that it is meant for, if there is one (Meta-World: approach, grasp, carry).
     Nothing learns from it; diagnosis checks it."""
@@ -57,3 +62,14 @@ class Option:
             raise InputError(
                 f"max_length of option {self.name} must be at least 1 and at least its min_length ({least}), got {most}"
             )
+        for component, value in (self.fixed or {}).items():
+            if type(component) is not int or component < 0:
+                raise InputError(
+                    f"fixed of option {self.name} must map numbers of action components, from 0 on, to values; "
+                    f"got {component!r}"
+                )
+            if not callable(value) and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise InputError(
+                    f"fixed[{component}] of option {self.name} must be a finite number or a function of observations, "
+                    f"got {value!r}"
+                )

@@ -125,8 +125,14 @@ def stack(
         truncated=column("truncated"),
         valid=column("valid"),
         success=success,
+        steps=steps_of(steps).to(device),
         unstable=sum(int(s.info["unstable"].sum()) for rows in steps for s in rows if "unstable" in s.info),
     )
+
+
+def steps_of(groups: list[list[EnvStep]]) -> Tensor:
+    """Per group, T steps -> the environments' own steps in them, [T, all B] long."""
+    return join_tensors([[torch.full((len(s.reward),), s.steps) for s in rows] for rows in groups])
 
 
 @torch.no_grad()

@@ -34,13 +34,14 @@ class Episodes:
         """Follow every environment through a rollout."""
         reward = (rollout.reward * rollout.valid).cpu()
         valid, done = rollout.valid.cpu(), (rollout.terminated | rollout.truncated).cpu()
+        steps = rollout.steps.cpu()
         success = None if rollout.success is None else (rollout.success & rollout.valid).cpu()
         if not self.running:
             self.running = {name: torch.zeros(reward.shape[1]) for name in ("return", "length", "success")}
         total, length, any_success = (self.running[name] for name in ("return", "length", "success"))
         for t in range(len(reward)):
             total += reward[t]
-            length += valid[t]
+            length += valid[t] * steps[t]
             if success is not None:
                 torch.maximum(any_success, success[t].float(), out=any_success)
             for b in done[t].nonzero().flatten().tolist():
@@ -83,7 +84,8 @@ class TrainState:
     def fresh(settings: Settings, spaces: Spaces) -> TrainState:
         """An untrained agent."""
         device = pick_device(settings.device)
-        model = OptionModel(spaces, settings.options.num_options, settings.model, settings.seed).to(device)
+        rules = settings.options
+        model = OptionModel(spaces, rules.num_options, settings.model, settings.seed, rules.definitions).to(device)
         rates = settings.learning
         groups = model.parameter_groups(rates.lr_option, rates.lr_critic, rates.lr_master, rates.lr_termination)
         return TrainState(

@@ -91,7 +91,7 @@ def iterate(
         update_normalisers(state, rollout, config.gamma)
     ended = time.perf_counter()
 
-    state.env_steps += rollout.num_valid
+    state.env_steps += rollout.env_steps
     state.iteration += 1
     state.elapsed += ended - started
     state.episodes.update(rollout)
@@ -100,7 +100,7 @@ def iterate(
         "time/total_timesteps": float(state.env_steps),
         "time/iterations": float(state.iteration),
         "time/time_elapsed": state.elapsed,
-        "time/fps": rollout.num_valid / (ended - started),
+        "time/fps": rollout.env_steps / (ended - started),
         "time/collect_seconds": collected - started,
         "time/improve_seconds": ended - collected,
         "train/learning_rate": state.optimizer.param_groups[0]["lr"],

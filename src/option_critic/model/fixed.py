@@ -1,0 +1,77 @@
+"""What options do not decide: components of the action that their definitions fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from option_critic.errors import InputError
+from option_critic.options.option import Option, StateFunction
+from option_critic.spaces import Spaces
+
+CERTAIN = -20.0
+"""Log standard deviation of a component that is fixed: in float32, noise of 2e-9 beside a value of 1 is none. So its
+likelihood is the same whatever is learned, and drops out of every ratio and gradient."""
+
+
+class FixedActions(nn.Module):
+    """Writes fixed components into the policies of K options. Nothing in it is learned, or saved."""
+
+    free: Tensor
+    value: Tensor
+    middle: Tensor
+    half_width: Tensor
+
+    def __init__(self, spaces: Spaces, options: Sequence[Option]) -> None:
+        """Raises InputError where a definition fixes what the environment's actions do not have."""
+        super().__init__()
+        free = torch.ones(len(options), spaces.action_size, dtype=torch.bool)
+        value = torch.zeros(len(options), spaces.action_size)
+        self.functions: list[tuple[int, int, StateFunction]] = []
+        for k, option in enumerate(options):
+            for a, what in (option.fixed or {}).items():
+                check(option.name, a, what, spaces)
+                free[k, a] = False
+                if callable(what):
+                    self.functions.append((k, a, what))
+                else:
+                    value[k, a] = what
+        middle, half = (torch.tensor(x, dtype=torch.float32) for x in spaces.stretch)
+        self.register_buffer("free", free, persistent=False)
+        self.register_buffer("value", (value - middle) / half, persistent=False)
+        self.register_buffer("middle", middle, persistent=False)
+        self.register_buffer("half_width", half, persistent=False)
+
+    def forward(self, mean: Tensor, obs: Tensor) -> Tensor:
+        """Means [..., K, A] of the policies at raw observations [..., D], those that are fixed in their place."""
+        mean = torch.where(self.free, mean, self.value)
+        for k, a, function in self.functions:
+            mean[..., k, a] = (function(obs).to(mean.dtype) - self.middle[a]) / self.half_width[a]
+        return mean
+
+    def certain(self, log_std: Tensor) -> Tensor:
+        """Log standard deviations [K, A], those of fixed components as good as none."""
+        return torch.where(self.free, log_std, CERTAIN)
+
+
+def fixed_actions(spaces: Spaces, options: Sequence[Option]) -> FixedActions | None:
+    """None where every option decides the whole action."""
+    return FixedActions(spaces, options) if any(o.fixed for o in options) else None
+
+
+def check(name: str, component: int, value: float | StateFunction, spaces: Spaces) -> None:
+    """Raise InputError unless actions have this component, and it can take this value."""
+    if spaces.discrete:
+        raise InputError(
+            f"option {name} fixes components of the action, but here actions are discrete; leave `fixed` out"
+        )
+    if component >= spaces.action_size:
+        raise InputError(
+            f"option {name} fixes component {component} of the action, which has {spaces.action_size}: "
+            f"0 to {spaces.action_size - 1}"
+        )
+    low, high = spaces.action_low[component], spaces.action_high[component]
+    if not callable(value) and not low <= value <= high:
+        raise InputError(f"fixed[{component}] of option {name} must lie in [{low:g}, {high:g}], got {value:g}")

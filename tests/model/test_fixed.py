@@ -1,0 +1,112 @@
+"""What options do not decide: components of the action that their definitions fix."""
+
+import sys
+
+import pytest
+import torch
+
+import option_critic as oc
+from option_critic.errors import InputError
+from option_critic.model.actor import Actor
+from option_critic.model.fixed import fixed_actions
+from option_critic.model.option_model import OptionModel
+from option_critic.model.settings import ModelSettings
+from option_critic.options.option import Option
+from option_critic.spaces import Spaces
+
+OPTIONS = (
+    Option(name="a", fixed={0: 3.0, 2: lambda obs: obs[..., 0] > 0}),
+    Option(name="b"),
+)
+SPACES = Spaces(obs_size=2, discrete=False, action_size=3, action_low=(-1, -1, 0), action_high=(5, 1, 1))
+OBS = torch.tensor([[1.0, 0.0], [-1.0, 2.0]])
+
+
+def model(**others):
+    net = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8, **others), 0, OPTIONS)
+    with torch.no_grad():
+        net.pi_head.bias.normal_(generator=torch.Generator().manual_seed(0))
+    return net
+
+
+def test_fixed_components_are_in_the_policies_in_their_units():
+    free = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0)
+    net = model()
+    free.load_state_dict(net.state_dict())  # nothing of it is saved
+    pi, other = net.policies(OBS), free.policies(OBS)
+    # 3 lies a third of the way from the middle of [-1, 5] to its end; 0 and 1 are the ends of [0, 1]
+    torch.testing.assert_close(pi.mean[:, 0, 0], torch.tensor([1 / 3, 1 / 3]))
+    assert pi.mean[:, 0, 2].tolist() == [1.0, -1.0]
+    torch.testing.assert_close(pi.mean[:, 0, 1], other.mean[:, 0, 1])
+    torch.testing.assert_close(pi.mean[:, 1], other.mean[:, 1])
+    action = pi.at(torch.tensor([0, 0])).sample(torch.randn(2, 3))
+    assert SPACES.to_env(action.detach().numpy())[:, [0, 2]].tolist() == [[3.0, 1.0], [3.0, 0.0]]
+
+
+def test_what_is_fixed_is_in_no_likelihood_and_no_gradient():
+    net = model()
+    noise, a = torch.randn(2, 3), torch.zeros(2, dtype=torch.long)
+    before = net.policies(OBS).at(a)
+    action = before.sample(noise).detach()
+    rows = net.pi_head.bias.view(2, 3)
+    with torch.no_grad():
+        rows[0, 0] += 1.0  # of fixed components: nothing changes
+        rows[0, 2] -= 1.0
+        net.log_std[0, 0] = -1.0
+    after = net.policies(OBS).at(a)
+    assert torch.equal(before.log_prob(action), after.log_prob(action))
+    after.log_prob(action).sum().backward()
+    grad = net.pi_head.bias.grad.view(2, 3)
+    assert grad[0, 0] == grad[0, 2] == 0 and grad[0, 1] != 0
+    assert net.log_std.grad[0, 0] == net.log_std.grad[0, 2] == 0 and net.log_std.grad[0, 1] != 0
+    with torch.no_grad():
+        rows[0, 1] += 1.0
+    assert not torch.equal(net.policies(OBS).at(a).log_prob(action), before.log_prob(action))
+
+
+def test_acting_reads_the_same_policies():
+    net = model()
+    pi = Actor.of(net)(OBS)[0]
+    torch.testing.assert_close(pi.mean, net.policies(OBS).mean)
+    torch.testing.assert_close(pi.log_std, net.policies(OBS).log_std)
+
+
+def test_nothing_fixed_is_nothing_done():
+    assert fixed_actions(SPACES, (Option(name="a"), Option(name="b"))) is None
+
+
+def test_options_that_cannot_do_the_same_are_apart():
+    distance = model().policies(OBS).distance(torch.tensor([0, 0]))
+    assert torch.equal(distance, torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
+
+
+@pytest.mark.parametrize(
+    ("fixed", "words"),
+    [
+        ({-1: 0.0}, "fixed of option x must map numbers of action components, from 0 on, to values; got -1"),
+        ({"gripper": 0.0}, "got 'gripper'"),
+        ({0: float("nan")}, "fixed[0] of option x must be a finite number or a function of observations, got nan"),
+        ({0: "open"}, "got 'open'"),
+    ],
+)
+def test_what_cannot_be_fixed_at_all(fixed, words):
+    with pytest.raises(InputError) as error:
+        Option(name="x", fixed=fixed)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "fixed", "words"),
+    [
+        ("CartPole-v1", {0: 1.0}, "option x fixes components of the action, but here actions are discrete"),
+        ("Pendulum-v1", {1: 0.0}, "option x fixes component 1 of the action, which has 1: 0 to 0"),
+        ("Pendulum-v1", {0: 2.5}, "fixed[0] of option x must lie in [-2, 2], got 2.5"),
+        ("Pendulum-v1", {0: lambda obs: obs}, "fixed[0] of option x must give a tensor [2] for observations [2, 3]"),
+        ("Pendulum-v1", {0: lambda obs: obs[..., 0] / 0}, "fixed[0] of option x must be finite"),
+    ],
+)
+def test_what_the_environment_does_not_have(env_id, fixed, words, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "WRONG", (Option(name="x", fixed=fixed),), raising=False)
+    with pytest.raises(InputError) as error:
+        oc.OptionCritic(env_id, options_from=f"{__name__}:WRONG")
+    assert words in str(error.value)
