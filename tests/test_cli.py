@@ -320,7 +320,6 @@ def test_number_names_and_definitions_follow_each_other(flags, names):
     assert list(settings.options.option_names) == names
     assert settings.options.num_options == (len(names) or int(flags[-1][-1:] or 3))
     assert bool(settings.options.options_from) == bool(settings.model.observe_interest) == ("reach" in names)
-    assert settings.model.common_policy == ("reach" in names)  # or an option that has hardly run is never given a try
 
 
 def test_report_writes_one_page_and_names_what_is_missing(trained, tmp_path):

@@ -102,7 +102,7 @@ def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, A
         if not isinstance(changes["options_from"], str):
             raise InputError(f"options_from takes a text, a set's name or module:NAME, got {changes['options_from']!r}")
         return named(changes["options_from"]) | changes
-    unnamed = {"options_from": "", "observe_interest": "", "common_policy": False} if options.options_from else {}
+    unnamed = {"options_from": "", "observe_interest": ""} if options.options_from else {}
     if "option_names" in changes:
         if isinstance(changes["option_names"], str):
             raise InputError(f"option_names takes several names, got the one text {changes['option_names']!r}")

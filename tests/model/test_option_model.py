@@ -33,7 +33,6 @@ def test_shapes():
         {"shared_trunk": True},
         {"policy_layers": 1, "option_layers": 3, "activation": "elu"},
         {"clip_observation": 0.5},
-        {"common_policy": True},
     ],
 )
 def test_the_snapshot_for_acting_says_what_the_model_says(spaces, changes):
@@ -72,31 +71,10 @@ def test_a_shared_trunk_is_one_trunk():
     assert len(listed) == len(set(listed)) == sum(1 for p in model.parameters() if p.requires_grad)
 
 
-def test_a_common_policy_moves_options_that_did_not_run():
-    """A gradient step on what option 0 does moves option 1 as well, by the common part and only by it."""
-    obs = torch.randn(6, 5)
-    for common in (False, True):
-        model = OptionModel(BOX, 2, replace(SETTINGS, common_policy=common), 0)
-        for p in model.policy_trunk.parameters():
-            p.requires_grad_(False)
-        before = model.policies(obs).mean.detach()
-        model.policies(obs).mean[:, 0].sum().backward()
-        with torch.no_grad():
-            for p in model.parameters():
-                p -= 0.1 * (0 if p.grad is None else p.grad)
-        moved = (model.policies(obs).mean.detach() - before).abs().amax((0, 2))
-        assert moved[0] > 1e-3
-        assert (moved[1] > 1e-3) == common
-    plain, shared = (OptionModel(BOX, 2, replace(SETTINGS, common_policy=c), 0) for c in (False, True))
-    theirs = dict(shared.named_parameters())
-    assert all(torch.equal(p, theirs[n]) for n, p in plain.named_parameters())  # nothing else is drawn otherwise
-    assert OptionModel(BOX, 1, replace(SETTINGS, common_policy=True), 0).pi_common is None
-
-
 def test_every_parameter_has_its_learning_rate():
-    model = OptionModel(BOX, 2, replace(SETTINGS, common_policy=True), 0)
+    model = OptionModel(BOX, 2, SETTINGS, 0)
     rates = {id(p): g["lr"] for g in model.parameter_groups(1.0, 2.0, 3.0, 4.0) for p in g["params"]}
-    expected = {"policy_trunk": 1.0, "pi_head": 1.0, "pi_common": 1.0, "log_std": 1.0, "critic_trunk": 2.0,
+    expected = {"policy_trunk": 1.0, "pi_head": 1.0, "log_std": 1.0, "critic_trunk": 2.0,
                 "q_head": 2.0, "option_trunk": 3.0, "mu_head": 3.0, "beta_head": 4.0}  # fmt: skip
     assert {n: rates[id(p)] for n, p in model.named_parameters()} == {
         n: expected[n.split(".")[0]] for n, _ in model.named_parameters()

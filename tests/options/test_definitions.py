@@ -7,17 +7,13 @@ import torch
 
 import option_critic as oc
 from option_critic.errors import InputError
-from option_critic.model.act import act, arrive
-from option_critic.model.actor import Actor
-from option_critic.model.option_model import OptionModel
-from option_critic.model.settings import ModelSettings
+from option_critic.model.act import arrive
 from option_critic.options import sets
 from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward
 from option_critic.options.option import Option
 from option_critic.options.reach_grasp_move import REACH_GRASP_MOVE
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
-from option_critic.spaces import Spaces
 from option_critic.structs import Carry
 
 
@@ -59,25 +55,6 @@ def test_interest_weighs_choices_and_ends_by_force(rules):
 def test_a_forbidden_option_leaves_its_states_to_the_others(rules):
     interest = interest_at(OBS, rules, available=torch.tensor([False, True]))
     assert interest.start.tolist() == [[0.0, 1.0], [0.0, 0.25], [0.0, 0.75], [0.0, 1.0]]
-
-
-def test_where_an_option_runs_only_because_another_is_forbidden_it_acts_with_what_is_its_own(rules):
-    """Row 0: only low is interested. What the policies have in common was learned there by low."""
-    spaces = Spaces(obs_size=2, discrete=False, action_size=3, action_low=(-1,) * 3, action_high=(1,) * 3)
-    model = OptionModel(spaces, 2, ModelSettings(hidden_dim=16, common_policy=True), 0)
-    with torch.no_grad():
-        model.pi_common.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
-        together = model.policies(OBS).mean[:, 1]
-        common = model.pi_common(model.policy_trunk(model.obs_norm(OBS)))
-    carry = Carry(torch.ones(4, dtype=torch.long), torch.zeros(4, dtype=torch.long), torch.ones(4, dtype=torch.bool))
-
-    def action(available):
-        return act(Actor.of(model), OBS, carry, rules, None, available)[0].action
-
-    forbidden = torch.tensor([False, True]).expand(4, -1)
-    torch.testing.assert_close(action(forbidden)[0], (together - common)[0])
-    torch.testing.assert_close(action(forbidden)[1:], together[1:])
-    torch.testing.assert_close(action(torch.ones_like(forbidden)), action(None))  # forbids nothing
 
 
 def test_arrivals_read_all_of_it(rules):
@@ -214,3 +191,18 @@ def test_the_shipped_options_cover_everything():
 
 def test_sets_describe_themselves():
     assert "REACH_GRASP_MOVE" in sets.describe("reach-grasp-move")
+
+
+def test_none_of_the_shipped_options_can_do_the_work_of_another():
+    """Only grasp closes the gripper, and it cannot carry sideways; move keeps the gripper as it finds it."""
+    agent = oc.OptionCritic("pick-place")
+    obs = torch.randn(2, 39)
+    obs[:, 3] = torch.tensor([1.0, 0.45])  # open, and closed on an object
+    pi = agent.state.model.policies(obs)
+    (x, y, gripper), certain = (0, 1, 3), pi.log_std < -10
+    names = agent.option_names
+    assert {(names[k], a) for _, k, a in certain.nonzero().tolist()} == {
+        ("reach", gripper), ("grasp", x), ("grasp", y), ("grasp", gripper), ("move", gripper)
+    }  # fmt: skip
+    assert pi.mean[:, 0, gripper].tolist() == [-1, -1] and pi.mean[:, 2, gripper].tolist() == [-1, 1]
+    assert pi.mean[:, 1, [x, y, gripper]].tolist() == [[0, 0, 1], [0, 0, 1]]

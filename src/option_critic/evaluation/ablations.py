@@ -67,9 +67,9 @@ NOTHING = Ablation("as learned")
 def ablations(rules: OptionSettings, discrete: bool) -> list[Ablation]:
     """Each option forbidden, each alone, a random choice, no learned end. Nothing for a single option.
 
-    An option is forbidden in two ways: the others run where it would have run, though they never learned to (where
-    they are not interested with what is their own, see `act`); or, where the definitions say who is interested and
-    there is an action that does nothing, they keep to their own parts, and elsewhere the agent rests.
+    An option is forbidden in two ways: the others run where it would have run, though they never learned to; or, where
+    the definitions say who is interested and there is an action that does nothing, they keep to their own parts, and
+    elsewhere the agent rests.
     """
     names = rules.names
     numbers = range(len(names))

@@ -110,15 +110,12 @@ def act(
     """Decide at raw observations [B, D] with the options in `carry` arriving.
 
     Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
-    action. `available` [B, K] (bool) forbids options, for ablations. Where that brings an option to run that is
-    not interested, it acts with what is its own: the part in common may have been taught there by those who are
-    forbidden. Returns the choice, the policy of the option that executes, and what the arriving one met: all that
-    `likelihoods` needs.
+    action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
+    that executes, and what the arriving one met: all that `likelihoods` needs.
     """
     options = rules.definitions
     shared = wishes(obs, options) if options and options == actor.norm.watched else None  # asked once, for both
-    at_home = None if available is None else interest_at(obs, rules, wished=shared).start > 0
-    policies, mu_logits, beta_logits = actor(obs, shared, at_home)
+    policies, mu_logits, beta_logits = actor(obs, shared)
     arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available, shared), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)

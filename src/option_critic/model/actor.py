@@ -41,9 +41,6 @@ class Actor:
     option: list[Affine]
     """... and under the policy over options and the terminations"""
     pi_head: Affine
-    """with the part in common, where there is one"""
-    pi_common: Affine | None
-    """that part by itself"""
     option_head: Affine
     """mu and beta side by side"""
     fixed: FixedActions | None
@@ -67,21 +64,17 @@ class Actor:
             activation=model.policy_trunk[1],
             policy=policy[1:],
             option=option[1:],
-            pi_head=_policies(model),
-            pi_common=None if model.pi_common is None else _affine(model.pi_common),
+            pi_head=_affine(model.pi_head),
             option_head=_side_by_side(_affine(model.mu_head), _affine(model.beta_head)),
             fixed=model.fixed,
             log_std=model.log_std.clone(),
             discrete=model.discrete,
         )
 
-    def __call__(
-        self, obs: Tensor, wished: Tensor | None = None, at_home: Tensor | None = None
-    ) -> tuple[ActionDistribution, Tensor, Tensor]:
+    def __call__(self, obs: Tensor, wished: Tensor | None = None) -> tuple[ActionDistribution, Tensor, Tensor]:
         """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options.
 
-        `wished`: the interests of the options that the network watches, if they are known. `at_home` (bool
-        [..., K]; default: everywhere): where an option has the part that all policies have in common.
+        `wished`: the interests of the options that the network watches, if they are known.
         """
         x = ((self.norm.prepare(obs, wished) - self.center) / self.width).clamp_(-self.clip, self.clip)
         policy, option = self.activation(linear(x, *self.first)).chunk(2, -1)
@@ -90,9 +83,6 @@ class Actor:
         for layer in self.option:
             option = self.activation(linear(option, *layer))
         outputs = linear(policy, *self.pi_head)
-        if at_home is not None and self.pi_common is not None:
-            common = linear(policy, *self.pi_common).unsqueeze(-2)
-            outputs = outputs - (~at_home.unsqueeze(-1) * common).flatten(-2)
         pi = intra_option_policies(outputs, self.log_std, self.discrete, self.fixed, obs)
         mu_logits, beta_logits = linear(option, *self.option_head).chunk(2, -1)
         return pi, mu_logits, beta_logits
@@ -100,14 +90,6 @@ class Actor:
 
 def _affine(layer: nn.Linear) -> Affine:
     return layer.weight.detach().clone(), layer.bias.detach().clone()
-
-
-def _policies(model: OptionModel) -> Affine:
-    weight, bias = _affine(model.pi_head)
-    if model.pi_common is not None:
-        common, shift = _affine(model.pi_common)
-        weight, bias = weight + common.tile(model.num_options, 1), bias + shift.tile(model.num_options)
-    return weight, bias
 
 
 def _layers(trunk: nn.Sequential) -> list[Affine]:

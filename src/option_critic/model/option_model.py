@@ -65,7 +65,6 @@ class OptionModel(nn.Module):
             self.critic_trunk = mlp(obs_size, width, s.critic_layers, s.activation)
             self.option_trunk = mlp(obs_size, width, s.option_layers, s.activation)
         self.pi_head = nn.Linear(width, num_options * spaces.action_size)
-        self.pi_common = nn.Linear(width, spaces.action_size) if s.common_policy and num_options > 1 else None
         self.fixed = fixed_actions(spaces, options)
         self.log_std = nn.Parameter(torch.full((num_options, spaces.action_size), s.initial_log_std))
         self.q_head = nn.Linear(width, num_options)
@@ -77,8 +76,6 @@ class OptionModel(nn.Module):
         for name in ("option_trunk", "critic_trunk", "policy_trunk"):
             initialise(getattr(self, name), math.sqrt(2), seed, name)
         initialise(self.pi_head, 0.01, seed, "pi_head")
-        if self.pi_common is not None:
-            initialise(self.pi_common, 0.01, seed, "pi_common")
         initialise(self.q_head, 1.0, seed, "q_head")
         initialise(self.mu_head, 0.01, seed, "mu_head")
         logit = math.log(s.initial_beta / (1 - s.initial_beta))
@@ -104,10 +101,7 @@ class OptionModel(nn.Module):
         return self.mu_head(features), self.beta_head(features)
 
     def _pi(self, x: Tensor, obs: Tensor) -> ActionDistribution:
-        features = self.policy_trunk(x)
-        outputs = self.pi_head(features)  # [..., K A], option by option
-        if self.pi_common is not None:
-            outputs = outputs + self.pi_common(features).tile(self.num_options)
+        outputs = self.pi_head(self.policy_trunk(x))  # [..., K A], option by option
         return intra_option_policies(outputs, self.log_std, self.discrete, self.fixed, obs)
 
     def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
@@ -116,10 +110,7 @@ class OptionModel(nn.Module):
         A shared trunk learns at the rate of the intra-option policies.
         """
         parts: dict[str, tuple[float, list[nn.Module]]] = {
-            "option": (
-                option,
-                [self.policy_trunk, self.pi_head, *([] if self.pi_common is None else [self.pi_common])],
-            ),
+            "option": (option, [self.policy_trunk, self.pi_head]),
             "critic": (critic, [self.critic_trunk, self.q_head]),
             "master": (master, [self.option_trunk, self.mu_head]),
             "termination": (termination, [self.beta_head]),

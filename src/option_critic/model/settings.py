@@ -27,10 +27,6 @@ class ModelSettings:
     """Nonlinearity of the hidden layers."""
     shared_trunk: bool = False
     """One trunk (of `policy_layers`) under all heads instead of three."""
-    common_policy: bool = False
-    """The options' policies have a part in common, added to each one's own: an option that has hardly run begins
-    with what the others have learned, and taking it up does not undo their work. Not where it runs without being
-    interested, because others are forbidden."""
     initial_log_std: float = 0.0
     """Log standard deviation of continuous actions at the start, per option and dimension."""
     initial_beta: float = 0.12

@@ -1,9 +1,11 @@
 """Reach, grasp and move: three options for tasks in which Meta-World's arm lifts an object.
 
-Written on hand and object as they are observed; never on the simulator's `info`. Where two of them are
-interested, which one runs and when it ends is learned. These bands are one to two centimetres wide: much wider,
-and an option learns its neighbour's work, so that the names come to mean less. In a band both would do, and
-nothing in the task says which: a small bonus for the later one does.
+Written on hand, object and gripper as they are observed; never on the simulator's `info`. Where two of them are
+interested, which one runs and when it ends is learned. In a band of one or two centimetres both would do, and nothing
+in the task says which: a small bonus for the later one does.
+
+Each lacks what makes its neighbours what they are: reach cannot close the gripper, grasp cannot carry sideways, move
+can neither open nor close. So none can do another's work, nor undo it.
 """
 
 from __future__ import annotations
@@ -55,10 +57,35 @@ def lifted(obs: Tensor) -> Tensor:
     return height(obs) > 0.032
 
 
+def as_it_is(obs: Tensor) -> Tensor:
+    """What keeps the gripper open or closed, whichever it is: open shows 1, an object between the fingers 0.45."""
+    return 1 - 2 * (obs[..., 3] > 0.7).to(obs.dtype)
+
+
 BONUS = 0.2
+X, Y, GRIPPER = 0, 1, 3
+"""Components of the action: the hand's speed to the side and forth, and the gripper's effort, -1 (open) to 1."""
 
 REACH_GRASP_MOVE = (
-    Option(name="reach", interest=far, bonus=lambda obs: BONUS * ~(near(obs) | lifted(obs)), phase="approach"),
-    Option(name="grasp", interest=near, bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)), phase="grasp"),
-    Option(name="move", interest=lifted, bonus=lambda obs: BONUS * lifted(obs), phase="carry"),
+    Option(
+        name="reach",
+        interest=far,
+        fixed={GRIPPER: -1.0},
+        bonus=lambda obs: BONUS * ~(near(obs) | lifted(obs)),
+        phase="approach",
+    ),
+    Option(
+        name="grasp",
+        interest=near,
+        fixed={X: 0.0, Y: 0.0, GRIPPER: 1.0},
+        bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)),
+        phase="grasp",
+    ),
+    Option(
+        name="move",
+        interest=lifted,
+        fixed={GRIPPER: as_it_is},
+        bonus=lambda obs: BONUS * lifted(obs),
+        phase="carry",
+    ),
 )

@@ -19,7 +19,7 @@ class OptionSettings:
     """K. With 1 this is plain PPO, bit for bit: the flat baseline."""
     options_from: str = ""
     """What the options mean: a set that ships (reach-grasp-move), or module:NAME, a tuple of `Option` of your own;
-    "": nothing is said of them. Sets num_options, option_names, observe_interest and common_policy."""
+    "": nothing is said of them. Sets num_options, option_names and observe_interest."""
     option_names: tuple[str, ...] = ()
     """A name for each option, shown wherever it is; default: option-0, option-1, ..."""
     min_option_length: int = 0
@@ -92,14 +92,11 @@ def named(reference: str) -> dict[str, Any]:
 
     The networks see the interests, too: they are borders in space, a centimetre wide, hard to find in coordinates
     (measured: flat agents that see them reach 90 % after 0.36 instead of 0.70 million steps).
-    And the policies have a part in common: else an option that has hardly run undoes its neighbour's work when it
-    takes over, and the neighbour learns never to hand over.
     """
     options = load(reference)
     return {
         "options_from": reference,
         "observe_interest": reference,
-        "common_policy": True,
         "num_options": len(options),
         "option_names": tuple(o.name for o in options),
     }
