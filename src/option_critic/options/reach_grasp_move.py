@@ -4,8 +4,8 @@ Written on hand, object and gripper as they are observed; never on the simulator
 interested, which one runs and when it ends is learned. In a band of one or two centimetres both would do, and nothing
 in the task says which: a small bonus for the later one does.
 
-Each lacks what makes its neighbours what they are: reach cannot close the gripper, grasp cannot carry sideways, move
-can neither open nor close. So none can do another's work, nor undo it.
+Each lacks what makes its neighbours what they are: reach cannot close the gripper, grasp cannot carry forth (goals lie
+at least 10 cm ahead), move can neither open nor close. So none can do another's work, nor undo it.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def as_it_is(obs: Tensor) -> Tensor:
 
 
 BONUS = 0.2
-X, Y, GRIPPER = 0, 1, 3
-"""Components of the action: the hand's speed to the side and forth, and the gripper's effort, -1 (open) to 1."""
+FORTH, GRIPPER = 1, 3
+"""Components of the action: the hand's speed away from the robot, and the gripper's effort, -1 (open) to 1."""
 
 REACH_GRASP_MOVE = (
     Option(
@@ -77,7 +77,7 @@ REACH_GRASP_MOVE = (
     Option(
         name="grasp",
         interest=near,
-        fixed={X: 0.0, Y: 0.0, GRIPPER: 1.0},
+        fixed={FORTH: 0.0, GRIPPER: 1.0},
         bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)),
         phase="grasp",
     ),
