@@ -4,8 +4,9 @@ Written on hand, object and gripper as they are observed; never on the simulator
 interested, which one runs and when it ends is learned. In a band of one or two centimetres both would do, and nothing
 in the task says which: a small bonus for the later one does.
 
-Each lacks what makes its neighbours what they are: reach cannot close the gripper, grasp cannot carry forth (goals lie
-at least 10 cm ahead), move can neither open nor close. So none can do another's work, nor undo it.
+Each lacks what makes its neighbours what they are. Only grasp decides about the gripper: reach keeps it open, move as
+it is. And grasp cannot carry forth, where goals are (10 cm ahead of the object at least). So none can do another's work,
+nor undo it.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ REACH_GRASP_MOVE = (
     Option(
         name="grasp",
         interest=near,
-        fixed={FORTH: 0.0, GRIPPER: 1.0},
+        fixed={FORTH: 0.0},
         bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)),
         phase="grasp",
     ),
