@@ -5,8 +5,8 @@ interested, which one runs and when it ends is learned. In a band of one or two 
 in the task says which: a small bonus for the later one does.
 
 Each lacks what makes its neighbours what they are. Only grasp decides about the gripper: reach keeps it open, move as
-it is. And grasp cannot carry forth, where goals are (10 cm ahead of the object at least). So none can do another's work,
-nor undo it.
+it is. And grasp cannot carry forth, where goals are (at least 10 cm ahead of the object). So none can do the work of
+another, nor undo it.
 """
 
 from __future__ import annotations
