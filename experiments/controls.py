@@ -8,7 +8,8 @@
 
 FLAT has one option; TOLD also sees the interests. DISJOINT cuts the interests of the shipped options so that
 exactly one is interested everywhere: nothing is left to choose, and no end to learn. MISPLACED keeps their shapes,
-neighbours that overlap, in a place that means nothing: three bands beside each other along the hand's x.
+neighbours that overlap, in a place that means nothing: three bands beside each other along the hand's x (and nothing
+fixed: who cannot close the gripper cannot grasp, wherever it runs).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import torch
 import option_critic as oc
 from option_critic.errors import InputError
 from option_critic.model.actor import Actor
-from option_critic.model.fixed import fixed_actions
+from option_critic.model.fixed import CERTAIN, fixed_actions
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.option import Option
@@ -41,6 +41,18 @@ def test_fixed_components_are_in_the_policies_in_their_units():
     torch.testing.assert_close(pi.mean[:, 1], other.mean[:, 1])
     action = pi.at(torch.tensor([0, 0])).sample(torch.randn(2, 3))
     assert SPACES.to_env(action.detach().numpy())[:, [0, 2]].tolist() == [[3.0, 1.0], [3.0, 0.0]]
+
+
+def test_a_function_may_leave_the_component_to_the_option():
+    where = Option(name="a", fixed={1: lambda obs: torch.where(obs[..., 0] > 0, 0.5, float("nan"))})
+    net = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0, (where, Option(name="b")))
+    free = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0)
+    pi, other = net.policies(OBS), free.policies(OBS)
+    assert pi.mean[0, 0, 1] == 0.5 and pi.log_std[0, 0, 1] == CERTAIN
+    torch.testing.assert_close(pi.mean[1], other.mean[1])
+    torch.testing.assert_close(pi.log_std[1], other.log_std[1])
+    pi.at(torch.tensor([0, 0])).log_prob(torch.zeros(2, 3)).sum().backward()
+    assert net.pi_head.weight.grad.isfinite().all() and net.pi_head.bias.grad[1] != 0
 
 
 def test_what_is_fixed_is_in_no_likelihood_and_no_gradient():
@@ -102,7 +114,7 @@ def test_what_cannot_be_fixed_at_all(fixed, words):
         ("Pendulum-v1", {1: 0.0}, "option x fixes component 1 of the action, which has 1: 0 to 0"),
         ("Pendulum-v1", {0: 2.5}, "fixed[0] of option x must lie in [-2, 2], got 2.5"),
         ("Pendulum-v1", {0: lambda obs: obs}, "fixed[0] of option x must give a tensor [2] for observations [2, 3]"),
-        ("Pendulum-v1", {0: lambda obs: obs[..., 0] / 0}, "fixed[0] of option x must be finite"),
+        ("Pendulum-v1", {0: lambda obs: obs[..., 0] + 1 / (0 * obs[..., 0])}, "fixed[0] of option x must be finite"),
     ],
 )
 def test_what_the_environment_does_not_have(env_id, fixed, words, monkeypatch):

@@ -194,15 +194,15 @@ def test_sets_describe_themselves():
 
 
 def test_none_of_the_shipped_options_can_do_the_work_of_another():
-    """Only grasp decides about the gripper, and it cannot carry forth; move keeps the gripper as it finds it."""
+    """Grasp alone closes the gripper; only reach goes forth with an open one, only move with a closed one."""
     agent = oc.OptionCritic("pick-place")
+    names, parts = agent.option_names, ("side", "forth", "up", "gripper")
     obs = torch.randn(2, 39)
     obs[:, 3] = torch.tensor([1.0, 0.45])  # open, and closed on an object
     pi = agent.state.model.policies(obs)
-    (forth, gripper), certain = (1, 3), pi.log_std < -10
-    names = agent.option_names
-    assert {(names[k], a) for _, k, a in certain.nonzero().tolist()} == {
-        ("reach", gripper), ("grasp", forth), ("move", gripper)
-    }  # fmt: skip
-    assert pi.mean[:, 0, gripper].tolist() == [-1, -1] and pi.mean[:, 2, gripper].tolist() == [-1, 1]
-    assert pi.mean[:, 1, forth].tolist() == [0, 0]
+    opened, closed = (
+        {f"{names[k]} {parts[a]}": round(float(mean[k, a])) for k, a in (log_std < -10).nonzero().tolist()}
+        for mean, log_std in zip(pi.mean, pi.log_std, strict=True)
+    )
+    assert opened == {"reach gripper": -1, "grasp forth": 0, "move forth": 0, "move gripper": -1}
+    assert closed == {"reach gripper": -1, "grasp forth": 0, "grasp gripper": 1, "move gripper": 1}

@@ -103,7 +103,7 @@ def intra_option_policies(
     if discrete:
         return CategoricalActions(torch.log_softmax(outputs, -1))
     if fixed is not None and obs is not None:
-        outputs, log_std = fixed(outputs, obs), fixed.certain(log_std)
+        return DiagonalGaussian(*fixed(outputs, log_std, obs))
     return DiagonalGaussian(outputs, log_std.expand_as(outputs))
 
 

@@ -44,16 +44,17 @@ class FixedActions(nn.Module):
         self.register_buffer("middle", middle, persistent=False)
         self.register_buffer("half_width", half, persistent=False)
 
-    def forward(self, mean: Tensor, obs: Tensor) -> Tensor:
-        """Means [..., K, A] of the policies at raw observations [..., D], those that are fixed in their place."""
-        mean = torch.where(self.free, mean, self.value)
+    def forward(self, mean: Tensor, log_std: Tensor, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Means [..., K, A] and log standard deviations [K, A] of the policies at raw observations [..., D], those of
+        fixed components in their place: [..., K, A] both."""
+        free, value = self.free.expand_as(mean), self.value.expand_as(mean)
+        if self.functions:
+            free, value = free.clone(), value.clone()
         for k, a, function in self.functions:
-            mean[..., k, a] = (function(obs).to(mean.dtype) - self.middle[a]) / self.half_width[a]
-        return mean
-
-    def certain(self, log_std: Tensor) -> Tensor:
-        """Log standard deviations [K, A], those of fixed components as good as none."""
-        return torch.where(self.free, log_std, CERTAIN)
+            said = (function(obs).to(mean.dtype) - self.middle[a]) / self.half_width[a]
+            free[..., k, a] = said.isnan()
+            value[..., k, a] = said.nan_to_num()
+        return torch.where(free, mean, value), torch.where(free, log_std, CERTAIN)
 
 
 def fixed_actions(spaces: Spaces, options: Sequence[Option]) -> FixedActions | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -82,6 +83,12 @@ def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
 FINITE = torch.finfo(torch.float32).max
 
 
+def but_nan(function: Callable[[Tensor], Tensor], obs: Tensor) -> Tensor:
+    """What a function says, NaN as 0, where NaN has a meaning of its own."""
+    said = function(obs)
+    return torch.where(said.isnan(), 0.0, said) if isinstance(said, Tensor) else said
+
+
 def parts(option: Option) -> list[tuple[str, Callable[[Tensor], Tensor], float, float]]:
     """(name, function of observations, lowest, highest answer) of what a user wrote."""
     found: list[tuple[str, Callable[[Tensor], Tensor], float, float]] = []
@@ -91,7 +98,7 @@ def parts(option: Option) -> list[tuple[str, Callable[[Tensor], Tensor], float, 
         found.append(("end", option.end, 0.0, 1.0))
     for component, value in (option.fixed or {}).items():
         if callable(value):
-            found.append((f"fixed[{component}]", value, -FINITE, FINITE))
+            found.append((f"fixed[{component}]", partial(but_nan, value), -FINITE, FINITE))
     if option.bonus is not None:
         found.append(("bonus", option.bonus, -FINITE, FINITE))
     if option.reward is not None:

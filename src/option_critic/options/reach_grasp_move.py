@@ -4,9 +4,9 @@ Written on hand, object and gripper as they are observed; never on the simulator
 interested, which one runs and when it ends is learned. In a band of one or two centimetres both would do, and nothing
 in the task says which: a small bonus for the later one does.
 
-Each lacks what makes its neighbours what they are. Only grasp decides about the gripper: reach keeps it open, move as
-it is. And grasp cannot carry forth, where goals are (at least 10 cm ahead of the object). So none can do the work of
-another, nor undo it.
+Each lacks what makes its neighbours what they are. Reach opens the gripper, only grasp can close it (and not open it
+again), move keeps it as it is. Only reach goes forth with an open one, only move with a closed one; objects and goals
+lie ahead. So none can do the work of another, nor undo it.
 """
 
 from __future__ import annotations
@@ -58,9 +58,25 @@ def lifted(obs: Tensor) -> Tensor:
     return height(obs) > 0.032
 
 
+def is_open(obs: Tensor) -> Tensor:
+    """Whether the gripper is: open it shows 1, closed on an object 0.45."""
+    return obs[..., 3] > 0.7
+
+
 def as_it_is(obs: Tensor) -> Tensor:
-    """What keeps the gripper open or closed, whichever it is: open shows 1, an object between the fingers 0.45."""
-    return 1 - 2 * (obs[..., 3] > 0.7).to(obs.dtype)
+    """The effort that keeps the gripper open or closed, whichever it is."""
+    return 1 - 2 * is_open(obs).to(obs.dtype)
+
+
+def once_closing(obs: Tensor) -> Tensor:
+    """Full effort once the gripper has begun to close; before, as the option decides."""
+    open_yet = obs[..., 3] > 0.95
+    return obs[..., 3].masked_fill(open_yet, float("nan")).masked_fill(~open_yet, 1.0)
+
+
+def if_closed(obs: Tensor) -> Tensor:
+    """No speed with an open gripper; else as the option decides."""
+    return obs[..., 3].masked_fill(is_open(obs), 0.0).masked_fill(~is_open(obs), float("nan"))
 
 
 BONUS = 0.2
@@ -78,14 +94,14 @@ REACH_GRASP_MOVE = (
     Option(
         name="grasp",
         interest=near,
-        fixed={FORTH: 0.0},
+        fixed={FORTH: 0.0, GRIPPER: once_closing},
         bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)),
         phase="grasp",
     ),
     Option(
         name="move",
         interest=lifted,
-        fixed={GRIPPER: as_it_is},
+        fixed={FORTH: if_closed, GRIPPER: as_it_is},
         bonus=lambda obs: BONUS * lifted(obs),
         phase="carry",
     ),
