@@ -202,7 +202,7 @@ def test_none_of_the_shipped_options_can_do_the_work_of_another():
     pi = agent.state.model.policies(obs)
     opened, closed = (
         {f"{names[k]} {parts[a]}": round(float(mean[k, a])) for k, a in (log_std < -10).nonzero().tolist()}
-        for mean, log_std in zip(pi.mean, pi.log_std, strict=True)
+        for mean, log_std in zip(pi.mean.detach(), pi.log_std, strict=True)
     )
     assert opened == {"reach gripper": -1, "grasp forth": 0, "move forth": 0, "move gripper": -1}
     assert closed == {"reach gripper": -1, "grasp forth": 0, "grasp gripper": 1, "move gripper": 1}
