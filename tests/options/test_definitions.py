@@ -197,12 +197,16 @@ def test_none_of_the_shipped_options_can_do_the_work_of_another():
     """Grasp alone closes the gripper; only reach goes forth with an open one, only move with a closed one."""
     agent = oc.OptionCritic("pick-place")
     names, parts = agent.option_names, ("side", "forth", "up", "gripper")
-    obs = torch.randn(2, 39)
-    obs[:, 3] = torch.tensor([1.0, 0.45])  # open, and closed on an object
+    obs = torch.zeros(3, 39)
+    obs[:, 3] = torch.tensor([1.0, 1.0, 0.45])  # open, open, closed on an object
+    obs[:, 2] = torch.tensor([0.09, 0.05, 0.05])  # above the object, at it, at it
+    obs[:, 6] = 0.02
     pi = agent.state.model.policies(obs)
-    opened, closed = (
+    above, at, holding = (
         {f"{names[k]} {parts[a]}": round(float(mean[k, a])) for k, a in (log_std < -10).nonzero().tolist()}
         for mean, log_std in zip(pi.mean.detach(), pi.log_std, strict=True)
     )
-    assert opened == {"reach gripper": -1, "grasp forth": 0, "move forth": 0, "move gripper": -1}
-    assert closed == {"reach gripper": -1, "grasp forth": 0, "grasp gripper": 1, "move gripper": 1}
+    never = {"reach gripper": -1, "grasp side": 0, "grasp forth": 0}
+    assert above == never | {"grasp gripper": -1, "move forth": 0, "move gripper": -1}
+    assert at == never | {"move forth": 0, "move gripper": -1}
+    assert holding == never | {"grasp gripper": 1, "move gripper": 1}

@@ -5,8 +5,8 @@ interested, which one runs and when it ends is learned. In a band of one or two 
 in the task says which: a small bonus for the later one does.
 
 Each lacks what makes its neighbours what they are. Reach opens the gripper, only grasp can close it (and not open it
-again), move keeps it as it is. Only reach goes forth with an open one, only move with a closed one; objects and goals
-lie ahead. So none can do the work of another, nor undo it.
+again), move keeps it as it is. Grasp goes up and down only; forth goes reach with an open gripper, move with a closed
+one. So none can do the work of another, nor undo it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,20 @@ def height(obs: Tensor) -> Tensor:
     return obs[..., 6]
 
 
+def beside(obs: Tensor) -> Tensor:
+    """How far the hand is to the side of the object, in m. Fingers close in the other direction and centre it there;
+    what they hold beside its middle creeps out of them within some hundred steps."""
+    return (obs[..., 0] - obs[..., 4]).abs()
+
+
 def far(obs: Tensor) -> Tensor:
-    """Where reach may run: away from the object, which lies on the table."""
-    return (distance(obs) > 0.022) & (height(obs) < 0.033)
+    """Where reach may run: away from the object, or not straight above it, while it lies on the table."""
+    return ((distance(obs) > 0.022) | (beside(obs) > 0.006)) & (height(obs) < 0.033)
 
 
 def near(obs: Tensor) -> Tensor:
     """Where grasp may run: at the object, which lies there or was just raised."""
-    return (distance(obs) < 0.04) & (height(obs) < 0.05)
+    return (distance(obs) < 0.04) & (beside(obs) < 0.01) & (height(obs) < 0.05)
 
 
 def lifted(obs: Tensor) -> Tensor:
@@ -68,10 +74,16 @@ def as_it_is(obs: Tensor) -> Tensor:
     return 1 - 2 * is_open(obs).to(obs.dtype)
 
 
-def once_closing(obs: Tensor) -> Tensor:
-    """Full effort once the gripper has begun to close; before, as the option decides."""
-    open_yet = obs[..., 3] > 0.95
-    return obs[..., 3].masked_fill(open_yet, float("nan")).masked_fill(~open_yet, 1.0)
+def deep(obs: Tensor) -> Tensor:
+    """Whether the fingertips are half a centimetre below the object's middle. What they hold higher creeps out, too."""
+    return obs[..., 2] - obs[..., 6] - FINGERTIPS < -0.005
+
+
+def closing(obs: Tensor) -> Tensor:
+    """The gripper in grasp: open above the object, then as the option decides, and shut once it has begun to close."""
+    begun = obs[..., 3] < 0.95
+    effort = begun.to(obs.dtype) * 2 - 1
+    return effort.masked_fill(deep(obs) & ~begun, float("nan"))
 
 
 def if_closed(obs: Tensor) -> Tensor:
@@ -80,8 +92,8 @@ def if_closed(obs: Tensor) -> Tensor:
 
 
 BONUS = 0.2
-FORTH, GRIPPER = 1, 3
-"""Components of the action: the hand's speed away from the robot, and the gripper's effort, -1 (open) to 1."""
+SIDE, FORTH, GRIPPER = 0, 1, 3
+"""Components of the action: the hand's speed to the side and forth; the gripper's effort, -1 (open) to 1."""
 
 REACH_GRASP_MOVE = (
     Option(
@@ -94,7 +106,7 @@ REACH_GRASP_MOVE = (
     Option(
         name="grasp",
         interest=near,
-        fixed={FORTH: 0.0, GRIPPER: once_closing},
+        fixed={SIDE: 0.0, FORTH: 0.0, GRIPPER: closing},
         bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)),
         phase="grasp",
     ),
