@@ -47,7 +47,7 @@ class Option:
     fixed: Mapping[int, float | StateFunction] | None = None
     """What of the action it does not decide: the number of a component -> its value in the environment's units, or
     a function of observations that gives it (NaN where the option decides after all). What an option may do is part
-    of what it is: its set of actions [Sutton+99, section 2]. What it lacks of a neighbour's, it cannot take over."""
+    of what it is, like the actions of a subtask in MAXQ [Dietterich 2000]. What it lacks, it cannot take over."""
     phase: str = ""
     """The phase of the task that it is meant for, if there is one (Meta-World: approach, grasp, carry).
     Nothing learns from it; diagnosis checks it."""
