@@ -11,14 +11,17 @@ from option_critic.training.alarms import ALARMS, PATIENCE, SLOW, Alarms, Option
 HEALTHY = {
     "option/share/a": 0.3, "option/share/b": 0.7, "option/duration": 12.0, "option/end_rate": 0.05,
     "option/switch_rate": 0.06,
-    "option/forced_rate": 0.02, "option/divergence": 0.5, "option/saturation": 0.6, "time/total_timesteps": 0.0,
+    "option/forced_rate": 0.02, "option/divergence": 0.5, "option/saturation": 0.6, "option/beta_mean": 0.3,
+    "time/total_timesteps": 0.0,
 }  # fmt: skip
 ILL = {
     "one option dominates": ({"option/share/a": 0.03, "option/share/b": 0.97}, "option b runs in 97%", "master"),
     "options end at once": ({"option/switch_rate": 0.7}, "after 1.4 steps", "deliberation_cost"),
     "options never end": ({"option/end_rate": 0.0004, "option/forced_rate": 0.0}, "hardly ever end", "beta_floor"),
     "options alike": ({"option/divergence": 0.01}, "0.01 apart", "options_from"),
-    "terminations saturated": ({"option/saturation": 0.996}, "100% of the free", "lr_termination"),
+    "terminations saturated": (
+        {"option/saturation": 0.996, "option/beta_mean": 0.002}, "probability is 0.00 whatever", "lr_termination",
+    ),
 }  # fmt: skip
 
 
@@ -44,10 +47,15 @@ def test_raised_once_in_one_line_with_the_setting_to_change(name):
 
 def test_a_healthy_training_raises_none_and_recovery_counts():
     assert not any(watch(HEALTHY, times=500))
-    alarms, ill = Alarms(("a", "b")), HEALTHY | {"option/saturation": 1.0}
+    alarms, ill = Alarms(("a", "b")), HEALTHY | {"option/saturation": 1.0, "option/beta_mean": 1.0}
     for _ in range(5):
         assert not any(alarms.see(ill) for _ in range(PATIENCE - 1))
         assert not alarms.see(HEALTHY)
+
+
+def test_terminations_that_are_decided_are_not_saturated():
+    """As in the third look's seed 3 after 1.24 million steps: sharp, at 1 in some states and at 0 in others."""
+    assert not any(watch(HEALTHY | {"option/saturation": 1.0, "option/beta_mean": 0.85}, times=500))
 
 
 def test_one_option_has_nothing_to_fail():

@@ -82,11 +82,12 @@ ALARMS = (
     ),
     Alarm(
         "terminations saturated",
-        lambda m, _: m["option/saturation"] > 0.99,
+        # On both sides they would be decided, as those of an agent that is done are: ends here, and not there.
+        lambda m, _: m["option/saturation"] > 0.99 and not 0.01 < m["option/beta_mean"] < 0.99,
         lambda m, _: (
-            f"{m['option/saturation']:.0%} of the free termination probabilities are below 0.01 or above 0.99: they "
-            "hardly learn any more. Usually lr_termination or deliberation_cost is too high: lower it, or set "
-            "beta_floor and beta_ceil."
+            f"where options may end by learning, their termination probability is {m['option/beta_mean']:.2f} whatever "
+            "the state, and hardly learns any more. Usually lr_termination or deliberation_cost is too high: lower "
+            "it, or set beta_floor and beta_ceil."
         ),
     ),
 )
