@@ -4,6 +4,8 @@ option-critic train pick-place --seeds 0..4
 option-critic train pick-place --seeds 0..4 --num-options 1 --out runs/flat
 python experiments/learning_curve.py learning_curve "reach, grasp, move=runs/pick-place" flat=runs/flat
 python experiments/learning_curve.py learning_curve     # draws again from docs/results/learning_curve.json
+
+Panels that are in that file already stay there, unless a folder with the same label takes their place.
 """
 
 from __future__ import annotations
@@ -66,5 +68,6 @@ if __name__ == "__main__":
     results = Path("docs/results") / f"{name}.json"
     if folders:
         pairs = [text.partition("=") for text in folders]
-        results.write_text(json.dumps({label: read(Path(folder)) for label, _, folder in pairs}) + "\n")
+        before = json.loads(results.read_text()) if results.exists() else {}
+        results.write_text(json.dumps(before | {label: read(Path(folder)) for label, _, folder in pairs}) + "\n")
     draw(json.loads(results.read_text()), Path("docs/figures") / f"{name}.png")

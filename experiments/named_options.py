@@ -79,10 +79,15 @@ def options(run: Path) -> list[str]:
 
 
 def early_entropy(run: Path, until: float = 2e5) -> str:
-    """Mean entropy of the policy over options at decisions in training, in nats, up to `until` steps."""
+    """Entropy of the policy over options in training up to `until` steps, in nats, at decisions and real choices."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    early = [row.get("option/choice_entropy", 0.0) for row in rows if row["time/total_timesteps"] <= until]
-    return f"{np.mean(early):.2f}, at most {np.max(early):.2f}"
+    early = [row for row in rows if row["time/total_timesteps"] <= until and "option/choice" in row]
+    all_decisions = np.array([row["option/choice_entropy"] for row in early])
+    real = np.array([row["option/choice"] for row in early])
+    if not real.any():
+        return "-"
+    mean, most = all_decisions.mean() / real.mean(), (all_decisions[real > 0] / real[real > 0]).max()
+    return f"{all_decisions.mean():.2f}, at most {all_decisions.max():.2f}; real: {mean:.2f}, at most {most:.2f}"
 
 
 def main() -> None:

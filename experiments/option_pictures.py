@@ -1,6 +1,6 @@
-"""A picture of options that thin out beside options that live, from the metrics of their runs.
+"""A picture of what options did over training, a row for each folder of runs, from their metrics.
 
-python experiments/option_pictures.py --ill runs/unnamed --well runs/pick-place --out docs/figures/options.png
+python experiments/option_pictures.py options "on the wall=runs/pick-place-wall-v3" "pick-place=runs/pick-place"
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def read(run: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Names of the options, and each metric over the iterations of a run."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     names = [name.removeprefix("option/share/") for name in rows[0] if name.startswith("option/share/")]
-    wanted = ["time/total_timesteps", "option/duration", "option/choice_entropy"]
+    wanted = ["time/total_timesteps", "option/duration", "option/choice", "option/choice_entropy"]
     wanted += [f"option/share/{name}" for name in names]
     return names, {name: np.array([row.get(name, np.nan) for row in rows], dtype=float) for name in wanted}
 
@@ -37,34 +37,36 @@ def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
         for k, name in enumerate(names):
             shares.plot(steps, smooth(stack[k]), color=colour(k), lw=1, alpha=0.8, label=name if i == 0 else None)
         durations.plot(steps, smooth(m["option/duration"]), color="#555555", lw=1, alpha=0.8)
-        entropies.plot(steps, smooth(m["option/choice_entropy"]), color="#555555", lw=1, alpha=0.8)
-    if all(np.isnan(line.get_ydata()).all() for line in entropies.lines):
-        entropies.text(0.5, 0.5, "not logged then", ha="center", va="center", transform=entropies.transAxes)
+        real = np.where(m["option/choice"] > 0, m["option/choice"], np.nan)  # a choice of one has no entropy
+        entropies.plot(steps, smooth(m["option/choice_entropy"] / real), color="#555555", lw=1, alpha=0.8)
     shares.set(title=title, ylabel="share of the steps", ylim=(0, 1))
     durations.set(title="steps between changes of option", ylim=(0, 155))
-    entropies.set(title="entropy of a choice (nats)", ylim=(0, 1.1))
+    entropies.set(title="entropy of a choice among two or more", ylabel="nats", ylim=(0, 1.1))
     shares.legend(frameon=False, loc="center right")
 
 
 def smooth(x: np.ndarray, width: int = 9) -> np.ndarray:
     """Running median."""
     padded = np.pad(x, width // 2, mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
+    return np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
 
 
 def main() -> None:
     """Draw both rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ill", type=Path, required=True, help="folder of runs whose options thin out")
-    parser.add_argument("--well", type=Path, required=True, help="folder of runs whose options live")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("name", help="of the picture in docs/figures")
+    parser.add_argument("rows", nargs="+", help="title=folder")
     args = parser.parse_args()
-    figure, axes = plt.subplots(2, 3, figsize=(11, 5.5), sharex=True, constrained_layout=True)
-    for row, folder, title in ((0, args.ill, "nothing said of the options"), (1, args.well, "reach, grasp, move")):
-        draw(axes[row], sorted(folder.glob("seed-*")), title)
-    for axis in axes[1]:
+    count = len(args.rows)
+    figure, axes = plt.subplots(
+        count, 3, figsize=(11, 2.75 * count), sharex=True, squeeze=False, constrained_layout=True
+    )
+    for row, text in zip(axes, args.rows, strict=True):
+        title, _, folder = text.partition("=")
+        draw(row, sorted(Path(folder).glob("seed-*")), title)
+    for axis in axes[-1]:
         axis.set_xlabel("million environment steps")
-    figure.savefig(args.out, dpi=110)
+    figure.savefig(Path("docs/figures") / f"{args.name}.png", dpi=110)
 
 
 if __name__ == "__main__":
