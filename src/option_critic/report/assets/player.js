@@ -16,8 +16,9 @@ function moveTo(step, seek) {
   const t = now.step,
     f = ep.flags[t],
     name = run().options[ep.option[t]];
-  const why =
-    f & BIT.forced ? "; an option ended here by force" : f & BIT.ended ? "; an option ended here by learning" : "";
+  const before = t > 0 ? run().options[ep.option[t - 1]] : "",
+    how = f & BIT.forced ? "by force" : f & BIT.ended ? "by learning" : "",
+    why = before && how ? `; ${before} ended ${how}${before === name ? " and was chosen again" : ""}` : "";
   $("readout").innerHTML = `<i style="background:${run().colours[ep.option[t]]}"></i>`;
   $("readout").append(
     `step ${t + 1} of ${ep.n}: ${name}, termination ${ep.beta[t].toFixed(2)}, reward ${ep.reward[t].toFixed(2)}${ep.distance ? `, ${(100 * ep.distance[t]).toFixed(1)} cm from the goal` : ""}${why}`,
