@@ -52,7 +52,7 @@ def smooth(x: np.ndarray, width: int = 9) -> np.ndarray:
 
 
 def main() -> None:
-    """Draw both rows."""
+    """Draw a row for each folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the picture in docs/figures")
     parser.add_argument("rows", nargs="+", help="title=folder")
