@@ -20,6 +20,7 @@ from option_critic.envs.checked import EnvError, blaming
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError, RunError
+from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.trunks import stream_seed
@@ -33,7 +34,6 @@ from option_critic.training import checkpoint as checkpoints
 from option_critic.training import folders
 from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.boundaries import last_whole, read_config
-from option_critic.training.collect import to_tensor
 from option_critic.training.glimpse import Glimpse
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
@@ -51,7 +51,7 @@ class OptionState:
     """Its number (int), or [B] numbers for a batch of observations."""
     option_name: Any
     """Its name (str), or a tuple of B names."""
-    carry: Carry
+    carry: Carry[NDArray]
     """The agent's memory [B]."""
     held: Held
     """What it is doing [B]: where actions are held for several steps, the next calls give the same one."""
@@ -83,7 +83,7 @@ class OptionCritic:
         self.state = state or TrainState.fresh(settings, self.spaces)
         self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
         # its own streams: acting in between must not change what is learned
-        self._generators = Generators.seeded(stream_seed(settings.seed, "predict"), self.state.model.log_std.device)
+        self._generators = Generators.seeded(stream_seed(settings.seed, "predict"))
 
     @classmethod
     def from_settings(cls, settings: Settings) -> OptionCritic:
@@ -206,24 +206,23 @@ class OptionCritic:
         batched = self.spaces.is_batched(obs)
         flat = self.spaces.flatten(obs, batched)
         rows = flat if batched else flat[None]
-        device = self.state.model.log_std.device
-        carry = Carry.start(len(rows), device) if state is None else state.carry
+        carry = Carry.start(len(rows)) if state is None else state.carry
         if len(carry.option) != len(rows):
             raise InputError(f"state is for {len(carry.option)} observations, got {len(rows)}")
         if episode_start is not None:
-            starts = torch.as_tensor(np.broadcast_to(np.asarray(episode_start, dtype=np.bool_), len(rows)).copy())
-            carry = Carry(carry.option, carry.option_age, carry.is_first | starts.to(device))
+            starts = np.asarray(episode_start, dtype=np.bool_)
+            carry = Carry(carry.option, carry.option_age, carry.is_first | np.broadcast_to(starts, len(rows)))
         actor = Actor.of(self.state.model)
         noise = None if deterministic else Noise.draw((len(rows),), actor, self._generators)
-        offered, _, _ = act(actor, to_tensor(rows, device), carry, self.settings.options, noise)
+        offered, _, _ = act(actor, rows.astype(np.float32), carry, self.settings.options, noise)
         held = Held.after(offered, None if state is None else state.held, self.settings.env.action_repeat)
         choice = held.choice
-        action = self.spaces.to_env(choice.action.cpu().numpy())
+        action = self.spaces.to_env(choice.action)
         options = choice.option.tolist()
         names = tuple(self.option_names[k] for k in options)
-        after = choice.next_carry(torch.zeros_like(choice.is_first))
+        after = choice.next_carry(np.zeros_like(choice.is_first))
         if batched:
-            return action, OptionState(np.array(options), names, after, held)
+            return action, OptionState(choice.option, names, after, held)
         return action[0], OptionState(options[0], names[0], after, held)
 
     def save(self, path: str | Path) -> None:

@@ -1,6 +1,7 @@
 """The records that flow through the straight line, each field with its shape.
 
-Dimensions: T steps, B environments, K options, D observation, A action.
+Dimensions: T steps, B environments, K options, D observation, A action. What an agent that acts holds in its
+hands are numpy arrays; what is learned from are tensors. Records that both use say which.
 Which option (arriving or chosen), which state (s, s' or the state after a reset) and which
 mask are *fields* here, never conventions: published option-critic bugs are nearly all index bugs.
 """
@@ -10,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-import torch
+import numpy as np
 from torch import Tensor
+
+from option_critic.functional.arrays import NDArray, Numbers, xp
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,61 +31,61 @@ def each(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
 
 
 @dataclass(frozen=True)
-class Carry:
+class Carry(Generic[Numbers]):
     """All the memory of an agent between two steps; passed by hand."""
 
-    option: Tensor
-    """[B] long: the option that arrives."""
-    option_age: Tensor
-    """[B] long: steps it has run since it was last chosen."""
-    is_first: Tensor
+    option: Numbers
+    """[B] integer: the option that arrives."""
+    option_age: Numbers
+    """[B] integer: steps it has run since it was last chosen."""
+    is_first: Numbers
     """[B] bool: the episode starts now, so there is no arriving option."""
 
     @staticmethod
-    def start(num_envs: int, device: torch.device | str = "cpu") -> Carry:
+    def start(num_envs: int) -> Carry[NDArray]:
         """The carry before the first step of `num_envs` fresh episodes."""
-        zeros = torch.zeros(num_envs, dtype=torch.long, device=device)
-        return Carry(zeros, zeros.clone(), torch.ones(num_envs, dtype=torch.bool, device=device))
+        zeros = np.zeros(num_envs, dtype=np.int64)
+        return Carry(zeros, zeros, np.ones(num_envs, dtype=np.bool_))
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[Numbers]):
     """What an agent decided at s."""
 
-    action: Tensor
+    action: Numbers
     """[B, A] (Box, before clipping) or [B] (Discrete)"""
-    option: Tensor
+    option: Numbers
     """[B] the option that executes at s."""
-    prev_option: Tensor
+    prev_option: Numbers
     """[B] the option that arrived at s, before any re-selection."""
-    option_age: Tensor
+    option_age: Numbers
     """[B] steps that the arriving option had run."""
-    is_first: Tensor
+    is_first: Numbers
     """[B] s is the first state of its episode."""
-    ended: Tensor
+    ended: Numbers
     """[B] the arriving option ended at s (by learning or by force), so a choice was made."""
-    forced: Tensor
+    forced: Numbers
     """[B] that end was forced: first step, maximum length, or no interest."""
-    beta: Tensor
+    beta: Numbers
     """[B] effective termination probability of the arriving option."""
 
     @property
-    def carry(self) -> Carry:
+    def carry(self) -> Carry[Numbers]:
         """What arrived at s."""
         return Carry(self.prev_option, self.option_age, self.is_first)
 
-    def next_carry(self, is_first: Tensor) -> Carry:
+    def next_carry(self, is_first: Numbers) -> Carry[Numbers]:
         """The carry at the next decision, where `is_first` [B] marks fresh episodes."""
         return Carry(self.option, self.next_age, is_first)
 
     @property
-    def next_age(self) -> Tensor:
+    def next_age(self) -> Numbers:
         """[B] age of the executing option when it arrives at s'."""
-        return torch.where(self.ended, 0, self.option_age) + 1
+        return xp(self.ended).where(self.ended, 0, self.option_age) + 1  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
-class Decision(Choice):
+class Decision(Choice[Tensor]):
     """A choice, and how likely it was."""
 
     log_pi: Tensor
@@ -94,12 +97,12 @@ class Decision(Choice):
 
 
 @dataclass(frozen=True)
-class Interest:
+class Interest(Generic[Numbers]):
     """What the user's definitions say of every option at a state, over the permitted options."""
 
-    start: Tensor
+    start: Numbers
     """[..., K] I_w(s), the weight of each option in a choice."""
-    stay: Tensor
+    stay: Numbers
     """[..., K] the same for the option that arrives: 0, a forced end, also where its own end condition holds."""
 
 
@@ -111,9 +114,9 @@ class Rollout:
     """[T, B, D]"""
     next_obs: Tensor
     """[T, B, D] the true successor."""
-    interest: Interest
+    interest: Interest[Tensor]
     """at s, fields [T, B, K]"""
-    next_interest: Interest
+    next_interest: Interest[Tensor]
     """at s'"""
     decision: Decision
     """fields [T, B, ...]"""
@@ -188,7 +191,7 @@ class Batch:
     """Valid rows of a rollout beside their targets, flattened to [N, ...]."""
 
     obs: Tensor
-    interest: Interest
+    interest: Interest[Tensor]
     decision: Decision
     targets: Targets
 

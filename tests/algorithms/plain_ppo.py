@@ -39,6 +39,14 @@ class PlainPPO(nn.Module):
         z = (action - mean) * torch.exp(-log_std)
         return -(0.5 * z * z + log_std + 0.5 * np.log(2 * np.pi)).sum(-1)
 
+    def act(self, obs, eps):
+        """In numpy, as an agent acts."""
+        x = obs.astype(np.float32)
+        for layer in (self.policy[0], self.policy[2]):
+            x = np.tanh(x @ layer.weight.numpy().T + layer.bias.numpy())
+        mean = x @ self.mean.weight.numpy().T + self.mean.bias.numpy()
+        return mean, mean + np.exp(self.log_std.numpy()) * eps
+
     def v(self, obs):
         return self.value(self.critic(obs)).squeeze(-1)
 
@@ -48,13 +56,12 @@ def iteration(agent, optimizer, envs, obs, length, noise, shuffle, minibatch, lr
     rows = []
     with torch.no_grad():
         for eps in torch.randn((length, len(obs), len(agent.log_std)), generator=noise):
-            x = torch.as_tensor(obs, dtype=torch.float32)
-            mean = agent.mean(agent.policy(x))
-            action = mean + agent.log_std.expand_as(mean).exp() * eps
+            mean, action = (torch.from_numpy(y) for y in agent.act(obs, eps.numpy()))
             after, reward, terminated, truncated, info = envs.step(np.clip(action.numpy(), -1, 1))
             true = after.copy()
             for i in np.flatnonzero(terminated | truncated):
                 true[i] = info["final_obs"][i]
+            x = torch.as_tensor(obs, dtype=torch.float32)
             rows.append((x, action, agent.log_prob(mean, action), torch.as_tensor(reward, dtype=torch.float32),
                          torch.as_tensor(true, dtype=torch.float32), torch.as_tensor(terminated),
                          torch.as_tensor(terminated | truncated)))  # fmt: skip

@@ -131,19 +131,20 @@ def scripted_rollout(mode, model, rules, rows=30):
     obs, carry = envs.reset(), Carry.start(2)
     observations, decisions, steps = [], [], []
     for _ in range(rows):
-        wanted = torch.as_tensor((obs[:, 0] * 10).round().astype(int) // 2 % 2)
+        wanted = (obs[:, 0] * 10).round().astype(int) // 2 % 2
         ended = carry.is_first | (wanted != carry.option)
-        zeros = torch.zeros(2)
+        zeros = np.zeros(2, np.float32)
         decisions.append(Decision(
-            action=zeros.unsqueeze(-1), option=wanted, prev_option=carry.option, option_age=carry.option_age,
+            action=zeros[:, None], option=wanted, prev_option=carry.option, option_age=carry.option_age,
             is_first=carry.is_first, ended=ended, forced=carry.is_first, beta=zeros, log_pi=zeros, log_mu=zeros,
             log_arrival=zeros,
         ))  # fmt: skip
         step = envs.step(np.zeros((2, 1), np.float32))
-        observations.append(obs)
+        observations.append(obs.astype(np.float32))
         steps.append(step)
-        obs, carry = step.act_obs, decisions[-1].next_carry(torch.from_numpy(step.is_first))
-    rollout = stack([observations], join_rows([decisions]), [steps], rules, torch.device("cpu"))
+        obs, carry = step.act_obs, decisions[-1].next_carry(step.is_first)
+    cpu = torch.device("cpu")
+    rollout = stack([observations], join_rows([decisions], cpu), [steps], rules, cpu)
     return rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
 
 

@@ -134,7 +134,7 @@ def exact(agent):
 def experience(agent):
     """600 steps of that agent in 64 environments, with episodes of at most 60 steps."""
     envs = make_envs("FourRooms-v0", EnvSettings(max_episode_steps=60), env_seeds(1, 0, 64))
-    live, rules = Live(envs.reset(), Carry.start(64, "cpu")), OptionSettings(num_options=K)
+    live, rules = Live(envs.reset(), Carry.start(64)), OptionSettings(num_options=K)
     rollout, _ = collect([envs], agent, [live], 600, rules, Generators.seeded(1))
     assert rollout.terminated.sum() > 50 and rollout.truncated.sum() > 50
     return rollout, evaluate_rollout(agent, rollout, rules)

@@ -1,10 +1,12 @@
 """The mathematics of options and the recursion of advantages, on shapes and masks that nobody chose."""
 
+import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from option_critic.functional import options as f
+from option_critic.functional.arrays import sigmoid
 from option_critic.functional.returns import gae
 
 modest = settings(max_examples=100, deadline=None, derandomize=True, database=None)
@@ -117,3 +119,27 @@ def test_gae_is_the_loop_in_double_precision(seed, steps, shape, ends, limits, g
             expected[here] = trace
     advantage = gae(reward, value, next_value, terminated, cut, gamma, lam)
     torch.testing.assert_close(advantage.double(), expected, atol=1e-5, rtol=1e-5)
+
+
+@modest
+@given(seeds, st.integers(1, 6), shares, shares, scales, st.booleans())
+def test_acting_in_numpy_decides_as_learning_in_tensors_does(seed, k, first, none, scale, masked):
+    """The one set of equations, on both kinds of arrays."""
+    draw = Draw(seed, (7,))
+    available = draw.mask(0.5, k)
+    available[..., :1] |= ~available.any(-1, keepdim=True)
+    interest, option, age = draw.interest(none, k), draw.index(k), torch.arange(7)
+    told = (draw.normal(k) * scale, draw.normal(k) * scale, interest, available, option, age, draw.mask(first))
+
+    def decide(mu_logits, beta_logits, interest, available, option, age, is_first):
+        with np.errstate(divide="ignore", over="ignore"):
+            interest = f.permitted_interest(interest, available if masked else None)
+            interest_w = f.pick(interest, option)
+            forced = f.forced_end(is_first, age, interest_w, max_length=5)
+            beta_w, alone = sigmoid(f.pick(beta_logits, option)), (interest > 0).sum(-1) == 1
+            beta = f.effective_termination(beta_w, interest_w, age, forced, 2, (0.1, 0.9), alone)
+            return beta, forced, f.master_log_probs(mu_logits, interest)
+
+    for mine, theirs in zip(decide(*(x.numpy() for x in told)), decide(*told), strict=True):
+        assert isinstance(mine, np.ndarray) and mine.dtype == theirs.numpy().dtype
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)

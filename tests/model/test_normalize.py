@@ -90,7 +90,7 @@ def test_an_agent_may_watch_definitions_without_having_options():
 def test_acting_sees_the_interests_that_learning_sees():
     agent = oc.OptionCritic("pick-place")
     obs = torch.randn(64, 39) * 0.1
-    pi, mu, beta = Actor.of(agent.state.model)(obs)
+    pi, mu, beta = Actor.of(agent.state.model)(obs.numpy())
     heads = agent.state.model(obs)
     for a, b in ((pi.mean, heads.pi.mean), (mu, heads.mu_logits), (beta, heads.beta_logits)):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+        torch.testing.assert_close(torch.from_numpy(a), b, rtol=0, atol=1e-6)

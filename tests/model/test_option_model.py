@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,14 +42,14 @@ def test_the_snapshot_for_acting_says_what_the_model_says(spaces, changes):
     obs = torch.randn(7, 5)
     with torch.no_grad():
         heads, actor = model(obs), Actor.of(model)
-    pi, mu_logits, beta_logits = actor(obs)
-    for name in vars(pi):
-        torch.testing.assert_close(getattr(pi, name), getattr(heads.pi, name))
-    torch.testing.assert_close((mu_logits, beta_logits), (heads.mu_logits, heads.beta_logits))
+    pi, mu_logits, beta_logits = actor(obs.numpy())
+    pairs = [(getattr(pi, name), getattr(heads.pi, name)) for name in vars(pi)]
+    for mine, theirs in [*pairs, (mu_logits, heads.mu_logits), (beta_logits, heads.beta_logits)]:
+        torch.testing.assert_close(torch.tensor(mine), theirs)
     with torch.no_grad():
         for p in model.parameters():
             p.add_(1.0)
-    assert torch.equal(actor(obs)[1], mu_logits)  # a snapshot
+    assert np.array_equal(actor(obs.numpy())[1], mu_logits)  # a snapshot
 
 
 def test_untrained_terminations_start_where_they_should():
@@ -85,19 +86,20 @@ def decide(model, carry, deterministic=False, **kw):
     actor = Actor.of(model)
     noise = None if deterministic else Noise.draw((len(carry.option),), actor, Generators.seeded(0))
     obs = torch.randn(len(carry.option), 5, generator=torch.Generator().manual_seed(1))
-    return act(actor, obs, carry, OptionSettings(num_options=3), noise, **kw)
+    return act(actor, obs.numpy(), carry, OptionSettings(num_options=3), noise, **kw)
 
 
 def test_deterministic_decisions():
     model = OptionModel(BOX, 3, SETTINGS, 0)
-    carry = Carry(torch.tensor([2, 2]), torch.tensor([4, 4]), torch.tensor([False, True]))
+    carry = Carry(np.array([2, 2]), np.array([4, 4]), np.array([False, True]))
     with torch.no_grad():
         model.mu_head.bias.copy_(torch.tensor([0.0, 5.0, 0.0]))
         model.beta_head.bias.fill_(-5.0)
     decision, _, _ = decide(model, carry, deterministic=True)
     assert decision.option.tolist() == [2, 1] and decision.ended.tolist() == [False, True]
     obs = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(decision.action, model(obs).pi.mean[torch.arange(2), decision.option])
+    mean = model(obs).pi.mean[torch.arange(2), decision.option]
+    torch.testing.assert_close(torch.from_numpy(decision.action), mean)
     assert decision.next_age.tolist() == [5, 1]
     with torch.no_grad():
         model.beta_head.bias.fill_(5.0)
@@ -106,8 +108,8 @@ def test_deterministic_decisions():
 
 def test_forbidden_options_never_run():
     model = OptionModel(BOX, 3, SETTINGS, 0)
-    carry = Carry(torch.full((500,), 1), torch.full((500,), 4), torch.zeros(500, dtype=torch.bool))
-    available = torch.tensor([True, False, True]).expand(500, -1)
+    carry = Carry(np.full(500, 1), np.full(500, 4), np.zeros(500, bool))
+    available = np.broadcast_to([True, False, True], (500, 3))
     decision, _, _ = decide(model, carry, available=available)
     assert decision.ended.all() and decision.forced.all()
     assert set(decision.option.tolist()) == {0, 2}

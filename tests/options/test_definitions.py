@@ -1,19 +1,25 @@
 """What a user may say of options, what is done with it, and how mistakes in it are told."""
 
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 import option_critic as oc
 from option_critic.errors import InputError
 from option_critic.model.act import arrive
+from option_critic.model.distributions import DiagonalGaussian
+from option_critic.model.fixed import fixed_actions
 from option_critic.options import sets
-from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward
+from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward, stacked
 from option_critic.options.option import Option
-from option_critic.options.reach_grasp_move import REACH_GRASP_MOVE
+from option_critic.options.reach_grasp_move import FINGERTIPS, REACH_GRASP_MOVE
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
+from option_critic.spaces import Spaces
 from option_critic.structs import Carry
 
 
@@ -105,6 +111,45 @@ def test_mistakes_are_told_before_training_begins(words, monkeypatch):
     with pytest.raises(InputError) as error:
         oc.OptionCritic("CartPole-v1", options_from=f"{__name__}:WRONG")
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda obs: torch.sigmoid(obs[..., 0]), "interest of option x failed on a numpy array: sigmoid()"),
+        (lambda obs: obs.std() + 0 * obs[..., 0], "interest of option x says something else of numpy arrays than"),
+    ],
+)
+def test_functions_of_arrays_must_take_them(function, words):
+    obs = torch.linspace(0, 1, 200).reshape(100, 2)
+    options = Option(name="x", interest=function), Option(name="x", interest=function, arrays=True)
+    tensors, arrays = (SimpleNamespace(definitions=(o,)) for o in options)
+    check_definitions(obs, tensors)
+    with pytest.raises(InputError) as error:
+        check_definitions(obs, arrays)
+    assert words in str(error.value) and "leave out `arrays`" in str(error.value)
+
+
+def test_acting_asks_what_learning_asks():
+    """The shipped definitions, of tensors and of arrays; and functions that take only tensors."""
+    torch.manual_seed(0)
+    obs = torch.randn(5_000, 39) * 0.03
+    obs[:, 3] = torch.rand(5_000)
+    obs[:, 6] += FINGERTIPS
+    shipped = REACH_GRASP_MOVE
+    fixed = fixed_actions(
+        Spaces(obs_size=39, discrete=False, action_size=4, action_low=(-1,) * 4, action_high=(1,) * 4), shipped
+    )
+    pi = DiagonalGaussian(torch.randn(5_000, 3, 4), torch.randn(5_000, 3, 4))
+    mine = fixed(DiagonalGaussian(pi.mean.numpy(), pi.log_std.numpy()), obs.numpy())
+    theirs = fixed(pi, obs)
+    assert np.array_equal(mine.mean, theirs.mean) and np.array_equal(mine.log_std, theirs.log_std)
+    tensors_only = tuple(replace(o, arrays=False) for o in shipped)
+    for options in (shipped, tensors_only):
+        for name in ("interest", "bonus"):
+            said = stacked(options, name, 0.5, obs.numpy())
+            assert said.dtype == np.float32 and np.array_equal(said, stacked(shipped, name, 0.5, obs))
+            assert len(np.unique(said)) > 1
 
 
 def test_what_is_wrong_only_in_some_states_is_told_where_it_is_met(rules):

@@ -77,7 +77,7 @@ def intra_option_loss(heads: Heads, batch: Batch, config: Config) -> tuple[Tenso
     }
 
 
-def bonus_loss(arrival: Arrival, batch: Batch, rules: OptionSettings) -> Tensor:
+def bonus_loss(arrival: Arrival[Tensor], batch: Batch, rules: OptionSettings) -> Tensor:
     """What the user's bonuses say of the policy over options and the terminations: minus its mean; [] (0 without)."""
     bonus = bonus_at(batch.obs, rules)
     if bonus is None:

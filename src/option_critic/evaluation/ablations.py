@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Noise
 from option_critic.model.actor import Actor
 from option_critic.options.interest import wishes
@@ -27,18 +27,18 @@ class Ablation:
     frozen_termination: bool = False
     """no option ends by learning, only by force"""
 
-    def available(self, num_options: int) -> Tensor | None:
+    def available(self, num_options: int) -> NDArray | None:
         """[K] the permitted options; none: all."""
         if not self.forbidden:
             return None
-        return torch.tensor([k not in self.forbidden for k in range(num_options)])
+        return np.array([k not in self.forbidden for k in range(num_options)])
 
-    def action(self, action: Tensor, obs: Tensor, rules: OptionSettings) -> Tensor:
+    def action(self, action: NDArray, obs: NDArray, rules: OptionSettings) -> NDArray:
         """The action [B, A] under it, at raw observations [B, D]: 0 where the agent rests."""
         if not self.rests:
             return action
         permitted = [o for k, o in enumerate(rules.definitions) if k not in self.forbidden]
-        return action * (wishes(obs, permitted) > 0).any(-1, keepdim=True)
+        return action * (wishes(obs, permitted) > 0).any(-1, keepdims=True)
 
     def rules(self, rules: OptionSettings) -> OptionSettings:
         """The options' rules under it."""
@@ -48,8 +48,8 @@ class Ablation:
         """The network under it."""
         if not self.random_choice:
             return actor
-        weight, bias = (x.clone() for x in actor.option_head)
-        weight[:num_options], bias[:num_options] = 0.0, 0.0
+        weight, bias = (x.copy() for x in actor.option_head)
+        weight[:, :num_options], bias[:num_options] = 0.0, 0.0
         return replace(actor, option_head=(weight, bias))
 
     def noise(self, num_envs: int, actor: Actor, generators: Generators) -> Noise | None:
@@ -57,7 +57,7 @@ class Ablation:
         if not self.random_choice:
             return None
         noise = Noise.draw((num_envs,), actor, generators)
-        return Noise(end=torch.full_like(noise.end, 0.5), option=noise.option, action=torch.zeros_like(noise.action))
+        return Noise(end=np.full_like(noise.end, 0.5), option=noise.option, action=np.zeros_like(noise.action))
 
 
 NOTHING = Ablation("as learned")

@@ -27,7 +27,7 @@ from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs
 from option_critic.model.act import Generators
 from option_critic.settings import Settings
-from option_critic.threads import torch_threads
+from option_critic.threads import compute_threads
 from option_critic.training.collect import collect
 from option_critic.training.run import Run
 from option_critic.training.state import TrainState
@@ -117,7 +117,7 @@ def inference(settings: Settings) -> Iterator[Block]:
 
     def block() -> int:
         nonlocal live
-        with torch_threads(1):
+        with compute_threads(1):
             rollout, live = collect(
                 groups, state.model, live, settings.learning.rollout_length, settings.options, state.generators
             )
@@ -162,7 +162,7 @@ def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
     groups, live = start(state, settings)
     steps, actions = 0, []
     for _ in range(rollouts):
-        with torch_threads(1):
+        with compute_threads(1):
             rollout, live = collect(groups, state.model, live, length, settings.options, Generators.seeded(0))
         actions += list(rollout.decision.action.cpu().numpy())
         steps += rollout.env_steps

@@ -22,7 +22,7 @@ from option_critic.evaluation.protocol import run_episodes
 from option_critic.evaluation.statistics import Estimate, mean
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
-from option_critic.threads import torch_threads
+from option_critic.threads import compute_threads
 
 EVALUATION_SEED = 2_000_000_011
 """Start of the random streams of evaluations, far from those of training."""
@@ -136,9 +136,9 @@ def _run(
     ablation: Ablation,
 ) -> Trace:
     model = agent.state.model
-    generators = Generators.seeded(EVALUATION_SEED, model.log_std.device)
+    generators = Generators.seeded(EVALUATION_SEED)
     try:
-        with torch_threads(1):
+        with compute_threads(1):
             return run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_episode)
     finally:
         envs.close()

@@ -18,7 +18,6 @@ from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import interest_at
 from option_critic.settings import Settings
 from option_critic.structs import Carry
-from option_critic.training.collect import to_tensor
 
 Rows = dict[str, list[Any]]
 
@@ -40,20 +39,21 @@ def run_episodes(
     the environment; where each action is held for several, options end only where one is chosen.
     """
     device, num_options = model.log_std.device, model.num_options
-    obs, carry, rules = envs.reset(), Carry.start(envs.num_envs, device), ablation.rules(settings.options)
+    obs, carry, rules = envs.reset(), Carry.start(envs.num_envs), ablation.rules(settings.options)
     actor, available = ablation.actor(Actor.of(model), num_options), ablation.available(num_options)
-    mask = None if available is None else available.to(device).expand(envs.num_envs, -1)
+    mask = None if available is None else np.broadcast_to(available, (envs.num_envs, num_options))
     episodes: list[list[Rows]] = [[{}] for _ in quota]
     left, held = np.array(quota), None
     while (left > 0).any():
-        seen = to_tensor(obs, device)
+        seen = obs.astype(np.float32)
         quiet = ablation.noise(envs.num_envs, actor, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), actor, generators)
         offered, _, arrival = act(actor, seen, carry, rules, noise, mask)
         held = Held.after(offered, held, settings.env.action_repeat)
         choice = held.choice
-        (q, _, _), policies = model.values(seen), model.policies(seen)
-        action = envs.spaces.to_env(ablation.action(choice.action, seen, rules).cpu().numpy())
+        tensor, option = torch.from_numpy(seen).to(device), torch.from_numpy(choice.option).to(device)
+        (q, _, _), policies = model.values(tensor), model.policies(tensor)
+        action = envs.spaces.to_env(ablation.action(choice.action, seen, rules))
         step = envs.step(action)
         row: dict[str, Any] = {
             "option": choice.option,
@@ -61,9 +61,9 @@ def run_episodes(
             "forced": choice.forced & held.made,
             "beta": choice.beta,
             "q": q,
-            "mu": arrival.log_mu.exp(),
+            "mu": np.exp(arrival.log_mu),
             "interest": interest_at(seen, rules, mask).start,
-            "distance": policies.distance(choice.option),
+            "distance": policies.distance(option),
             "action": action.reshape(envs.num_envs, -1),
             "reward": step.reward,
         }
@@ -77,7 +77,7 @@ def run_episodes(
                 left[b] -= 1
                 episodes[b].append({})
                 on_episode()
-        obs, carry = step.act_obs, choice.next_carry(torch.from_numpy(step.is_first).to(device))
+        obs, carry = step.act_obs, choice.next_carry(step.is_first)
     return to_trace([rows for b, runs in enumerate(episodes) for rows in runs[: quota[b]]])
 
 

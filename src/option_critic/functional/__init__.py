@@ -1,1 +1,1 @@
-"""The mathematics: pure functions on tensors. Imports nothing but torch."""
+"""The mathematics: pure functions on tensors, and of what deciding needs on numpy arrays. Imports nothing else."""

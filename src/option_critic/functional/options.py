@@ -2,7 +2,8 @@
 
 Symbols: w option, w- (prev_option) the option that arrived, mu policy over options, beta
 termination, I interest, Q option value, V state value, U value on arrival, c deliberation cost.
-Every function works on any leading shape `[...]`; `_w` marks a quantity picked at one option.
+Every function works on any leading shape `[...]`; `_w` marks a quantity picked at one option. What deciding needs
+takes tensors and numpy arrays alike (`arrays.py`).
 
 Sources: options [Sutton+99]; option-critic [Bacon+17, 1609.05140]; deliberation cost
 [Harb+18, 1709.04571]; interest [Khetarpal+20, 2001.00271]; the arrival distribution as one policy
@@ -11,37 +12,45 @@ Sources: options [Sutton+99]; option-critic [Bacon+17, 1609.05140]; deliberation
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from option_critic.functional.arrays import Numbers, log_softmax, xp
 
-def pick(x: Tensor, option: Tensor) -> Tensor:
-    """x_w: the entry of `x` [..., K] at `option` [...] -> [...]."""
+
+def pick(x: Numbers, option: Numbers) -> Numbers:
+    """x_w: the entry of `x` [..., K] at `option` [...] -> [...]; of arrays [B, K] at [B]."""
+    if isinstance(x, np.ndarray):
+        return x[np.arange(len(x)), option]
     return x.gather(-1, option.unsqueeze(-1)).squeeze(-1)
 
 
-def permitted_interest(interest: Tensor, available: Tensor | None = None) -> Tensor:
+def permitted_interest(interest: Numbers, available: Numbers | None = None) -> Numbers:
     """I_w(s) over the permitted options: [..., K] -> [..., K].
 
     Zero for options that are not `available` (bool [..., K]; default: all are). Where no permitted
     option is interested, interest counts as 1 for all permitted ones, so a choice always exists.
     """
+    lib = xp(interest)
     if available is None:
-        return torch.where((interest > 0).any(-1, keepdim=True), interest, 1.0)
+        return lib.where(lib.any(interest > 0, -1)[..., None], interest, 1.0)
     masked = interest * available
-    return torch.where((masked > 0).any(-1, keepdim=True), masked, available.to(interest.dtype))
+    return lib.where(lib.any(masked > 0, -1)[..., None], masked, lib.ones_like(interest) * available)
 
 
-def master_log_probs(mu_logits: Tensor, interest: Tensor) -> Tensor:
+def master_log_probs(mu_logits: Numbers, interest: Numbers) -> Numbers:
     """log mu_I(w|s) = log( I_w mu_w / sum_w' I_w' mu_w' )   [Khetarpal+20]; [..., K] -> [..., K].
 
     The most negative finite number stands for log 0, so that entropies and gradients stay finite.
     """
-    log_interest = torch.log(interest).clamp(min=torch.finfo(mu_logits.dtype).min)
-    return torch.log_softmax(mu_logits + log_interest, -1)
+    log_interest = xp(interest).log(interest).clip(min=xp(interest).finfo(mu_logits.dtype).min)
+    return log_softmax(mu_logits + log_interest)
 
 
-def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: Tensor | int | None = None) -> Tensor:
+def forced_end(
+    is_first: Numbers, age: Numbers, interest_w: Numbers, max_length: Numbers | int | None = None
+) -> Numbers:
     """Where the arriving option must end, whatever beta says: [...] -> bool [...].
 
     At an episode's first step (nothing has arrived), at its maximum length, or without interest (in going on:
@@ -52,14 +61,14 @@ def forced_end(is_first: Tensor, age: Tensor, interest_w: Tensor, max_length: Te
 
 
 def effective_termination(
-    beta_w: Tensor,
-    interest_w: Tensor,
-    age: Tensor,
-    forced: Tensor,
-    min_length: Tensor | int | None = None,
+    beta_w: Numbers,
+    interest_w: Numbers,
+    age: Numbers,
+    forced: Numbers,
+    min_length: Numbers | int | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
-    alone: Tensor | None = None,
-) -> Tensor:
+    alone: Numbers | None = None,
+) -> Numbers:
     """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - clip(beta_w, *bounds)); [...] -> [...].
 
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
@@ -67,14 +76,15 @@ def effective_termination(
     could only choose w again: it counts as none, which changes no behaviour, value or gradient (but spares the
     price where every end has one).
     """
+    where = xp(beta_w).where
     if bounds != (0.0, 1.0):
-        beta_w = beta_w.clamp(*bounds)
+        beta_w = beta_w.clip(*bounds)
     beta = 1 - interest_w * (1 - beta_w)
     if min_length is not None:
-        beta = torch.where(age < min_length, 0.0, beta)
+        beta = where(age < min_length, 0.0, beta)
     if alone is not None:
-        beta = torch.where(alone, 0.0, beta)
-    return torch.where(forced, 1.0, beta)
+        beta = where(alone, 0.0, beta)
+    return where(forced, 1.0, beta)
 
 
 def state_value(q: Tensor, mu: Tensor) -> Tensor:

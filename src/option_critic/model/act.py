@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Generic
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from option_critic.functional.arrays import NDArray, Numbers, sigmoid
 from option_critic.functional.options import (
     arrival_log_prob,
     effective_termination,
@@ -31,35 +34,33 @@ class Generators:
     batch: Generator
 
     @staticmethod
-    def seeded(seed: int, device: torch.device | str = "cpu") -> Generators:
-        """Three independent streams from one seed."""
+    def seeded(seed: int) -> Generators:
+        """Three independent streams from one seed, on the CPU, where an agent acts."""
 
-        def make(name: str, where: torch.device | str) -> Generator:
-            return torch.Generator(where).manual_seed(stream_seed(seed, name))
+        def make(name: str) -> Generator:
+            return torch.Generator().manual_seed(stream_seed(seed, name))
 
-        return Generators(make("options", device), make("actions", device), make("minibatches", "cpu"))
+        return Generators(make("options"), make("actions"), make("minibatches"))
 
 
 @dataclass(frozen=True)
 class Noise:
     """The chance in decisions. Drawn for many steps at once: drawn step by step it would cost as much as deciding."""
 
-    end: Tensor
+    end: NDArray
     """[..., B] uniform in [0, 1)"""
-    option: Tensor
+    option: NDArray
     """[..., B, K] Gumbel"""
-    action: Tensor
+    action: NDArray
     """[..., B, A] standard normal, or Gumbel for discrete actions"""
 
     @staticmethod
     def draw(shape: tuple[int, ...], actor: Actor, generators: Generators) -> Noise:
         """For decisions of `shape`: (B,), or (T, B)."""
         (k, a), options, actions = actor.log_std.shape, generators.option, generators.action
-        end = torch.rand(shape, generator=options, device=options.device)
-        if actor.discrete:
-            return Noise(end, gumbel((*shape, k), options), gumbel((*shape, a), actions))
-        normal = torch.randn((*shape, a), generator=actions, device=actions.device)
-        return Noise(end, gumbel((*shape, k), options), normal)
+        end, option = torch.rand(shape, generator=options), gumbel((*shape, k), options)
+        action = gumbel((*shape, a), actions) if actor.discrete else torch.randn((*shape, a), generator=actions)
+        return Noise(end.numpy(), option.numpy(), action.numpy())
 
     def steps(self) -> list[Noise]:
         """One for each of T steps."""
@@ -67,61 +68,63 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Arrival:
+class Arrival(Generic[Numbers]):
     """What meets an option that arrives at a state."""
 
-    log_mu: Tensor
+    log_mu: Numbers
     """[..., K] log mu_I(w|s), the policy over options should it end"""
-    beta: Tensor
+    beta: Numbers
     """[...] effective termination probability"""
-    forced: Tensor
+    forced: Numbers
     """[...] the end is forced"""
 
 
-def arrive(mu_logits: Tensor, beta_logits: Tensor, interest: Interest, carry: Carry, rules: OptionSettings) -> Arrival:
+def arrive(
+    mu_logits: Numbers, beta_logits: Numbers, interest: Interest[Numbers], carry: Carry[Numbers], rules: OptionSettings
+) -> Arrival[Numbers]:
     """The policy over options and beta_eff where `carry` arrives; heads and interest [..., K]."""
     interest_w = pick(interest.stay, carry.option)
     least, most = limit(rules.least, carry.option), limit(rules.most, carry.option)
     forced = forced_end(carry.is_first, carry.option_age, interest_w, most)
-    beta_w = torch.sigmoid(pick(beta_logits, carry.option))
+    beta_w = sigmoid(pick(beta_logits, carry.option))
     bounds = (rules.beta_floor, rules.beta_ceil)
     alone = (interest.start > 0).sum(-1) == 1 if rules.definitions else None
     beta = effective_termination(beta_w, interest_w, carry.option_age, forced, least, bounds, alone)
     return Arrival(master_log_probs(mu_logits, interest.start), beta, forced)
 
 
-def limit(lengths: tuple[int | None, ...] | None, option: Tensor) -> Tensor | None:
+def limit(lengths: tuple[int | None, ...] | None, option: Numbers) -> Numbers | None:
     """The length that applies to each running option [...]; no limit counts as the largest number."""
     if lengths is None:
         return None
-    numbers = [torch.iinfo(torch.long).max if length is None else length for length in lengths]
-    return torch.tensor(numbers, device=option.device)[option]
+    numbers = [np.iinfo(np.int64).max if length is None else length for length in lengths]
+    return np.array(numbers)[option] if isinstance(option, np.ndarray) else torch.tensor(numbers).to(option)[option]
 
 
-@torch.no_grad()
 def act(
     actor: Actor,
-    obs: Tensor,
-    carry: Carry,
+    obs: NDArray,
+    carry: Carry[NDArray],
     rules: OptionSettings,
     noise: Noise | None,
-    available: Tensor | None = None,
-) -> tuple[Choice, ActionDistribution, Arrival]:
-    """Decide at raw observations [B, D] with the options in `carry` arriving.
+    available: NDArray | None = None,
+) -> tuple[Choice[NDArray], ActionDistribution[NDArray], Arrival[NDArray]]:
+    """Decide at raw observations [B, D] in float32 with the options in `carry` arriving.
 
     Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
     action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
     that executes, and what the arriving one met: all that `likelihoods` needs.
     """
     options = rules.definitions
-    shared = wishes(obs, options) if options and options == actor.norm.watched else None  # asked once, for both
+    shared = wishes(obs, options) if options and options == actor.watched else None  # asked once, for both
     policies, mu_logits, beta_logits = actor(obs, shared)
-    arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available, shared), carry, rules)
+    with np.errstate(divide="ignore"):  # log 0, where an option is not interested
+        arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available, shared), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:
         ended, chosen = noise.end < arrival.beta, sample_index(arrival.log_mu, noise.option)
-    option = torch.where(ended, chosen, carry.option)
+    option = np.where(ended, chosen, carry.option)
     pi = policies.at(option)
     action = pi.mode() if noise is None else pi.sample(noise.action)
     choice = Choice(
@@ -141,30 +144,30 @@ def act(
 class Held:
     """What environments go on doing that are stepped one by one while the agent decides once in several steps."""
 
-    choice: Choice
+    choice: Choice[NDArray]
     """the last one, fields [B, ...]"""
-    left: Tensor
+    left: NDArray
     """[B] further steps for which it holds"""
-    made: Tensor
+    made: NDArray
     """[B] bool: it was made just now"""
 
     @staticmethod
-    def after(choice: Choice, before: Held | None, count: int) -> Held:
+    def after(choice: Choice[NDArray], before: Held | None, count: int) -> Held:
         """The state after a step in which `choice` was on offer: taken where an episode starts, or where the one
         `before` has been held for `count` steps."""
         made = choice.is_first if before is None else choice.is_first | (before.left == 0)
         if before is None:
-            return Held(choice, torch.full_like(choice.option, count - 1), torch.ones_like(choice.is_first))
+            return Held(choice, np.full_like(choice.option, count - 1), np.ones_like(choice.is_first))
         old = before.choice
 
-        def pick_made(new: Tensor, held: Tensor) -> Tensor:
-            return torch.where(made.view(-1, *(1,) * (new.ndim - 1)), new, held)
+        def pick_made(new: NDArray, held: NDArray) -> NDArray:
+            return np.where(made.reshape(-1, *(1,) * (new.ndim - 1)), new, held)
 
         taken = Choice(*(pick_made(getattr(choice, f.name), getattr(old, f.name)) for f in fields(Choice)))
-        return Held(taken, torch.where(made, count - 1, before.left - 1), made)
+        return Held(taken, np.where(made, count - 1, before.left - 1), made)
 
 
-def likelihoods(choice: Choice, pi: ActionDistribution, log_mu: Tensor) -> Decision:
+def likelihoods(choice: Choice[Tensor], pi: ActionDistribution[Tensor], log_mu: Tensor) -> Decision:
     """How likely choices were: fields [..., B], log_mu [..., B, K]. Once for a rollout: step by step it costs time."""
     return Decision(
         **{f.name: getattr(choice, f.name) for f in fields(Choice)},

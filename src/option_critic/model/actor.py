@@ -1,41 +1,48 @@
-"""The network as acting reads it: fewer and larger operations, no gradients, no option values.
+"""The network as acting reads it: numpy, fewer and larger operations, no gradients, no option values.
 
-A simulator leaves the processor's caches cold, and then it is the number of operations that costs, not
-their size: a decision for 32 environments takes half the time this way.
+A simulator leaves the processor's caches cold, and then it is the operations that cost, not their size. It lives on
+the CPU, wherever the model is: a few rows at a time are no work for a GPU.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
-from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.functional.arrays import NDArray
+from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, intra_option_policies
 from option_critic.model.fixed import FixedActions
-from option_critic.model.normalize import ObservationNormalizer
 from option_critic.model.option_model import OptionModel
+from option_critic.model.settings import Activation
+from option_critic.options.interest import wishes
+from option_critic.options.option import Option
 
-Affine = tuple[Tensor, Tensor]
-"""Weights [out, in] and biases [out]."""
+Affine = tuple[NDArray, NDArray]
+"""Weights [in, out] and biases [out]."""
 
 
 @dataclass(frozen=True)
 class Actor:
     """A snapshot: of `OptionModel`, the heads that acting needs. Made anew after each update."""
 
-    norm: ObservationNormalizer
-    """for its part that does not learn"""
-    center: Tensor
+    quaternions: Affine | None
+    """(w, below) of `OneSign`, where it does something"""
+    watched: tuple[Option, ...]
+    """options whose interests the network sees"""
+    center: NDArray
     """[D] mean of the observations"""
-    width: Tensor
+    width: NDArray
     """[D] their standard deviation"""
     clip: float
     first: Affine
     """first hidden layers of both trunks side by side"""
-    activation: nn.Module
+    activation: Callable[[NDArray], NDArray]
     policy: list[Affine]
     """the other hidden layers under the intra-option policies ..."""
     option: list[Affine]
@@ -45,7 +52,7 @@ class Actor:
     """mu and beta side by side"""
     fixed: FixedActions | None
     """what the options do not decide"""
-    log_std: Tensor
+    log_std: NDArray
     """[K, A]"""
     discrete: bool
 
@@ -53,43 +60,87 @@ class Actor:
     @torch.no_grad()
     def of(cls, model: OptionModel) -> Self:
         """The snapshot of `model` as it is now."""
-        center, width, clip = model.obs_norm.scaling()
+        norm = model.obs_norm
+        center, width, clip = norm.scaling()
         policy, option = _layers(model.policy_trunk), _layers(model.option_trunk)
+        sign = norm.one_sign
         return cls(
-            norm=model.obs_norm,
-            center=center,
-            width=width,
+            quaternions=(_array(sign.w), _array(sign.below)) if sign.enabled else None,
+            watched=norm.watched,
+            center=_array(center),
+            width=_array(width),
             clip=clip,
             first=_side_by_side(policy[0], option[0]),
-            activation=model.policy_trunk[1],
+            activation=ACTIVATIONS[model.activation],
             policy=policy[1:],
             option=option[1:],
             pi_head=_affine(model.pi_head),
             option_head=_side_by_side(_affine(model.mu_head), _affine(model.beta_head)),
-            fixed=model.fixed,
-            log_std=model.log_std.clone(),
+            fixed=None if model.fixed is None else copy.deepcopy(model.fixed).cpu(),
+            log_std=_array(model.log_std),
             discrete=model.discrete,
         )
 
-    def __call__(self, obs: Tensor, wished: Tensor | None = None) -> tuple[ActionDistribution, Tensor, Tensor]:
-        """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options.
+    def __call__(
+        self, obs: NDArray, wished: NDArray | None = None
+    ) -> tuple[ActionDistribution[NDArray], NDArray, NDArray]:
+        """Raw observations [B, D] in float32 -> (pi, mu_logits, beta_logits), each over K options.
 
         `wished`: the interests of the options that the network watches, if they are known.
         """
-        x = ((self.norm.prepare(obs, wished) - self.center) / self.width).clamp_(-self.clip, self.clip)
-        policy, option = self.activation(linear(x, *self.first)).chunk(2, -1)
+        hidden = self.activation(_apply(self.first, self.normalised(obs, wished)))
+        half = hidden.shape[-1] // 2
+        policy, option = hidden[:, :half], hidden[:, half:]
         for layer in self.policy:
-            policy = self.activation(linear(policy, *layer))
+            policy = self.activation(_apply(layer, policy))
         for layer in self.option:
-            option = self.activation(linear(option, *layer))
-        outputs = linear(policy, *self.pi_head)
-        pi = intra_option_policies(outputs, self.log_std, self.discrete, self.fixed, obs)
-        mu_logits, beta_logits = linear(option, *self.option_head).chunk(2, -1)
-        return pi, mu_logits, beta_logits
+            option = self.activation(_apply(layer, option))
+        pi = intra_option_policies(_apply(self.pi_head, policy), self.log_std, self.discrete)
+        if self.fixed is not None and isinstance(pi, DiagonalGaussian):
+            pi = self.fixed(pi, obs)
+        heads = _apply(self.option_head, option)
+        return pi, heads[:, : len(self.log_std)], heads[:, len(self.log_std) :]
+
+    def normalised(self, obs: NDArray, wished: NDArray | None) -> NDArray:
+        """What `ObservationNormalizer` makes of them."""
+        if self.quaternions is not None:
+            w, below = self.quaternions
+            obs = np.where(obs[:, w] < below, -obs, obs)
+        if self.watched:
+            obs = np.concatenate([obs, wishes(obs, self.watched) if wished is None else wished], -1)
+        x = obs - self.center
+        x /= self.width
+        return np.maximum(np.minimum(x, self.clip, out=x), -self.clip, out=x)
+
+
+def _tanh(x: NDArray) -> NDArray:
+    return np.tanh(x, out=x)
+
+
+def _relu(x: NDArray) -> NDArray:
+    return np.maximum(x, 0, out=x)
+
+
+def _elu(x: NDArray) -> NDArray:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+ACTIVATIONS: dict[Activation, Callable[[NDArray], NDArray]] = {"tanh": _tanh, "relu": _relu, "elu": _elu}
+"""The same functions as a model's; they may overwrite their argument."""
+
+
+def _apply(layer: Affine, x: NDArray) -> NDArray:
+    out: NDArray = x @ layer[0]
+    out += layer[1]
+    return out
+
+
+def _array(x: Tensor) -> NDArray:
+    return x.detach().cpu().numpy().copy()
 
 
 def _affine(layer: nn.Linear) -> Affine:
-    return layer.weight.detach().clone(), layer.bias.detach().clone()
+    return np.ascontiguousarray(_array(layer.weight).T), _array(layer.bias)
 
 
 def _layers(trunk: nn.Sequential) -> list[Affine]:
@@ -97,4 +148,4 @@ def _layers(trunk: nn.Sequential) -> list[Affine]:
 
 
 def _side_by_side(a: Affine, b: Affine) -> Affine:
-    return torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]])
+    return np.concatenate([a[0], b[0]], 1), np.concatenate([a[1], b[1]])

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Generic
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from option_critic.model.fixed import FixedActions
+from option_critic.functional.arrays import Numbers, log_softmax, xp
+from option_critic.functional.options import pick
 
 LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
-class DiagonalGaussian:
+class DiagonalGaussian(Generic[Numbers]):
     """Normal actions with independent components: one per option, or one picked per row."""
 
-    mean: Tensor
+    mean: Numbers
     """[..., K, A], or [..., A] once an option is picked"""
-    log_std: Tensor
+    log_std: Numbers
     """same shape as `mean`"""
 
-    def at(self, option: Tensor) -> DiagonalGaussian:
+    def at(self, option: Numbers) -> DiagonalGaussian[Numbers]:
         """The policy of `option` [...] at each row."""
-        index = option[..., None, None].expand(*option.shape, 1, self.mean.shape[-1])
-        return DiagonalGaussian(self.mean.gather(-2, index).squeeze(-2), self.log_std.gather(-2, index).squeeze(-2))
+        return DiagonalGaussian(pick_row(self.mean, option), pick_row(self.log_std, option))
 
-    def sample(self, noise: Tensor) -> Tensor:
+    def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from standard normal `noise` [..., A]: [..., A]."""
-        return self.mean + self.log_std.exp() * noise
+        return self.mean + xp(noise).exp(self.log_std) * noise
 
-    def mode(self) -> Tensor:
+    def mode(self) -> Numbers:
         """The most likely action: [..., A]."""
         return self.mean
 
-    def log_prob(self, action: Tensor) -> Tensor:
+    def log_prob(self: DiagonalGaussian[Tensor], action: Tensor) -> Tensor:
         """log pi(action), of the action before any clipping: [..., A] -> [...]."""
         z = (action - self.mean) * torch.exp(-self.log_std)
         return -(0.5 * z * z + self.log_std + 0.5 * LOG_2PI).sum(-1)
 
-    def distance(self, option: Tensor) -> Tensor:
+    def distance(self: DiagonalGaussian[Tensor], option: Tensor) -> Tensor:
         """Hellinger distance, in [0, 1], of each option's policy [..., K, A] from that of `option` [...]: [..., K]."""
         own = self.at(option)
         spread, own_spread = self.log_std.exp(), own.log_std.exp().unsqueeze(-2)
@@ -49,62 +51,62 @@ class DiagonalGaussian:
         overlap = (0.5 * torch.log(2 * spread * own_spread / total) + exponent).sum(-1).exp()
         return (1 - overlap).clamp(min=0).sqrt()
 
-    def entropy(self) -> Tensor:
+    def entropy(self: DiagonalGaussian[Tensor]) -> Tensor:
         """Differential entropy in nats: [...]."""
         return (self.log_std + 0.5 * (1 + LOG_2PI)).sum(-1)
 
 
 @dataclass(frozen=True)
-class CategoricalActions:
+class CategoricalActions(Generic[Numbers]):
     """Discrete actions: one distribution per option, or one picked per row."""
 
-    log_probs: Tensor
+    log_probs: Numbers
     """[..., K, A], or [..., A] once an option is picked; normalised"""
 
-    def at(self, option: Tensor) -> CategoricalActions:
+    def at(self, option: Numbers) -> CategoricalActions[Numbers]:
         """The policy of `option` [...] at each row."""
-        index = option[..., None, None].expand(*option.shape, 1, self.log_probs.shape[-1])
-        return CategoricalActions(self.log_probs.gather(-2, index).squeeze(-2))
+        return CategoricalActions(pick_row(self.log_probs, option))
 
-    def sample(self, noise: Tensor) -> Tensor:
+    def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from Gumbel `noise` [..., A]: [...] long."""
         return sample_index(self.log_probs, noise)
 
-    def mode(self) -> Tensor:
+    def mode(self) -> Numbers:
         """The most likely action: [...] long."""
         return self.log_probs.argmax(-1)
 
-    def log_prob(self, action: Tensor) -> Tensor:
+    def log_prob(self: CategoricalActions[Tensor], action: Tensor) -> Tensor:
         """log pi(action): [...] -> [...]."""
-        return self.log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+        return pick(self.log_probs, action)
 
-    def distance(self, option: Tensor) -> Tensor:
+    def distance(self: CategoricalActions[Tensor], option: Tensor) -> Tensor:
         """Hellinger distance, in [0, 1], of each option's policy [..., K, A] from that of `option` [...]: [..., K]."""
         own = self.at(option).log_probs.unsqueeze(-2)
         overlap = (0.5 * (self.log_probs + own)).exp().sum(-1)
         return (1 - overlap).clamp(min=0).sqrt()
 
-    def entropy(self) -> Tensor:
+    def entropy(self: CategoricalActions[Tensor]) -> Tensor:
         """Entropy in nats: [...]."""
         return -(self.log_probs.exp() * self.log_probs).sum(-1)
 
 
-ActionDistribution = DiagonalGaussian | CategoricalActions
+ActionDistribution = DiagonalGaussian[Numbers] | CategoricalActions[Numbers]
 
 
-def intra_option_policies(
-    outputs: Tensor, log_std: Tensor, discrete: bool, fixed: FixedActions | None = None, obs: Tensor | None = None
-) -> ActionDistribution:
-    """What a policy head says [..., K A], as distributions; log_std [K, A].
-
-    With `fixed` components they are in it as good as certain, at raw observations [..., D].
-    """
-    outputs = outputs.view(*outputs.shape[:-1], *log_std.shape)
+def intra_option_policies(outputs: Numbers, log_std: Numbers, discrete: bool) -> ActionDistribution[Numbers]:
+    """What a policy head says [..., K A], as distributions; log_std [K, A]."""
+    outputs = outputs.reshape(*outputs.shape[:-1], *log_std.shape)
     if discrete:
-        return CategoricalActions(torch.log_softmax(outputs, -1))
-    if fixed is not None and obs is not None:
-        return DiagonalGaussian(*fixed(outputs, log_std, obs))
-    return DiagonalGaussian(outputs, log_std.expand_as(outputs))
+        return CategoricalActions(log_softmax(outputs))
+    return DiagonalGaussian(outputs, xp(outputs).broadcast_to(log_std, outputs.shape))
+
+
+def pick_row(x: Numbers, option: Numbers) -> Numbers:
+    """`x` [..., K, A] at `option` [...] -> [..., A]; of arrays [B, K, A] at [B]."""
+    if isinstance(x, np.ndarray):
+        return x[np.arange(len(x)), option]
+    index = option[..., None, None].expand(*option.shape, 1, x.shape[-1])
+    return x.gather(-2, index).squeeze(-2)
 
 
 def gumbel(shape: tuple[int, ...], generator: Generator) -> Tensor:
@@ -112,6 +114,6 @@ def gumbel(shape: tuple[int, ...], generator: Generator) -> Tensor:
     return -torch.log(-torch.log(torch.rand(shape, generator=generator, device=generator.device)))
 
 
-def sample_index(log_probs: Tensor, noise: Tensor) -> Tensor:
+def sample_index(log_probs: Numbers, noise: Numbers) -> Numbers:
     """Draw from [..., n] log-probabilities by the Gumbel trick, in log-space; noise [..., n] -> [...] long."""
     return (log_probs + noise).argmax(-1)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
+from option_critic.functional.arrays import Numbers, xp
+from option_critic.model.distributions import DiagonalGaussian
 from option_critic.options.option import Option, StateFunction
 from option_critic.spaces import Spaces
 
@@ -29,13 +31,13 @@ class FixedActions(nn.Module):
         super().__init__()
         free = torch.ones(len(options), spaces.action_size, dtype=torch.bool)
         value = torch.zeros(len(options), spaces.action_size)
-        self.functions: list[tuple[int, int, StateFunction]] = []
+        self.functions: list[tuple[int, int, Option, StateFunction]] = []
         for k, option in enumerate(options):
             for a, what in (option.fixed or {}).items():
                 check(option.name, a, what, spaces)
                 free[k, a] = False
                 if callable(what):
-                    self.functions.append((k, a, what))
+                    self.functions.append((k, a, option, what))
                 else:
                     value[k, a] = what
         middle, half = (torch.tensor(x, dtype=torch.float32) for x in spaces.stretch)
@@ -44,17 +46,20 @@ class FixedActions(nn.Module):
         self.register_buffer("middle", middle, persistent=False)
         self.register_buffer("half_width", half, persistent=False)
 
-    def forward(self, mean: Tensor, log_std: Tensor, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Means [..., K, A] and log standard deviations [K, A] of the policies at raw observations [..., D], those of
-        fixed components in their place: [..., K, A] both."""
-        free, value = self.free.expand_as(mean), self.value.expand_as(mean)
+    def forward(self, pi: DiagonalGaussian[Numbers], obs: Numbers) -> DiagonalGaussian[Numbers]:
+        """Policies of K options at raw observations [..., D], with fixed components in their place."""
+        lib, parts = xp(obs), (self.free, self.value, self.middle, self.half_width)
+        free, value, middle, half_width = parts if lib is torch else (x.numpy() for x in parts)
+        free, value = (lib.broadcast_to(x, pi.mean.shape) for x in (free, value))
         if self.functions:
-            free, value = free.clone(), value.clone()
-        for k, a, function in self.functions:
-            said = (function(obs).to(mean.dtype) - self.middle[a]) / self.half_width[a]
-            free[..., k, a] = said.isnan()
-            value[..., k, a] = said.nan_to_num()
-        return torch.where(free, mean, value), torch.where(free, log_std, CERTAIN)
+            free, value = (lib.asarray(x, copy=True) for x in (free, value))
+        for k, a, option, function in self.functions:
+            value[..., k, a] = option.ask(function, obs)
+            said = (value[..., k, a] - middle[a]) / half_width[a]
+            undecided = lib.isnan(said)
+            free[..., k, a] = undecided
+            value[..., k, a] = lib.where(undecided, 0.0, said)
+        return DiagonalGaussian(lib.where(free, pi.mean, value), lib.where(free, pi.log_std, CERTAIN))
 
 
 def fixed_actions(spaces: Spaces, options: Sequence[Option]) -> FixedActions | None:

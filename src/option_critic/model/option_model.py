@@ -25,7 +25,7 @@ from option_critic.spaces import Spaces
 class Heads:
     """Everything that the model says at a state."""
 
-    pi: ActionDistribution
+    pi: ActionDistribution[Tensor]
     """intra-option policies, batch [..., K]"""
     mu_logits: Tensor
     """[..., K] policy over options, before interest"""
@@ -49,6 +49,7 @@ class OptionModel(nn.Module):
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
+        self.activation = s.activation
         if s.quaternions and max(s.quaternions) + 4 > obs_size:
             raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
         watched = find(s.observe_interest) if s.observe_interest else ()
@@ -87,7 +88,7 @@ class OptionModel(nn.Module):
         mu_logits, beta_logits = self._master_and_beta(x)
         return Heads(self._pi(x, obs), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
 
-    def policies(self, obs: Tensor) -> ActionDistribution:
+    def policies(self, obs: Tensor) -> ActionDistribution[Tensor]:
         """Raw observations [..., D] -> pi over K options."""
         return self._pi(self.obs_norm(obs), obs)
 
@@ -100,9 +101,10 @@ class OptionModel(nn.Module):
         features = self.option_trunk(x)
         return self.mu_head(features), self.beta_head(features)
 
-    def _pi(self, x: Tensor, obs: Tensor) -> ActionDistribution:
+    def _pi(self, x: Tensor, obs: Tensor) -> ActionDistribution[Tensor]:
         outputs = self.pi_head(self.policy_trunk(x))  # [..., K A], option by option
-        return intra_option_policies(outputs, self.log_std, self.discrete, self.fixed, obs)
+        pi = intra_option_policies(outputs, self.log_std, self.discrete)
+        return self.fixed(pi, obs) if self.fixed is not None else pi
 
     def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
         """Parameters with their learning rates, for an optimiser.

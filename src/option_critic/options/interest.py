@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from option_critic.errors import InputError
+from option_critic.functional.arrays import Numbers, xp
 from option_critic.functional.options import permitted_interest, pick
-from option_critic.options.option import Option
+from option_critic.options.option import Option, where
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Interest
 
 
-def stacked(functions: Sequence[Callable[..., Tensor] | None], nothing: float, *states: Tensor) -> Tensor:
-    """What K functions say at raw observations [..., D] -> [..., K]; `nothing` where there is none.
-
-    The one loop over options: a user writes a function for each.
+def stacked(options: Sequence[Option], name: str, nothing: float, *states: Numbers) -> Numbers:
+    """What the functions called `name` of K options say at raw observations [..., D] -> [..., K]; `nothing` where
+    there is none. The one loop over options: a user writes a function for each.
     """
-    obs = states[0]
-    said = [obs.new_full(obs.shape[:-1], nothing) if f is None else f(*states) for f in functions]
-    return torch.stack([x.to(obs.dtype) for x in said], -1)
+    obs: Numbers = states[0]
+    said = xp(obs).empty((*obs.shape[:-1], len(options)), dtype=obs.dtype, device=obs.device)
+    for k, option in enumerate(options):
+        function = getattr(option, name)
+        said[..., k] = nothing if function is None else option.ask(function, *states)
+    return said
 
 
 def interest_at(
-    obs: Tensor, rules: OptionSettings, available: Tensor | None = None, wished: Tensor | None = None
-) -> Interest:
+    obs: Numbers, rules: OptionSettings, available: Numbers | None = None, wished: Numbers | None = None
+) -> Interest[Numbers]:
     """At raw observations [..., D] -> fields [..., K]. `available` (bool [..., K]) forbids options.
 
     `wished`: what `wishes` gave there, if it is known.
@@ -36,28 +41,28 @@ def interest_at(
     if any(o.interest for o in options):
         start = permitted_interest(wishes(obs, options) if wished is None else wished, available)
     else:
-        everywhere = obs.new_ones(*obs.shape[:-1], rules.num_options)
+        everywhere = xp(obs).broadcast_to(xp(obs).ones_like(obs[..., :1]), (*obs.shape[:-1], rules.num_options))
         start = everywhere if available is None else permitted_interest(everywhere, available)
     if not any(o.end for o in options):
         return Interest(start, start)
-    return Interest(start, start * (1 - stacked([o.end for o in options], 0.0, obs)))
+    return Interest(start, start * (1 - stacked(options, "end", 0.0, obs)))
 
 
-def wishes(obs: Tensor, options: Sequence[Option]) -> Tensor:
+def wishes(obs: Numbers, options: Sequence[Option]) -> Numbers:
     """The interests as they are defined, at raw observations [..., D] -> [..., K]."""
-    return stacked([o.interest for o in options], 1.0, obs)
+    return stacked(options, "interest", 1.0, obs)
 
 
 def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSettings) -> Tensor:
     """What the options that execute add to the reward: observations [..., D], option [...] -> [...]."""
-    rewards = [o.reward for o in rules.definitions]
-    return pick(stacked(rewards, 0.0, obs, next_obs), option) if any(rewards) else torch.zeros_like(obs[..., 0])
+    if not any(o.reward for o in rules.definitions):
+        return torch.zeros_like(obs[..., 0])
+    return pick(stacked(rules.definitions, "reward", 0.0, obs, next_obs), option)
 
 
 def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
     """The bonus of every option at raw observations [..., D] -> [..., K]; none where no option has one."""
-    bonuses = [o.bonus for o in rules.definitions]
-    return stacked(bonuses, 0.0, obs) if any(bonuses) else None
+    return stacked(rules.definitions, "bonus", 0.0, obs) if any(o.bonus for o in rules.definitions) else None
 
 
 def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
@@ -78,6 +83,25 @@ def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
             if wrong.any():
                 limits = "be finite" if low == -FINITE else f"lie in [{low:g}, {high:g}]"
                 raise InputError(f"{what} must {limits}, got {answer[wrong][0].item():g}")
+            if option.arrays:
+                check_arrays(what, function, obs[:: max(1, len(obs) // PROBED)], answer[:: max(1, len(obs) // PROBED)])
+
+
+def check_arrays(what: str, function: Callable[..., Any], obs: Tensor, answer: Tensor) -> None:
+    """Raise InputError unless `function` says of the numpy array `obs` [N, D] what it said of the tensor."""
+    advice = "use what both have in common, and `option_critic.where`, or leave out `arrays`"
+    try:
+        again = torch.as_tensor(np.asarray(function(obs.cpu().numpy())), dtype=torch.float32)
+    except Exception as error:
+        raise InputError(f"{what} failed on a numpy array: {error}; {advice}") from error
+    answer = answer.cpu().float()
+    # at the very border of a condition the last bit of a number may decide: not everywhere
+    if again.shape != answer.shape or (~torch.isclose(again, answer, rtol=1e-3, atol=1e-5)).float().mean() > 0.1:
+        raise InputError(f"{what} says something else of numpy arrays than of tensors; {advice}")
+
+
+PROBED = 64
+"""Rows at which arrays are asked about, too."""
 
 
 FINITE = torch.finfo(torch.float32).max
@@ -86,7 +110,7 @@ FINITE = torch.finfo(torch.float32).max
 def but_nan(function: Callable[[Tensor], Tensor], obs: Tensor) -> Tensor:
     """What a function says, NaN as 0, where NaN has a meaning of its own."""
     said = function(obs)
-    return torch.where(said.isnan(), 0.0, said) if isinstance(said, Tensor) else said
+    return where(said != said, 0.0, said) if isinstance(said, Tensor | np.ndarray) else said
 
 
 def parts(option: Option) -> list[tuple[str, Callable[[Tensor], Tensor], float, float]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from option_critic.errors import InputError
 
@@ -48,6 +50,9 @@ class Option:
     """What of the action it does not decide: the number of a component -> its value in the environment's units, or
     a function of observations that gives it (NaN where the option decides after all). What an option may do is part
     of what it is, like the actions of a subtask in MAXQ [Dietterich 2000]. What it lacks, it cannot take over."""
+    arrays: bool = False
+    """Its functions take numpy arrays as well, and say the same of them. Then an agent that acts asks them so, which
+    takes a fraction of the time; else it turns its observations into tensors first."""
     phase: str = ""
     """The phase of the task that it is meant for, if there is one (Meta-World: approach, grasp, carry).
     Nothing learns from it; diagnosis checks it."""
@@ -73,3 +78,20 @@ class Option:
                     f"fixed[{component}] of option {self.name} must be a finite number or a function of observations, "
                     f"got {value!r}"
                 )
+
+    def ask(self, function: StateFunction | StepFunction, *states: Any) -> Any:
+        """What one of its functions says at raw observations [..., D], tensors or arrays -> [...], alike."""
+        if self.arrays or not isinstance(states[0], np.ndarray):
+            return function(*states)
+        import torch  # here, as settings are read without PyTorch
+
+        return function(*(torch.from_numpy(x) for x in states)).numpy()
+
+
+def where(condition: Any, yes: Any, no: Any) -> Any:
+    """`yes` where `condition` holds, else `no`: of tensors or arrays, for functions that take both."""
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    import torch
+
+    return torch.where(condition, yes, no)

@@ -11,31 +11,27 @@ one. So none can do the work of another, nor undo it.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
-from option_critic.options.option import Option
+from option_critic.options.option import Option, where
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 FINGERTIPS = 0.045
 """The fingers hold an object so far (m) below the observed hand."""
 
 
-@cache
-def fingertips(device: torch.device) -> Tensor:
-    """From the hand to them; made once: this is asked at every step."""
-    import torch  # here, as settings are read without PyTorch
-
-    return torch.tensor((0.0, 0.0, FINGERTIPS), device=device)
+def above(obs: Tensor) -> Tensor:
+    """How far the fingertips are above the object's middle, in m."""
+    return obs[..., 2] - obs[..., 6] - FINGERTIPS
 
 
-def distance(obs: Tensor) -> Tensor:
+def distance(obs: Tensor) -> Any:
     """Between the fingertips and the first object, in m."""
-    length: Tensor = (obs[..., 0:3] - obs[..., 4:7] - fingertips(obs.device)).norm(dim=-1)
-    return length
+    side, forth, up = obs[..., 0] - obs[..., 4], obs[..., 1] - obs[..., 5], above(obs)
+    return (side * side + forth * forth + up * up) ** 0.5
 
 
 def height(obs: Tensor) -> Tensor:
@@ -46,7 +42,7 @@ def height(obs: Tensor) -> Tensor:
 def beside(obs: Tensor) -> Tensor:
     """How far the hand is to the side of the object, in m. Fingers close in the other direction and centre it there;
     what they hold beside its middle creeps out of them within some hundred steps."""
-    return (obs[..., 0] - obs[..., 4]).abs()
+    return abs(obs[..., 0] - obs[..., 4])
 
 
 def far(obs: Tensor) -> Tensor:
@@ -69,26 +65,23 @@ def is_open(obs: Tensor) -> Tensor:
     return obs[..., 3] > 0.7
 
 
-def as_it_is(obs: Tensor) -> Tensor:
+def as_it_is(obs: Tensor) -> Any:
     """The effort that keeps the gripper open or closed, whichever it is."""
-    return 1 - 2 * is_open(obs).to(obs.dtype)
+    return where(is_open(obs), -1.0, 1.0)
 
 
-def deep(obs: Tensor) -> Tensor:
-    """Whether the fingertips are half a centimetre below the object's middle. What they hold higher creeps out, too."""
-    return obs[..., 2] - obs[..., 6] - FINGERTIPS < -0.005
+def closing(obs: Tensor) -> Any:
+    """The gripper in grasp: open above the object, then as the option decides, and shut once it has begun to close.
+
+    It decides where the fingertips are half a centimetre below the object's middle: what they hold higher creeps out,
+    too.
+    """
+    return where(obs[..., 3] < 0.95, 1.0, where(above(obs) < -0.005, math.nan, -1.0))
 
 
-def closing(obs: Tensor) -> Tensor:
-    """The gripper in grasp: open above the object, then as the option decides, and shut once it has begun to close."""
-    begun = obs[..., 3] < 0.95
-    effort = begun.to(obs.dtype) * 2 - 1
-    return effort.masked_fill(deep(obs) & ~begun, float("nan"))
-
-
-def if_closed(obs: Tensor) -> Tensor:
+def if_closed(obs: Tensor) -> Any:
     """No speed with an open gripper; else as the option decides."""
-    return obs[..., 3].masked_fill(is_open(obs), 0.0).masked_fill(~is_open(obs), float("nan"))
+    return where(is_open(obs), 0.0, math.nan)
 
 
 BONUS = 0.2
@@ -101,6 +94,7 @@ REACH_GRASP_MOVE = (
         interest=far,
         fixed={GRIPPER: -1.0},
         bonus=lambda obs: BONUS * ~(near(obs) | lifted(obs)),
+        arrays=True,
         phase="approach",
     ),
     Option(
@@ -108,6 +102,7 @@ REACH_GRASP_MOVE = (
         interest=near,
         fixed={SIDE: 0.0, FORTH: 0.0, GRIPPER: closing},
         bonus=lambda obs: BONUS * (near(obs) & ~lifted(obs)),
+        arrays=True,
         phase="grasp",
     ),
     Option(
@@ -115,6 +110,7 @@ REACH_GRASP_MOVE = (
         interest=lifted,
         fixed={FORTH: if_closed, GRIPPER: as_it_is},
         bonus=lambda obs: BONUS * lifted(obs),
+        arrays=True,
         phase="carry",
     ),
 )

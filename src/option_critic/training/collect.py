@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from option_critic.envs.contract import Array, EnvStep, VectorEnvs
 from option_critic.errors import NonFiniteError
+from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
 from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution
@@ -32,7 +33,7 @@ class Live:
 
     obs: Array
     """[B, D] what to act on next"""
-    carry: Carry
+    carry: Carry[NDArray]
 
 
 def collect(
@@ -49,10 +50,10 @@ def collect(
     Raises NonFiniteError if the environment returns NaN or infinity.
     """
     device, live = model.log_std.device, list(live)
-    obs: list[list[Array]] = [[] for _ in groups]
-    choices: list[list[Choice]] = [[] for _ in groups]
-    policies: list[list[ActionDistribution]] = [[] for _ in groups]
-    log_mus: list[list[Tensor]] = [[] for _ in groups]
+    obs: list[list[NDArray]] = [[] for _ in groups]
+    choices: list[list[Choice[NDArray]]] = [[] for _ in groups]
+    policies: list[list[ActionDistribution[NDArray]]] = [[] for _ in groups]
+    log_mus: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
     actor = Actor.of(model)
     noise = [Noise.draw((length, envs.num_envs), actor, generators).steps() for envs in groups]
@@ -61,32 +62,34 @@ def collect(
             if t > 0:
                 step = envs.recv()
                 steps[g].append(step)
-                is_first = torch.from_numpy(step.is_first).to(device)
-                live[g] = Live(step.act_obs, choices[g][-1].next_carry(is_first))
+                live[g] = Live(step.act_obs, choices[g][-1].next_carry(step.is_first))
             if t < length:
-                choice, pi, arrival = act(actor, to_tensor(live[g].obs, device), live[g].carry, rules, noise[g][t])
-                envs.send(envs.spaces.to_env(choice.action.cpu().numpy()))
-                obs[g].append(live[g].obs)
+                seen = live[g].obs.astype(np.float32)
+                choice, pi, arrival = act(actor, seen, live[g].carry, rules, noise[g][t])
+                envs.send(envs.spaces.to_env(choice.action))
+                obs[g].append(seen)
                 choices[g].append(choice)
                 policies[g].append(pi)
                 log_mus[g].append(arrival.log_mu)
-    decision = likelihoods(join_rows(choices), join_rows(policies), join_tensors(log_mus))
+    log_mu = torch.from_numpy(join(log_mus)).to(device)
+    decision = likelihoods(join_rows(choices, device), join_rows(policies, device), log_mu)
     return stack(obs, decision, steps, rules, device), live
 
 
-def join_rows(groups: list[list[Rows]]) -> Rows:
-    """Per group, rows with fields [B, ...] -> one record with fields [T, all B, ...]."""
+def join_rows(groups: list[list[Rows]], device: torch.device) -> Any:
+    """Per group, records of arrays [B, ...] -> one of tensors [T, all B, ...]."""
     kind, names = type(groups[0][0]), [f.name for f in fields(groups[0][0])]
-    return kind(**{name: join_tensors([[getattr(r, name) for r in rows] for rows in groups]) for name in names})
+    joined = {name: join([[getattr(r, name) for r in rows] for rows in groups]) for name in names}
+    return kind(**{name: torch.from_numpy(x).to(device) for name, x in joined.items()})
 
 
-def join_tensors(groups: list[list[Tensor]]) -> Tensor:
+def join(groups: Iterable[list[NDArray]]) -> NDArray:
     """Per group, rows [B, ...] -> [T, all B, ...]."""
-    return torch.cat([torch.stack(rows) for rows in groups], dim=1)
+    return np.concatenate([np.stack(rows) for rows in groups], axis=1)
 
 
 def stack(
-    obs_rows: list[list[Array]],
+    obs_rows: list[list[NDArray]],
     decision: Decision,
     steps: list[list[EnvStep]],
     rules: OptionSettings,
@@ -94,13 +97,10 @@ def stack(
 ) -> Rollout:
     """Per group, rows of [B, ...] -> one rollout of [T, all B, ...]."""
 
-    def join(groups: Iterable[list[Array]]) -> Array:
-        return np.concatenate([np.stack(rows) for rows in groups], axis=1)
-
     def column(name: str) -> Tensor:
         return torch.from_numpy(join([getattr(s, name) for s in rows] for rows in steps)).to(device)
 
-    obs = to_tensor(join(obs_rows), device)
+    obs = torch.from_numpy(join(obs_rows)).to(device)
     next_obs, reward = column("next_obs").float(), column("reward").float()
     for name, x in (("observations", obs), ("observations", next_obs), ("rewards", reward)):
         if not torch.isfinite(x).all():
@@ -132,7 +132,7 @@ def stack(
 
 def steps_of(groups: list[list[EnvStep]]) -> Tensor:
     """Per group, T steps -> the environments' own steps in them, [T, all B] long."""
-    return join_tensors([[torch.full((len(s.reward),), s.steps) for s in rows] for rows in groups])
+    return torch.from_numpy(join([np.full(len(s.reward), s.steps) for s in rows] for rows in groups))
 
 
 @torch.no_grad()
@@ -154,8 +154,3 @@ def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings
         next_beta=there.beta,
         next_forced=there.forced,
     )
-
-
-def to_tensor(obs: Array, device: torch.device) -> Tensor:
-    """float64 numpy -> float32 tensor."""
-    return torch.from_numpy(obs.astype(np.float32)).to(device)

@@ -91,7 +91,7 @@ class TrainState:
         return TrainState(
             model=model,
             optimizer=torch.optim.Adam(groups, eps=1e-5, fused=True),
-            generators=Generators.seeded(settings.seed, device),
+            generators=Generators.seeded(settings.seed),
             schedule_end=settings.total_timesteps,
         )
 

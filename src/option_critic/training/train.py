@@ -11,7 +11,7 @@ from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.make import close, make_groups
 from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
-from option_critic.threads import torch_threads
+from option_critic.threads import compute_threads
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.metrics import action_std, clipped_actions, divergence, explained_variance, option_metrics
 from option_critic.training.state import TrainState
@@ -56,9 +56,8 @@ def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list
     """Fresh environments, their seeds a hash of (seed, iteration), in their first states."""
     seeds = env_seeds(settings.seed, state.iteration, settings.env.num_envs)
     groups = make_groups(settings.env_id, settings.env, seeds)
-    device = state.model.log_std.device
     try:
-        return groups, [Live(envs.reset(), Carry.start(envs.num_envs, device)) for envs in groups]
+        return groups, [Live(envs.reset(), Carry.start(envs.num_envs)) for envs in groups]
     except BaseException:
         close(groups)
         raise
@@ -74,10 +73,10 @@ def iterate(
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     losses, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
-    with torch_threads(1):  # small batches: more threads only fight with the simulator's
+    with compute_threads(1):  # small batches: more threads only fight with the simulator's
         rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
-    with torch_threads(settings.torch_threads):
+    with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
         targets = advantages(rollout, values, config)
         if config.anneal_lr:
