@@ -240,11 +240,11 @@ def bench(settings: Settings, num_options: Sequence[int], seconds: float, rounds
     if json_path != Path("-"):
         print(f"{settings.env_id}, steps per second: medians of {rounds} alternating blocks of {seconds:g} s")
         table = Table(padding=(0, 1, 0, 0))
-        for name in ("K", "bare", "+ infer", "+ train", "/ bare", "/ replay", "collect", "improve", "GiB"):
+        for name in ("K", "bare", "+ infer", "+ train", "/ bare", "/ replay", "sim", "act", "learn", "GiB"):
             table.add_column(name, justify="right")
         for k, s in speeds.items():
             rates = (f"{np.median(x):,.0f}" for x in (s.bare, s.inference, s.train))
-            shares = (f"{s.collect_share:.0%}", f"{s.improve_share:.0%}")
+            shares = (f"{x:.0%}" for x in (s.simulate_share, s.decide_share, s.improve_share))
             table.add_row(
                 str(k), *rates, f"{s.train_over_bare:.2f}", f"{s.train_over_replay:.2f}", *shares, f"{memory[k]:.2f}"
             )

@@ -136,6 +136,8 @@ class Rollout:
     """[T, B] the environment's own steps in each row: more than one where actions are held."""
     unstable: int = 0
     """Steps in which MuJoCo reset a simulation that became unstable; they are truncated."""
+    env_seconds: float = 0.0
+    """Time that went into waiting for the environments."""
 
     @property
     def cut(self) -> Tensor:

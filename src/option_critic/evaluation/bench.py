@@ -42,14 +42,18 @@ class Speed:
     """Environment steps per second, one entry per block; reset rows do not count as steps."""
 
     bare: list[float] = field(default_factory=list)
+    """Mean of the block before and the block after the others."""
     inference: list[float] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
     replay: list[float] = field(default_factory=list)
     """Environments alone again, on the trajectories of the agent in training (before and after its block)."""
-    collect_share: float = 0.0
-    """Share of the training's time that goes into collecting (environments and inference)."""
+    simulate_share: float = 0.0
+    """Share of the training's time in which the environments are waited for: with nothing else to do, training would
+    be faster by one over this."""
+    decide_share: float = 0.0
+    """... that goes into the rest of collecting: decisions, and making a rollout of them."""
     improve_share: float = 0.0
-    """... into targets and gradient steps. The rest is logs, checkpoints, new environments."""
+    """... into targets and gradient steps. What is left is logs, checkpoints, new environments."""
 
     @property
     def train_over_bare(self) -> float:
@@ -65,9 +69,12 @@ class Speed:
 def measure(
     settings: Sequence[Settings], seconds: float, rounds: int, on_block: Callable[[], None] = lambda: None
 ) -> list[Speed]:
-    """One Speed for each of `settings`, from `rounds` times three blocks of `seconds`: bare, inference, training."""
+    """One Speed for each of `settings`, from `rounds` times blocks of `seconds`: bare, inference, training, bare.
+
+    All have their environments before the first block begins; training makes new ones at its checkpoints.
+    """
     speeds = [Speed() for _ in settings]
-    shares = np.zeros((len(settings), 2))
+    shares = np.zeros((len(settings), 3))
     spent = np.zeros(len(settings))
     with ExitStack() as stack:
         alone = stack.enter_context(bare(settings[0]))
@@ -77,18 +84,24 @@ def measure(
             stack.enter_context(training(s, state, share))
             for s, state, share in zip(settings, states, shares, strict=True)
         ]
+        for block in learning:
+            block()
+        shares[:] = 0
+        alone_before = rate(alone, seconds)[0]
         for _ in range(rounds):
             for k, speed in enumerate(speeds):
-                speed.bare.append(rate(alone, seconds)[0])
                 speed.inference.append(rate(acting[k], seconds)[0])
                 before = replay(settings[k], states[k])
                 sps, took = rate(learning[k], seconds)
                 speed.train.append(sps)
                 speed.replay.append((before + replay(settings[k], states[k])) / 2)
                 spent[k] += took
+                alone_after = rate(alone, seconds)[0]
+                speed.bare.append((alone_before + alone_after) / 2)
+                alone_before = alone_after
                 on_block()
-    for speed, (collecting, improving), total in zip(speeds, shares, spent, strict=True):
-        speed.collect_share, speed.improve_share = collecting / total, improving / total
+    for speed, part in zip(speeds, shares / spent[:, None], strict=True):
+        speed.simulate_share, speed.decide_share, speed.improve_share = part.tolist()
     return speeds
 
 
@@ -134,7 +147,7 @@ def inference(settings: Settings) -> Iterator[Block]:
 def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float64]) -> Iterator[Block]:
     """The real training of `state`, in a run folder of its own.
 
-    Seconds of collecting and improving add up in `shares` [2].
+    Seconds of simulating, deciding and improving add up in `shares` [3].
     """
     state.schedule_end = 10**9  # so that no schedule ends before the measurement
     spaces = spaces_of(settings.env_id)
@@ -150,7 +163,8 @@ def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float
                 before = state.env_steps
                 metrics = next(iterations)
                 run.log(metrics)
-                shares[:] += metrics["time/collect_seconds"], metrics["time/improve_seconds"]
+                waited, collecting = metrics["time/env_seconds"], metrics["time/collect_seconds"]
+                shares[:] += waited, collecting - waited, metrics["time/improve_seconds"]
                 return state.env_steps - before
 
             yield block
@@ -191,7 +205,7 @@ def short_training(settings: Settings, connection: Connection) -> None:
     """Three iterations with a checkpoint after each; sends the peak of this process."""
     settings = settings.override(checkpoint_every=1)
     state = TrainState.fresh(settings, spaces_of(settings.env_id))
-    with training(settings, state, np.zeros(2)) as block:
+    with training(settings, state, np.zeros(3)) as block:
         for _ in range(3):
             block()
     unit = 2**30 if sys.platform == "darwin" else 2**20

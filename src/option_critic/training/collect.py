@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -55,12 +56,14 @@ def collect(
     policies: list[list[ActionDistribution[NDArray]]] = [[] for _ in groups]
     log_mus: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
-    actor = Actor.of(model)
+    actor, waited = Actor.of(model), 0.0
     noise = [Noise.draw((length, envs.num_envs), actor, generators).steps() for envs in groups]
     for t in range(length + 1):
         for g, envs in enumerate(groups):
             if t > 0:
+                asked = time.perf_counter()
                 step = envs.recv()
+                waited += time.perf_counter() - asked
                 steps[g].append(step)
                 live[g] = Live(step.act_obs, choices[g][-1].next_carry(step.is_first))
             if t < length:
@@ -73,7 +76,7 @@ def collect(
                 log_mus[g].append(arrival.log_mu)
     log_mu = torch.from_numpy(join(log_mus)).to(device)
     decision = likelihoods(join_rows(choices, device), join_rows(policies, device), log_mu)
-    return stack(obs, decision, steps, rules, device), live
+    return replace(stack(obs, decision, steps, rules, device), env_seconds=waited), live
 
 
 def join_rows(groups: list[list[Rows]], device: torch.device) -> Any:

@@ -38,7 +38,7 @@ WRITTEN = (
     "diagnosis.json", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
-TIMING = ("time/time_elapsed", "time/fps", "time/collect_seconds", "time/improve_seconds")
+TIMING = ("time/time_elapsed", "time/fps", "time/env_seconds", "time/collect_seconds", "time/improve_seconds")
 """Metrics of the clock. They have a file of their own, so that all else is the same in every repetition."""
 
 

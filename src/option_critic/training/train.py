@@ -100,6 +100,7 @@ def iterate(
         "time/iterations": float(state.iteration),
         "time/time_elapsed": state.elapsed,
         "time/fps": rollout.env_steps / (ended - started),
+        "time/env_seconds": rollout.env_seconds,
         "time/collect_seconds": collected - started,
         "time/improve_seconds": ended - collected,
         "train/learning_rate": state.optimizer.param_groups[0]["lr"],
