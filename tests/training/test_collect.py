@@ -49,6 +49,7 @@ def test_rows_belong_together(sizes):
     generators = Generators.seeded(0)
     for rollout in range(2):  # the second goes on where the first left off
         r, live = collect(groups, model, live, 11, rules, generators)
+        assert r.env_seconds > 0
         assert torch.equal(r.obs[..., 0], torch.arange(5.0).expand(11, 5))
         assert torch.equal(r.next_obs[..., 2], r.decision.action.float())
         assert torch.equal(r.reward, r.decision.action.float())
