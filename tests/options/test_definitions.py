@@ -130,6 +130,13 @@ def test_functions_of_arrays_must_take_them(function, words):
     assert words in str(error.value) and "leave out `arrays`" in str(error.value)
 
 
+def test_acting_may_ask_a_network():
+    net = torch.nn.Linear(2, 1)
+    option = Option(name="x", interest=lambda obs: torch.sigmoid(net(obs))[..., 0])
+    said = stacked([option], "interest", 1.0, OBS.numpy())
+    assert np.array_equal(said[:, 0], torch.sigmoid(net(OBS))[:, 0].detach())
+
+
 def test_acting_asks_what_learning_asks():
     """The shipped definitions, of tensors and of arrays; and functions that take only tensors."""
     torch.manual_seed(0)

@@ -85,7 +85,7 @@ class Option:
             return function(*states)
         import torch  # here, as settings are read without PyTorch
 
-        return function(*(torch.from_numpy(x) for x in states)).numpy()
+        return function(*(torch.from_numpy(x) for x in states)).detach().numpy()  # a user may ask a network
 
 
 def where(condition: Any, yes: Any, no: Any) -> Any:
