@@ -106,7 +106,8 @@ def sb3_on_the_same(settings: Settings) -> Iterator[Block]:
         batch_size=c.minibatch_size, n_epochs=c.epochs, gamma=c.gamma, gae_lambda=c.lam, clip_range=c.clip,
         target_kl=c.target_kl or None, policy_kwargs={"net_arch": [width, width]},
     )  # fmt: skip
-    steps = (c.rollout_length - 1) * settings.env.num_envs  # the row in which EnvPool resets is no step
+    env = settings.env
+    steps = (c.rollout_length - 1) * env.num_envs * env.action_repeat  # the row in which EnvPool resets is no step
     try:
         yield lambda: steps_of(model, steps)
     finally:

@@ -51,6 +51,7 @@ REFUSED = {
     "verb": (["trian"], "no verb 'trian'. Did you mean train?"),
     "preset": (["train", "pick-plac"], "there is no preset or environment 'pick-plac'. Did you mean pick-place?"),
     "preset of bench": (["bench", "cartpol"], "there is no preset or environment 'cartpol'. Did you mean cartpole?"),
+    "options of bench": (["bench", "cartpole", "--options-from", "reach-grasp-mov"], "Did you mean reach-grasp-move?"),
     "environment": (["train", "Hoper-v5"], "there is no preset or environment 'Hoper-v5'. Did you mean Hopper-v5?"),
     "version": (["train", "CartPole-v2"], "Did you mean CartPole-v1?"),
     "nothing near": (["train", "qqqqqq-v0"], "`option-critic list` names presets"),

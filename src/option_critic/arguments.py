@@ -124,6 +124,8 @@ class BenchArgs:
     """A preset or environment id."""
     num_options: str = "1,3,8"
     """Numbers of options to measure."""
+    options_from: str | None = None
+    """Options that are defined, as train takes them; "" measures the preset without its own."""
     seconds: float = 20.0
     """Length of each measured block."""
     rounds: int = 2

@@ -206,6 +206,8 @@ def bench(argv: Sequence[str]) -> int:
         raise InputError(f"--rounds must be at least 1, got {args.rounds}")
     check_json(args.json)
     settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
+    if args.options_from is not None:
+        settings = settings.override(options_from=args.options_from)
     from option_critic import commands
 
     commands.bench(settings, counts, args.seconds, args.rounds, args.json)

@@ -39,9 +39,9 @@ class Config:
     anneal_lr: bool = True
     """Let all learning rates fall linearly to 0 over the training."""
     final_log_std: float | None = None
-    """Where continuous actions end up at most: in the second half of the training their log standard deviations
-    are held below a line that falls from the initial one to this. none: only gradients move them. A quieter end
-    rehearses what is judged, the most likely actions."""
+    """Where continuous actions end up at most: their log standard deviations are held below a line that falls,
+    as the training goes on, from the initial one to this. none: only gradients move them, and slowly. Less noise
+    lets a skill that was found succeed, and the end rehearses what is judged, the most likely actions."""
     deliberation_cost: float = 0.0
     """c: price of a change of option, in standard deviations of the return (Harb+18). Raise it when
     options end after a step or two."""

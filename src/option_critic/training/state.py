@@ -108,9 +108,8 @@ class TrainState:
 
     @torch.no_grad()
     def quieten(self, initial: float, final: float) -> None:
-        """Hold log standard deviations below a line from `initial`, half-way, to `final` at the end."""
-        if self.left < 0.5:
-            self.model.log_std.clamp_(max=final + 2 * self.left * (initial - final))
+        """Hold log standard deviations below a line from `initial`, when the training begins, to `final` at its end."""
+        self.model.log_std.clamp_(max=final + self.left * (initial - final))
 
 
 def pick_device(wish: str) -> torch.device:
