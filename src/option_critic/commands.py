@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def saying(folder: Path) -> Iterator[None]:
 def done(agent: OptionCritic, folder: Path) -> None:
     """The last lines of a training; nothing is to be seen of one that was finished before."""
     if (seen := agent.glimpse.episode) is not None:
+        seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
     print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
     print(f"next: option-critic evaluate {folder}")

@@ -46,6 +46,8 @@ def test_text():
         "a letter a step: l left, r right",
         "    1 l",  # that an episode starts is no end, and without marks there is nothing to explain
     ]
+    held = lines("0", names=("left", "right"), success=0, unit="decision")
+    assert held[:2] == ["an episode: first success at decision 1 of 1", "a letter a decision: l left, r right"]
     assert lines("01", forced=[0, 1], begins=False, title="part of an episode")[2:] == [
         "    1 rg",
         "      !!",

@@ -50,6 +50,8 @@ class Episode:
     """Row 0 is the episode's first step: the end there is none."""
     ends: bool = True
     """The last row is the episode's last step."""
+    unit: str = "step"
+    """What a row is called: a decision, where each is held for several steps."""
 
     @property
     def first_success(self) -> int | None:
@@ -79,7 +81,7 @@ def timeline(episode: Episode, title: str) -> list[Text]:
     signs = marks(episode)
     below = "".join(max(signs[t : min(t + each, shown)], key=order) for t in range(0, shown, each))
     lines = [Text(line) for line in textwrap.wrap(f"{title}: {extent(episode)}", WIDTH)]
-    lines += legend(episode.names, set(cells), each)
+    lines += legend(episode.names, set(cells), each, episode.unit)
     initials = letters(episode.names)
     for start in range(0, len(cells), PER_ROW):
         row = Text(f"{start * each + 1:>5} ")
@@ -110,15 +112,15 @@ def marks(episode: Episode) -> str:
 
 def extent(episode: Episode) -> str:
     """How long it was, and when it succeeded."""
-    steps = len(episode.option)
+    steps, unit = len(episode.option), episode.unit
     if episode.first_success is not None:
-        return f"first success at step {episode.first_success + 1} of {steps}"
-    return f"{steps} step{'s' if steps > 1 else ''}" + ("" if episode.success is None else ", no success")
+        return f"first success at {unit} {episode.first_success + 1} of {steps}"
+    return f"{steps} {unit}{'s' if steps > 1 else ''}" + ("" if episode.success is None else ", no success")
 
 
-def legend(names: Sequence[str], ran: set[int], each: int) -> list[Text]:
+def legend(names: Sequence[str], ran: set[int], each: int, unit: str) -> list[Text]:
     """What each letter means; of many options only those that ran."""
-    lines = [Text("a letter a step:" if each == 1 else f"a letter for {each} steps, the option of most of them:")]
+    lines = [Text(f"a letter a {unit}:" if each == 1 else f"a letter for {each} {unit}s, the option of most of them:")]
     listed = range(len(names)) if len(names) <= LISTED else sorted(ran)
     initials = letters(names)
     for k in listed:
