@@ -52,6 +52,11 @@ REFUSED = {
     "preset": (["train", "pick-plac"], "there is no preset or environment 'pick-plac'. Did you mean pick-place?"),
     "preset of bench": (["bench", "cartpol"], "there is no preset or environment 'cartpol'. Did you mean cartpole?"),
     "options of bench": (["bench", "cartpole", "--options-from", "reach-grasp-mov"], "Did you mean reach-grasp-move?"),
+    "half a pair": (["train", "cartpole", "--differences", "0", "1", "2"], "differences must be pairs of components"),
+    "no such component": (
+        ["train", "cartpole", "--differences", "0", "4"],
+        "(0, 4) do not lie within observations of 4",
+    ),
     "environment": (["train", "Hoper-v5"], "there is no preset or environment 'Hoper-v5'. Did you mean Hopper-v5?"),
     "version": (["train", "CartPole-v2"], "Did you mean CartPole-v1?"),
     "nothing near": (["train", "qqqqqq-v0"], "`option-critic list` names presets"),

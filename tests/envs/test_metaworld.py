@@ -14,6 +14,7 @@ from option_critic.envs.contract import EnvSettings
 from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id, has_all_cores
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
+    DIFFERENCES,
     QUATERNIONS,
     TASKS,
     OfficialTask,
@@ -150,3 +151,14 @@ def test_quaternions_stand_where_the_preset_says():
     assert np.linalg.norm(obs[now : now + 4]) == pytest.approx(1)
     assert np.array_equal(obs[before : before + 4], first[now : now + 4])
     assert not obs[second : second + 4].any() and not obs[second_before : second_before + 4].any()
+
+
+def test_differences_lead_to_object_and_goal():
+    hand, held = np.array(DIFFERENCES[:6]).reshape(3, 2), np.array(DIFFERENCES[6:]).reshape(3, 2)
+    env = OfficialTask(TASK)
+    obs, _ = env.reset(seed=0)
+    puck, goal = np.split(env.env._last_rand_vec, 2)
+    env.close()
+    assert obs[hand[:, 1]][:2] == pytest.approx(puck[:2], abs=0.01)
+    assert np.array_equal(obs[held[:, 0]], obs[hand[:, 1]]) and obs[held[:, 1]] == pytest.approx(goal)
+    assert obs[hand[:, 0]] == pytest.approx([0.0, 0.6, 0.19], abs=0.02)  # where the hand starts

@@ -67,6 +67,14 @@ def test_both_signs_of_a_quaternion_are_one_rotation():
     assert torch.equal(seen[:, others], obs[:, others])
 
 
+def test_differences_are_further_entries():
+    norm = ObservationNormalizer(3, 10.0, True, differences=(0, 2, 1, 0))
+    obs = torch.tensor([[5.0, 4.0, 1.0], [7.0, 4.0, 9.0]])
+    assert norm.prepare(obs).tolist() == [[5.0, 4.0, 1.0, 4.0, -1.0], [7.0, 4.0, 9.0, -2.0, -3.0]]
+    norm.update(obs)
+    assert norm.size == 5 and norm(obs)[:, 3:].tolist() == [[1.0, 1.0], [-1.0, -1.0]]
+
+
 def test_watched_interests_are_further_entries():
     watched = (Option(name="a", interest=lambda obs: obs[..., 0] > 1), Option(name="b"))
     norm = ObservationNormalizer(2, 10.0, True, watched=watched)
@@ -80,7 +88,7 @@ def test_watched_interests_are_further_entries():
 def test_an_agent_may_watch_definitions_without_having_options():
     agent = oc.OptionCritic("Meta-World/pick-place-v3", num_options=1, observe_interest="reach-grasp-move")
     assert agent.option_names == ("option-0",) and not agent.settings.options.options_from
-    assert agent.state.model.policy_trunk[0].in_features == 39 + 3
+    assert agent.state.model.policy_trunk[0].in_features == 39 + 6 + 3
     obs = torch.zeros(2, 39)
     obs[1, 6] = 0.2  # lifted
     seen = agent.state.model.obs_norm.prepare(obs)

@@ -28,6 +28,8 @@ OBJECT_Z = 6
 QUATERNIONS = (7, 14, 25, 32)
 """Where an observation holds the rotations of two objects, now and one step ago (x, y, z, w). Their sign differs
 between EnvPool and the official package, where it also jumps in mid-episode."""
+DIFFERENCES = (0, 4, 1, 5, 2, 6, 4, 36, 5, 37, 6, 38)
+"""What is to be brought together: the hand and the first object, the object and the goal."""
 HORIZON = 500
 """Steps of an official episode."""
 OBSERVATION_SPACE = gym.spaces.Box(-np.inf, np.inf, (39,), np.float64)

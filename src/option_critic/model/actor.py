@@ -33,6 +33,8 @@ class Actor:
 
     quaternions: Affine | None
     """(w, below) of `OneSign`, where it does something"""
+    differences: tuple[NDArray, NDArray] | None
+    """(minuend, subtrahend): entries whose differences the network sees"""
     watched: tuple[Option, ...]
     """options whose interests the network sees"""
     center: NDArray
@@ -66,6 +68,7 @@ class Actor:
         sign = norm.one_sign
         return cls(
             quaternions=(_array(sign.w), _array(sign.below)) if sign.enabled else None,
+            differences=(_array(norm.minuend), _array(norm.subtrahend)) if len(norm.minuend) else None,
             watched=norm.watched,
             center=_array(center),
             width=_array(width),
@@ -103,12 +106,18 @@ class Actor:
 
     def normalised(self, obs: NDArray, wished: NDArray | None) -> NDArray:
         """What `ObservationNormalizer` makes of them."""
+        raw = obs
         if self.quaternions is not None:
             w, below = self.quaternions
             obs = np.where(obs[:, w] < below, -obs, obs)
+        parts = [obs]
+        if self.differences is not None:
+            minuend, subtrahend = self.differences
+            parts.append(obs[:, minuend] - obs[:, subtrahend])
         if self.watched:
-            obs = np.concatenate([obs, wishes(obs, self.watched) if wished is None else wished], -1)
-        x = obs - self.center
+            parts.append(wishes(raw, self.watched) if wished is None else wished)
+        x = np.concatenate(parts, -1) if len(parts) > 1 else obs
+        x = x - self.center
         x /= self.width
         return np.maximum(np.minimum(x, self.clip, out=x), -self.clip, out=x)
 

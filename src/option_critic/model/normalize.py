@@ -78,25 +78,41 @@ class OneSign(nn.Module):
 class ObservationNormalizer(nn.Module):
     """(x - mean) / std, clipped, with one sign for each quaternion. The identity until the first update.
 
-    With `watched` options, their interests are further entries of x: W of them, so what comes out is [..., D + W].
+    `differences` between entries (minuend and subtrahend in turn) and the interests of `watched` options are further
+    entries of x. What comes out is [..., S].
     """
 
+    minuend: Tensor
+    subtrahend: Tensor
+
     def __init__(
-        self, size: int, clip: float, enabled: bool, quaternions: tuple[int, ...] = (), watched: Sequence[Option] = ()
+        self,
+        size: int,
+        clip: float,
+        enabled: bool,
+        quaternions: tuple[int, ...] = (),
+        differences: tuple[int, ...] = (),
+        watched: Sequence[Option] = (),
     ) -> None:
         super().__init__()
         self.one_sign = OneSign(size, quaternions)
-        self.moments = RunningMoments(size + len(watched))
+        self.register_buffer("minuend", torch.tensor(differences[::2], dtype=torch.long), persistent=False)
+        self.register_buffer("subtrahend", torch.tensor(differences[1::2], dtype=torch.long), persistent=False)
+        self.size = size + len(self.minuend) + len(watched)
+        self.moments = RunningMoments(self.size)
         self.clip, self.enabled, self.watched = clip, enabled, tuple(watched)
 
     def prepare(self, obs: Tensor, wished: Tensor | None = None) -> Tensor:
-        """All of the normalisation that does not learn: raw [..., D] -> [..., D + W]. `wished`: the interests [..., W]
-        of the watched options there, if they are known.
+        """All of the normalisation that does not learn: raw [..., D] -> [..., S]. `wished`: the interests [..., W] of
+        the watched options there, if they are known.
         """
         x: Tensor = self.one_sign(obs)
-        if not self.watched:
-            return x
-        return torch.cat([x, wishes(obs, self.watched) if wished is None else wished], -1)
+        parts = [x]
+        if len(self.minuend):
+            parts.append(x.index_select(-1, self.minuend) - x.index_select(-1, self.subtrahend))
+        if self.watched:
+            parts.append(wishes(obs, self.watched) if wished is None else wished)
+        return torch.cat(parts, -1) if len(parts) > 1 else x
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""
@@ -104,13 +120,13 @@ class ObservationNormalizer(nn.Module):
             self.moments.update(self.prepare(obs))
 
     def scaling(self) -> tuple[Tensor, Tensor, float]:
-        """(mean [D], std [D], bound) of the normalisation as it is now, in float32."""
+        """(mean [S], std [S], bound) of the normalisation as it is now, in float32."""
         mean = self.moments.mean.float()
         std = (self.moments.var + EPSILON).sqrt().float()
         return (mean, std, self.clip) if self.enabled else (torch.zeros_like(mean), torch.ones_like(std), math.inf)
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Raw [..., D] -> normalised [..., D + W]."""
+        """Raw [..., D] -> normalised [..., S]."""
         obs = self.prepare(obs)
         if not self.enabled:
             return obs

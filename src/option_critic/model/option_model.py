@@ -52,11 +52,13 @@ class OptionModel(nn.Module):
         self.activation = s.activation
         if s.quaternions and max(s.quaternions) + 4 > obs_size:
             raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
+        if s.differences and max(s.differences) >= obs_size:
+            raise InputError(f"differences {s.differences} do not lie within observations of {obs_size} numbers")
         watched = find(s.observe_interest) if s.observe_interest else ()
         self.obs_norm = ObservationNormalizer(
-            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, watched
+            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, s.differences, watched
         )
-        obs_size += len(watched)
+        obs_size = self.obs_norm.size
         self.reward_norm = RewardScaler(s.normalize_reward)
 
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation)

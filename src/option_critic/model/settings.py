@@ -38,6 +38,9 @@ class ModelSettings:
     quaternions: tuple[int, ...] = ()
     """Where unit quaternions (x, y, z, w) start in an observation. Two of opposite sign are one rotation; the
     network sees the one with w >= 0. Simulators choose differently, and may jump from one to the other."""
+    differences: tuple[int, ...] = ()
+    """Pairs of components whose differences the networks see beside the observation: `0 4 1 5` for x0 - x4 and
+    x1 - x5. A network is slow to learn to subtract two positions to the centimetre."""
     observe_interest: str = ""
     """A set of definitions (as for options_from) whose interests the networks see beside the observation. With one
     option: what the definitions know, without the options; the fair flat baseline of named ones."""
@@ -54,5 +57,7 @@ class ModelSettings:
             raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
         if any(b - a < 4 for a, b in pairwise(sorted((-4, *self.quaternions)))):
             raise InputError(f"quaternions must be starts at least 4 apart, from 0 on, got {self.quaternions}")
+        if len(self.differences) % 2 or min(self.differences, default=0) < 0:
+            raise InputError(f"differences must be pairs of components, counted from 0, got {self.differences}")
         if self.clip_observation <= 0:
             raise InputError(f"clip_observation must be positive, got {self.clip_observation}")

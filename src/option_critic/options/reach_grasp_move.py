@@ -6,7 +6,8 @@ in the task says which: a small bonus for the later one does.
 
 Each lacks what makes its neighbours what they are. Reach opens the gripper, only grasp can close it (and not open it
 again), move keeps it as it is. Grasp goes up and down only; forth goes reach with an open gripper, move with a closed
-one. So none can do the work of another, nor undo it.
+one. Reach comes down straight above the object, so that where it ends grasp can begin. So none can do the work of
+another, nor undo it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ def lifted(obs: Tensor) -> Tensor:
     return height(obs) > 0.032
 
 
+def if_aligned(obs: Tensor) -> Any:
+    """No speed up or down low beside the object; else as the option decides."""
+    return where((beside(obs) > 0.01) & (above(obs) < 0.05), 0.0, math.nan)
+
+
 def is_open(obs: Tensor) -> Tensor:
     """Whether the gripper is: open it shows 1, closed on an object 0.45."""
     return obs[..., 3] > 0.7
@@ -85,14 +91,14 @@ def if_closed(obs: Tensor) -> Any:
 
 
 BONUS = 0.2
-SIDE, FORTH, GRIPPER = 0, 1, 3
-"""Components of the action: the hand's speed to the side and forth; the gripper's effort, -1 (open) to 1."""
+SIDE, FORTH, UP, GRIPPER = 0, 1, 2, 3
+"""Components of the action: the hand's speed to the side, forth and up; the gripper's effort, -1 (open) to 1."""
 
 REACH_GRASP_MOVE = (
     Option(
         name="reach",
         interest=far,
-        fixed={GRIPPER: -1.0},
+        fixed={UP: if_aligned, GRIPPER: -1.0},
         bonus=lambda obs: BONUS * ~(near(obs) | lifted(obs)),
         arrays=True,
         phase="approach",
