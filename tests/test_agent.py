@@ -25,9 +25,11 @@ def test_predict_one_observation():
     action, state = agent.predict(obs, deterministic=True)
     assert action.shape == (4,) and action.dtype == np.float32
     assert state.option_name == ("reach", "grasp", "move")[state.option]
-    again, later = agent.predict(obs, state=state, deterministic=True)
-    assert later.option == state.option and later.carry.option_age.item() == 2
-    assert np.array_equal(action, again)
+    again, held = agent.predict(obs, state=state, deterministic=True)  # the preset holds an action for two steps
+    assert held.option == state.option and held.carry.option_age.item() == 1 and not held.held.made.any()
+    third, later = agent.predict(obs, state=held, deterministic=True)
+    assert later.option == state.option and later.carry.option_age.item() == 2 and later.held.made.all()
+    assert np.array_equal(action, again) and np.array_equal(action, third)
 
 
 def test_predict_a_batch_equals_each_alone():
