@@ -34,7 +34,7 @@ def metaworld(task: str) -> Settings:
             lam=0.95**2,
             # 150 steps and the one in which EnvPool resets: whole episodes, so no batch holds just one phase
             rollout_length=76,
-            epochs=2,
+            epochs=3,
             minibatch_size=400,
             entropy_master=0.001,
             final_log_std=-1.5,
