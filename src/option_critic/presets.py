@@ -7,7 +7,7 @@ from typing import Any
 from option_critic.algorithms.config import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
-from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
+from option_critic.envs.metaworld import PREFIX, QUATERNIONS, task_of
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
@@ -27,7 +27,7 @@ def metaworld(task: str) -> Settings:
         # each action is held for two steps: half the decisions, and half the rows to learn from
         env=EnvSettings(num_envs=32, max_episode_steps=150, action_repeat=2),
         options=OptionSettings(num_options=3),
-        model=ModelSettings(quaternions=QUATERNIONS, differences=DIFFERENCES),
+        model=ModelSettings(quaternions=QUATERNIONS),
         learning=learning(
             1.5e-3,
             gamma=0.98**2,  # per decision, as lam: 0.98 and 0.95 per step
