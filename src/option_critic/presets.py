@@ -7,15 +7,15 @@ from typing import Any
 from option_critic.algorithms.config import Config
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
-from option_critic.envs.metaworld import PREFIX, QUATERNIONS, task_of
+from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
 
 
 def learning(rate: float, **others: Any) -> Config:
-    """One learning rate for everything that learns."""
-    return Config(lr_option=rate, lr_critic=rate, lr_master=rate, lr_termination=rate, **others)
+    """One learning rate for everything that learns, but for what `others` say."""
+    return Config(**dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), rate) | others)
 
 
 def metaworld(task: str) -> Settings:
@@ -27,14 +27,16 @@ def metaworld(task: str) -> Settings:
         # each action is held for two steps: half the decisions, and half the rows to learn from
         env=EnvSettings(num_envs=32, max_episode_steps=150, action_repeat=2),
         options=OptionSettings(num_options=3),
-        model=ModelSettings(quaternions=QUATERNIONS),
+        model=ModelSettings(quaternions=QUATERNIONS, differences=DIFFERENCES),
         learning=learning(
             1.5e-3,
+            lr_master=3e-3,  # with half of it two epochs are too few for named options to hand over
+            lr_termination=3e-3,
             gamma=0.98**2,  # per decision, as lam: 0.98 and 0.95 per step
             lam=0.95**2,
             # 150 steps and the one in which EnvPool resets: whole episodes, so no batch holds just one phase
             rollout_length=76,
-            epochs=3,
+            epochs=2,
             minibatch_size=400,
             entropy_master=0.001,
             final_log_std=-1.5,

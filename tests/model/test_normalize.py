@@ -1,6 +1,7 @@
 """Running statistics against numpy."""
 
 import numpy as np
+import pytest
 import torch
 
 import option_critic as oc
@@ -88,15 +89,21 @@ def test_watched_interests_are_further_entries():
 def test_an_agent_may_watch_definitions_without_having_options():
     agent = oc.OptionCritic("Meta-World/pick-place-v3", num_options=1, observe_interest="reach-grasp-move")
     assert agent.option_names == ("option-0",) and not agent.settings.options.options_from
-    assert agent.state.model.policy_trunk[0].in_features == 39 + 6 + 3
+    assert agent.state.model.policy_trunk[0].in_features == 39 + 3  # and no differences
     obs = torch.zeros(2, 39)
     obs[1, 6] = 0.2  # lifted
     seen = agent.state.model.obs_norm.prepare(obs)
     assert seen[:, -1].tolist() == [0.0, 1.0] and torch.equal(seen[:, :39], obs)
 
 
-def test_acting_sees_the_interests_that_learning_sees():
-    agent = oc.OptionCritic("pick-place")
+def test_differences_are_seen_where_no_interests_are():
+    agents = [oc.OptionCritic("pick-place"), oc.OptionCritic("pick-place", num_options=1)]
+    assert [a.state.model.obs_norm.size for a in agents] == [39 + 3, 39 + 6]
+
+
+@pytest.mark.parametrize("options_from", ["", "reach-grasp-move"])
+def test_acting_sees_what_learning_sees(options_from):
+    agent = oc.OptionCritic("pick-place", options_from=options_from)
     obs = torch.randn(64, 39) * 0.1
     pi, mu, beta = Actor.of(agent.state.model)(obs.numpy())
     heads = agent.state.model(obs)

@@ -55,8 +55,9 @@ class OptionModel(nn.Module):
         if s.differences and max(s.differences) >= obs_size:
             raise InputError(f"differences {s.differences} do not lie within observations of {obs_size} numbers")
         watched = find(s.observe_interest) if s.observe_interest else ()
+        differences = () if watched else s.differences
         self.obs_norm = ObservationNormalizer(
-            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, s.differences, watched
+            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched
         )
         obs_size = self.obs_norm.size
         self.reward_norm = RewardScaler(s.normalize_reward)

@@ -40,7 +40,8 @@ class ModelSettings:
     network sees the one with w >= 0. Simulators choose differently, and may jump from one to the other."""
     differences: tuple[int, ...] = ()
     """Pairs of components whose differences the networks see beside the observation: `0 4 1 5` for x0 - x4 and
-    x1 - x5. A network is slow to learn to subtract two positions to the centimetre."""
+    x1 - x5. A network is slow to learn to subtract two positions to the centimetre. Left out where it sees interests
+    (`observe_interest`), which know the distances that matter: with both, options overshoot (measured)."""
     observe_interest: str = ""
     """A set of definitions (as for options_from) whose interests the networks see beside the observation. With one
     option: what the definitions know, without the options; the fair flat baseline of named ones."""
