@@ -57,7 +57,8 @@ def options(run: Path) -> list[str]:
     found = sorted((run / "traces").glob("*-B-deterministic.safetensors"))
     if not found or settings.num_options == 1:
         return ["-"] * 9
-    d = diagnose(Trace.load(found[-1])[0], settings.names, tuple(o.phase for o in settings.definitions))
+    meant_for = tuple(o.phase for o in settings.definitions) or ("",) * settings.num_options
+    d = diagnose(Trace.load(found[-1])[0], settings.names, meant_for)
     path = run / "diagnosis.json"
     without: dict[str, Any] = read_json(path)["ablations"] if path.exists() else {}
 

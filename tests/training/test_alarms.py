@@ -16,7 +16,7 @@ HEALTHY = {
 }  # fmt: skip
 ILL = {
     "one option dominates": ({"option/share/a": 0.03, "option/share/b": 0.97}, "option b runs in 97%", "master"),
-    "options end at once": ({"option/switch_rate": 0.7}, "after 1.4 steps", "deliberation_cost"),
+    "options end at once": ({"option/switch_rate": 0.7}, "after 1.4 decisions", "deliberation_cost"),
     "options never end": ({"option/end_rate": 0.0004, "option/forced_rate": 0.0}, "hardly ever end", "beta_floor"),
     "options alike": ({"option/divergence": 0.01}, "0.01 apart", "options_from"),
     "terminations saturated": (

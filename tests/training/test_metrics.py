@@ -65,6 +65,12 @@ def test_option_metrics_by_hand():
     })  # fmt: skip
 
 
+def test_held_actions_lengthen_durations_and_leave_rates_alone():
+    held = replace(EXAMPLE, steps=EXAMPLE.steps * 2)
+    before, after = (option_metrics(r, values_of(r), ("a", "b")) for r in (EXAMPLE, held))
+    assert after == before | {"option/duration": pytest.approx(2 * before["option/duration"])}
+
+
 def test_a_choice_needs_two_interested_options():
     lonely = rollout(
         option=[0, 0, 1, 1],

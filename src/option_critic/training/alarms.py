@@ -57,8 +57,8 @@ ALARMS = (
         "options end at once",
         lambda m, _: m["option/switch_rate"] > 0.4,
         lambda m, _: (
-            f"an option gives way to another after {1 / m['option/switch_rate']:.1f} steps: nothing lasts. Usually the "
-            "noise of the values drives terminations up: raise deliberation_cost or min_option_length, or lower "
+            f"an option gives way to another after {1 / m['option/switch_rate']:.1f} decisions: nothing lasts. Usually "
+            "the noise of the values drives terminations up: raise deliberation_cost or min_option_length, or lower "
             "lr_termination or beta_ceil."
         ),
     ),

@@ -20,16 +20,18 @@ PROBED = 256
 def option_metrics(rollout: Rollout, values: Values, names: tuple[str, ...]) -> dict[str, float]:
     """Shares, durations, ends and choices of the options in a rollout.
 
-    option/share/<name>   share of steps that it ran
-    option/duration       mean steps between changes of option (episode starts count as changes)
-    option/switch_rate    changes of option per step, episode starts apart
-    option/end_rate       ends per step, learned ones only
-    option/forced_rate    ends per step by length or interest, episode starts apart
+    A decision on an action is a row of the rollout, and more than one environment step where actions are held.
+
+    option/share/<name>   share of the time that it ran
+    option/duration       mean environment steps between changes of option (episode starts count as changes)
+    option/switch_rate    changes of option per decision on an action, episode starts apart
+    option/end_rate       ends per decision on an action, learned ones only
+    option/forced_rate    ends per decision on an action, by length or interest, episode starts apart
     option/beta_mean      mean effective termination probability where the end was free: not forced, and
                           another option interested
     option/saturation     share of those probabilities below 0.01 or above 0.99
-    option/choice         share of decisions at which two or more options were interested
-    option/choice_entropy mean entropy of the policy over options at decisions, in nats
+    option/choice         share of choices of an option at which two or more options were interested
+    option/choice_entropy mean entropy of the policy over options where one is chosen, in nats
     """
     d, valid = rollout.decision, rollout.valid
     steps = valid.sum().clamp(min=1)
@@ -45,7 +47,7 @@ def option_metrics(rollout: Rollout, values: Values, names: tuple[str, ...]) -> 
     decisions = (d.ended & valid).sum().clamp(min=1)
     shares = {f"option/share/{name}": rate(d.option == k) for k, name in enumerate(names)}
     return shares | {
-        "option/duration": float(steps / segments),
+        "option/duration": float(rollout.env_steps / segments),
         "option/switch_rate": rate(changed),
         "option/end_rate": rate(d.ended & ~d.forced),
         "option/forced_rate": rate(d.forced & later),

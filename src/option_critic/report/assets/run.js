@@ -42,8 +42,8 @@ function drawRun() {
   draw(
     "ends",
     [
-      line(t.ends, "learned ends a step", "solid"),
-      line(t.forced, "forced ends a step", "dot"),
+      line(t.ends, "learned ends a decision", "solid"),
+      line(t.forced, "forced ends a decision", "dot"),
       line(t.entropy, "entropy of a choice (nats)", "dash"),
     ],
     layout("ends and choices", { xaxis: x, yaxis: { rangemode: "tozero" }, margin: { l: 48, r: 12, t: 40, b: 60 } }),
