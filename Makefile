@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,box2d,report,dev]"
 	touch $@
 
-# Train the arm (4 to 6 minutes on 2 cores), judge it on the official Meta-World package, and write the page that shows
+# Train the arm (3 to 6 minutes on 2 cores), judge it on the official Meta-World package, and write the page that shows
 # what its options did, with videos.
 demo: install
 	$(BIN)/option-critic train pick-place --seeds $(SEED) --out runs/demo --overwrite

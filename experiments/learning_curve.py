@@ -67,7 +67,7 @@ if __name__ == "__main__":
     name, *folders = sys.argv[1:]
     results = Path("docs/results") / f"{name}.json"
     if folders:
-        pairs = [text.partition("=") for text in folders]
+        pairs = [text.rpartition("=") for text in folders]
         before = json.loads(results.read_text()) if results.exists() else {}
         results.write_text(json.dumps(before | {label: read(Path(folder)) for label, _, folder in pairs}) + "\n")
     draw(json.loads(results.read_text()), Path("docs/figures") / f"{name}.png")
