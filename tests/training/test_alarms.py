@@ -9,13 +9,16 @@ import option_critic as oc
 from option_critic.training.alarms import ALARMS, PATIENCE, SLOW, Alarms, OptionWarning
 
 HEALTHY = {
-    "option/share/a": 0.3, "option/share/b": 0.7, "option/duration": 12.0, "option/end_rate": 0.05,
-    "option/switch_rate": 0.06,
+    "option/share/a": 0.3, "option/share/b": 0.5, "option/share/c": 0.2, "option/duration": 12.0,
+    "option/end_rate": 0.05, "option/switch_rate": 0.06,
     "option/forced_rate": 0.02, "option/divergence": 0.5, "option/saturation": 0.6, "option/beta_mean": 0.3,
     "time/total_timesteps": 0.0,
 }  # fmt: skip
 ILL = {
-    "one option dominates": ({"option/share/a": 0.03, "option/share/b": 0.97}, "option b runs in 97%", "master"),
+    "one option dominates": (
+        {"option/share/a": 0.03, "option/share/b": 0.97, "option/share/c": 0.0}, "option b runs in 97%", "master",
+    ),
+    "an option never runs": ({"option/share/b": 0.697, "option/share/c": 0.003}, "option c runs in 0.3%", "interest"),
     "options end at once": ({"option/switch_rate": 0.7}, "after 1.4 decisions", "deliberation_cost"),
     "options never end": ({"option/end_rate": 0.0004, "option/forced_rate": 0.0}, "hardly ever end", "beta_floor"),
     "options alike": ({"option/divergence": 0.01}, "0.01 apart", "options_from"),
@@ -25,7 +28,7 @@ ILL = {
 }  # fmt: skip
 
 
-def watch(metrics, names=("a", "b"), times=PATIENCE):
+def watch(metrics, names=("a", "b", "c"), times=PATIENCE):
     alarms = Alarms(names)
     return [alarms.see(metrics) for _ in range(times)]
 
@@ -37,7 +40,7 @@ def test_every_alarm_is_listed_here():
 @pytest.mark.parametrize("name", ILL)
 def test_raised_once_in_one_line_with_the_setting_to_change(name):
     change, words, setting = ILL[name]
-    last = (SLOW if name == "options alike" else PATIENCE) - 1
+    last = (SLOW if name in {"an option never runs", "options alike"} else PATIENCE) - 1
     seen = watch(HEALTHY | change, times=3 * SLOW)
     assert [bool(raised) for raised in seen] == [i == last for i in range(3 * SLOW)]
     (line,) = seen[last].values()
@@ -47,7 +50,7 @@ def test_raised_once_in_one_line_with_the_setting_to_change(name):
 
 def test_a_healthy_training_raises_none_and_recovery_counts():
     assert not any(watch(HEALTHY, times=500))
-    alarms, ill = Alarms(("a", "b")), HEALTHY | {"option/saturation": 1.0, "option/beta_mean": 1.0}
+    alarms, ill = Alarms(("a", "b", "c")), HEALTHY | {"option/saturation": 1.0, "option/beta_mean": 1.0}
     for _ in range(5):
         assert not any(alarms.see(ill) for _ in range(PATIENCE - 1))
         assert not alarms.see(HEALTHY)

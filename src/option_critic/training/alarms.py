@@ -43,15 +43,35 @@ def busiest(metrics: Metrics, names: Sequence[str]) -> str:
     return max(names, key=lambda name: share(metrics, name))
 
 
+def idlest(metrics: Metrics, names: Sequence[str]) -> str:
+    """The option that ran least."""
+    return min(names, key=lambda name: share(metrics, name))
+
+
+DOMINANT, IDLE = 0.95, 0.005
+"""Shares of the steps above which an option leaves too little to the others, below which it can't learn."""
+
+
 ALARMS = (
     Alarm(
         "one option dominates",
-        lambda m, names: share(m, busiest(m, names)) > 0.95,
+        lambda m, names: share(m, busiest(m, names)) > DOMINANT,
         lambda m, names: (
             f"option {busiest(m, names)} runs in {share(m, busiest(m, names)):.0%} of the steps: the others hardly "
             "learn. Usually nothing tells the options apart, or one's interest covers another's: raise "
             "entropy_master, or say what each is for (options_from)."
         ),
+    ),
+    Alarm(
+        "an option never runs",
+        # Where one dominates, that is what there is to say.
+        lambda m, names: share(m, idlest(m, names)) < IDLE and share(m, busiest(m, names)) <= DOMINANT,
+        lambda m, names: (
+            f"option {idlest(m, names)} runs in {share(m, idlest(m, names)):.1%} of the steps: it hardly learns. "
+            "Usually another is paid enough without it, or nobody gets to where it may begin: widen its interest or "
+            "give it a bonus (options_from), or raise entropy_master."
+        ),
+        patience=SLOW,
     ),
     Alarm(
         "options end at once",
