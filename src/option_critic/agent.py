@@ -143,8 +143,8 @@ class OptionCritic:
 
     def _learn(self, run: Run | None, callback: Callback | None, progress: bool) -> OptionCritic:
         """To the end of the schedule."""
-        title = f"{self.settings.env_id} seed {self.settings.seed}"
-        display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress)
+        # the environment is not named once more: its id would leave no room for the numbers
+        display = TrainingDisplay(f"seed {self.settings.seed}", self.state.schedule_end, self.option_names, progress)
         alarms = Alarms(self.option_names)
         for before in run.past() if run is not None and run.after is not None else ():
             alarms.see(before)
