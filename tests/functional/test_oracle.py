@@ -31,6 +31,8 @@ class World:
     every_end: bool = False  # whether each termination costs, or only a change of option
     done: np.ndarray | None = None  # [S, K] bool: the options' own end conditions
     own: float = 0.0  # size of the options' own rewards
+    bounds: tuple[float, float] = (0.0, 1.0)  # between which terminations are mapped
+    stuck: float = 0.0  # added to every termination's logit
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
@@ -38,7 +40,7 @@ class World:
         self.r = rng.normal(size=(S, A))
         self.d0 = rng.dirichlet(np.ones(S))
         self.done = np.zeros((S, K), dtype=bool) if self.done is None else self.done
-        self.params = {"theta": rng.normal(size=(S, K, A)), "vartheta": rng.normal(size=(S, K)),
+        self.params = {"theta": rng.normal(size=(S, K, A)), "vartheta": rng.normal(size=(S, K)) + self.stuck,
                        "psi": rng.normal(size=(S, K))}  # fmt: skip
         self.bonus = self.own * rng.normal(size=(S, K))  # what an option adds to the reward at s
 
@@ -47,6 +49,7 @@ class World:
         pi, beta, mu = softmax(params["theta"]), 1 / (1 + np.exp(-params["vartheta"])), softmax(params["psi"])
         interest = self.interest
         mu = interest * mu / (interest * mu).sum(-1, keepdims=True)
+        beta = self.bounds[0] + (self.bounds[1] - self.bounds[0]) * beta
         beta = np.where(self.done, 1, 1 - interest * (1 - beta))
         free = (interest > 0) & ~self.done  # without interest, or done, it is ended by force, which costs nothing
         if self.every_end:  # where it is alone it does not end; only here would that cost anything
@@ -107,7 +110,8 @@ class Exact:
         self.forced = f.forced_end(first, torch.ones(S * K), interest_w)
         self.log_mu = f.master_log_probs(self.params["psi"], interest)
         beta_w = f.pick(torch.sigmoid(self.params["vartheta"])[self.state], self.option)
-        self.beta = f.effective_termination(beta_w, interest_w, torch.ones(S * K), self.forced, alone=alone)
+        age = torch.ones(S * K)
+        self.beta = f.effective_termination(beta_w, interest_w, age, self.forced, bounds=world.bounds, alone=alone)
         self.mu = self.log_mu.detach().exp()
         self.v = f.state_value(self.q, self.mu)
         mu_w = f.pick(self.mu[self.state], self.option)
@@ -231,6 +235,16 @@ def test_gradients_where_every_termination_costs(name):
     check(exact, exact.intra_option(), ["theta"])
     check(exact, exact.termination(), ["vartheta"])
     check(exact, exact.master(), ["psi"])
+
+
+@pytest.mark.parametrize("stuck", [-5.0, 0.0, 5.0])
+def test_terminations_that_are_stuck_learn_between_their_bounds(stuck):
+    exact = Exact(World(0.3, INTERESTS["everywhere"], 1, bounds=(0.1, 0.9), stuck=stuck))
+    test_values_satisfy_the_bellman_equation(exact)
+    check(exact, exact.termination(), ["vartheta"])
+    check(exact, exact.arrival_policy(), ["psi", "vartheta"])
+    grads = exact.gradients(exact.termination())["vartheta"]
+    assert (grads[exact.world.finite_difference("vartheta") != 0] != 0).all() and grads.any()
 
 
 def test_master_gradient(exact):

@@ -69,7 +69,9 @@ def effective_termination(
     bounds: tuple[float, float] = (0.0, 1.0),
     alone: Numbers | None = None,
 ) -> Numbers:
-    """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - clip(beta_w, *bounds)); [...] -> [...].
+    """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - (low + (high - low) beta_w)); [...] -> [...].
+
+    `bounds`: (low, high). beta is mapped between them, not clipped: a clipped one has no gradient where it is stuck.
 
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
     A forced end beats the minimum length. Where w is `alone` (bool; no other option is interested) an end
@@ -78,7 +80,8 @@ def effective_termination(
     """
     where = xp(beta_w).where
     if bounds != (0.0, 1.0):
-        beta_w = beta_w.clip(*bounds)
+        low, high = bounds
+        beta_w = low + (high - low) * beta_w
     beta = 1 - interest_w * (1 - beta_w)
     if min_length is not None:
         beta = where(age < min_length, 0.0, beta)

@@ -30,7 +30,7 @@ class ModelSettings:
     initial_log_std: float = 0.0
     """Log standard deviation of continuous actions at the start, per option and dimension."""
     initial_beta: float = 0.12
-    """Termination probability of an untrained option, in (0, 1)."""
+    """Termination probability of an untrained option, in (0, 1), before `beta_floor` and `beta_ceil` map it."""
     normalize_observation: bool = True
     """Subtract the running mean of observations and divide by their standard deviation."""
     clip_observation: float = 10.0

@@ -27,9 +27,10 @@ class OptionSettings:
     max_option_length: int | None = None
     """Steps after which an option is ended by force, uncharged; none: no limit."""
     beta_floor: float = 0.0
-    """The learned termination probability is held above this: options that never end can still learn to."""
+    """The learned termination probability is mapped between this ..."""
     beta_ceil: float = 1.0
-    """... and below this: options that end after one step can still learn not to."""
+    """... and this: options that never end go on being ended now and then, and those that end at once go on now and
+    then, so both can still learn otherwise."""
 
     def __post_init__(self) -> None:
         if self.num_options < 1:
