@@ -131,7 +131,10 @@ class Rollout:
     valid: Tensor
     """[T, B] rows that are real steps; nothing may learn from the others."""
     success: Tensor | None
-    """[T, B] the task's own success flag where it has one; for diagnosis, nothing learns from it."""
+    """[T, B] the task's own success flag, at any of a row's steps; none where it told nothing. For diagnosis: nothing
+    learns from it."""
+    success_last: Tensor | None
+    """[T, B] the same at the last of a row's steps."""
     steps: Tensor
     """[T, B] the environment's own steps in each row: more than one where actions are held."""
     unstable: int = 0

@@ -1,5 +1,7 @@
 """Actions that are held for several steps: in training, judging and predicting alike."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -13,36 +15,85 @@ from option_critic.settings import Settings
 B, SEEDS = 3, env_seeds(0, 0, 3)
 
 
-def open_both(env_id, limit, count):
-    settings = EnvSettings(max_episode_steps=limit, action_repeat=count)
-    return make_envs(env_id, settings, SEEDS), make_envs(env_id, EnvSettings(max_episode_steps=limit), SEEDS)
+def open_both(env_id, limit, count, backend="auto"):
+    single = EnvSettings(max_episode_steps=limit, backend=backend)
+    return make_envs(env_id, replace(single, action_repeat=count), SEEDS), make_envs(env_id, single, SEEDS)
 
 
 @pytest.mark.parametrize(
-    ("env_id", "limit"),
-    [("Pendulum-v1", 7), ("CartPole-v1", 7), ("Meta-World/pick-place-v3", 7)],
+    ("env_id", "limit", "backend"),
+    [
+        ("Pendulum-v1", 7, "auto"),
+        ("Meta-World/pick-place-v3", 7, "envpool"),
+        ("Meta-World/pick-place-v3", 7, "official"),
+    ],
 )
-def test_a_held_step_is_so_many_steps_and_ends_where_an_episode_does(env_id, limit):
-    held, single = open_both(env_id, limit, 3)
+def test_a_held_step_is_so_many_steps_and_ends_where_an_episode_does(env_id, limit, backend):
+    """Where all episodes have one length; those that have not: below."""
+    held, single = open_both(env_id, limit, 3, backend)
     assert np.array_equal(held.reset(), single.reset())
-    low, high = held.spaces.policy_bounds if not held.spaces.discrete else (0, 1)
+    low, high = held.spaces.policy_bounds
     rng, seen = np.random.default_rng(0), []
     for _ in range(8):
-        shape = (B,) if held.spaces.discrete else (B, held.spaces.action_size)
-        action = held.spaces.to_env(rng.integers(2, size=B) if held.spaces.discrete else rng.uniform(low, high, shape))
+        action = held.spaces.to_env(rng.uniform(low, high, (B, held.spaces.action_size)))
         step = held.step(action)
-        parts = [single.step(action) for _ in range(step.steps)]
+        assert len(set(step.steps)) == 1
+        parts = [single.step(action) for _ in range(int(step.steps[0]))]
         np.testing.assert_allclose(step.reward, sum(p.reward for p in parts))
         for name in ("next_obs", "act_obs", "is_first", "terminated", "truncated", "valid"):
             assert np.array_equal(getattr(step, name), getattr(parts[-1], name)), name
         if "success" in step.info:
             assert np.array_equal(step.info["success"], np.max([p.info["success"] for p in parts], axis=0))
+            last = step.info.get("success_last", step.info["success"])
+            assert np.array_equal(last, parts[-1].info["success"])
         assert not any(p.done.any() or not p.valid.all() for p in parts[:-1])
-        seen.append(step.steps)
-        assert step.steps == 3 or (step.done | ~step.valid).any()
-    assert seen[:3] == [3, 3, 1] if env_id != "CartPole-v1" else 3 in seen
+        seen.append(int(step.steps[0]))
+        assert seen[-1] == 3 or (step.done | ~step.valid).any()
+    assert seen[:3] == [3, 3, 1]
     held.close()
     single.close()
+
+
+class Lengths(gym.Env):
+    """Episodes of 5, 3, 7, 4, ... steps; tells of success on the first step of each hold of four, if at all."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (2,))
+    action_space = gym.spaces.Discrete(100)
+    lengths = (5, 3, 7, 4)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episode, self.t = getattr(self, "episode", -1 if seed is None else seed - 1) + 1, 0
+        return np.array([self.episode, 0.0], np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        info = {"is_success": True} if self.t % 4 == 1 else {}
+        end = self.t == self.lengths[self.episode % len(self.lengths)]
+        return np.array([self.episode, self.t], np.float32), float(action), end, False, info
+
+
+@pytest.mark.parametrize("num_envs", [1, 2, 8])
+def test_each_environment_holds_its_own_actions(num_envs):
+    gym.register("Lengths-v0", Lengths)
+    envs = make_envs("Lengths-v0", EnvSettings(action_repeat=4), list(range(num_envs)))
+    envs.reset()
+    episode, left = np.arange(num_envs), np.zeros(num_envs, int)
+    left[:] = [Lengths.lengths[e % 4] for e in episode]
+    for action in range(1, 30):
+        step = envs.step(np.full(num_envs, action))
+        steps = np.minimum(4, left)  # a whole hold, or the rest of its own episode: whatever the others do
+        assert np.array_equal(step.steps, steps) and step.valid.all()
+        assert np.array_equal(step.reward, steps * action)
+        assert np.array_equal(step.terminated, left <= 4)
+        told = step.info["success"] > 0
+        assert told.all()  # by the first of the steps; the last one tells it only where it is the first, too
+        assert np.array_equal(step.info["success_last"] > 0, steps == 1)
+        episode, left = episode + (left <= 4), left - steps
+        left = np.where(left == 0, [Lengths.lengths[e % 4] for e in episode], left)
+        assert np.array_equal(step.act_obs[:, 0], episode)
+    envs.close()
+    del gym.registry["Lengths-v0"]
 
 
 def test_training_counts_the_environments_steps():

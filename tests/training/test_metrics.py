@@ -23,8 +23,9 @@ def rollout(option, prev, first, ended, forced, valid, reward, done, success=Non
     false = torch.zeros(n, 1, dtype=torch.bool)
     interest = torch.ones(n, 1, 2) if interest is None else torch.tensor(interest).unsqueeze(1)
     both = Interest(interest, interest)
+    told = None if success is None else column(success)
     return Rollout(zeros, zeros, both, both, decision, column(reward), zeros, false, column(done), column(valid),
-                   None if success is None else column(success), torch.ones(n, 1, dtype=torch.long))  # fmt: skip
+                   told, told, torch.ones(n, 1, dtype=torch.long))  # fmt: skip
 
 
 def values_of(rollout, mu=0.5):
@@ -116,3 +117,17 @@ def test_episodes_by_hand():
     e.update(rollout([0], [0], [F], [F], [F], [T], [7.0], [T], [F]))
     assert list(e.returns) == [10.0, 12.0] and list(e.lengths) == [4, 2] and list(e.successes) == [1.0, 0.0]
     assert e.metrics()["rollout/ep_rew_mean"] == 11.0
+    assert list(e.last_successes) == [0.0, 0.0]  # the success was told before the episode's last step
+    assert e.metrics()["rollout/success_any_rate"] == 0.5 and e.metrics()["rollout/success_rate"] == 0.0
+
+
+def test_an_episode_that_tells_of_no_success_had_none():
+    """Some environments tell of success only when it happens: most rollouts then hold no word of it."""
+    e = Episodes()
+    silent = rollout([0, 0], [0, 0], [F, F], [F, F], [F, F], [T, T], [1.0, 1.0], [F, T])
+    for _ in range(3):
+        e.update(silent)
+    assert not any("success" in name for name in e.metrics())
+    e.update(replace(silent, success=silent.valid, success_last=silent.valid))
+    e.update(silent)
+    assert e.metrics()["rollout/success_any_rate"] == e.metrics()["rollout/success_rate"] == 1 / 5

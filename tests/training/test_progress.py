@@ -2,7 +2,7 @@
 
 from option_critic.training.progress import PIPED_LINES, TrainingDisplay
 
-LONG = {"time/fps": 123_456.0, "rollout/ep_rew_mean": -12_345.6, "rollout/success_rate": 1.0}
+LONG = {"time/fps": 123_456.0, "rollout/ep_rew_mean": -12_345.6, "rollout/success_any_rate": 1.0}
 
 
 def test_a_tenth_of_a_training_a_line_within_80_columns(capsys):
@@ -11,7 +11,7 @@ def test_a_tenth_of_a_training_a_line_within_80_columns(capsys):
             display.show(LONG | {"time/total_timesteps": float(step)})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == PIPED_LINES
-    assert all(len(line) <= 80 and "123,456 steps/s" in line and "success 100%" in line for line in lines)
+    assert all(len(line) <= 80 and "123,456/s" in line and "any-step success 100%" in line for line in lines)
     assert [int(line.split()[2].replace(",", "")) for line in lines] == [k * 1_000_000 for k in range(1, 11)]
 
 

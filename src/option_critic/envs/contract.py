@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
 
+SUCCESS = ("success", "is_success")
+"""Names under which a step tells whether the task is solved; where a step tells neither, it is not."""
 INFO_KEYS = {
     "success": "success",
     "is_success": "success",
@@ -30,6 +32,8 @@ INFO_KEYS = {
     "initial_height": "initial_height",
     "cell": "cell",
     "unstable": "unstable",
+    "held_steps": "held_steps",
+    "success_last": "success_last",
 }
 """Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them."""
 
@@ -46,9 +50,9 @@ class EnvSettings:
     max_episode_steps: int | None = None
     """Truncate training episodes (with bootstrap) after so many steps; none: the environment's own limit."""
     action_repeat: int = 1
-    """Steps for which each action is held: the agent decides once in so many. What counts an agent's steps (rollout
-    and option lengths, gamma, lam) counts decisions; what counts the environment's (total_timesteps, checkpoint_every,
-    max_episode_steps, all results) counts steps as ever."""
+    """Steps for which each action is held: the agent decides once in so many, and where an episode starts. What counts
+    an agent's steps (rollout and option lengths, gamma, lam) counts decisions; what counts the environment's
+    (total_timesteps, checkpoint_every, max_episode_steps, all results) counts steps as ever."""
     env_threads: int = 0
     """Threads or worker processes that step environments; 0: one per processor core."""
     env_groups: int = 1
@@ -92,9 +96,10 @@ class EnvStep:
     valid: Mask
     """[B] False on rows in which a backend only reset and ignored the action."""
     info: dict[str, Array]
-    """name -> [B]; for diagnosis only (success, near_object, ...)."""
-    steps: int = 1
-    """The environment's own steps in it: more than one where actions are held."""
+    """name -> [B]; for diagnosis only (success, near_object, ...). Where actions are held, success is that of any of
+    the steps, `success_last` that of the last."""
+    steps: Array
+    """[B] the environment's own steps in it: more than one where actions are held."""
 
     @property
     def done(self) -> Mask:

@@ -83,6 +83,7 @@ class EnvPoolEnvs(VectorEnvs):
             truncated=np.array(truncated),
             valid=valid,
             info=diagnostics(info, self.num_envs),  # never `unstable`: EnvPool does not show MuJoCo's counters
+            steps=np.ones(self.num_envs),
         )
 
     def close(self) -> None:

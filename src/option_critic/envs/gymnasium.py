@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.checked import Checked, blaming
 from option_critic.envs.contract import Array, EnvStep, Mask, VectorEnvs, check_finite, diagnostics
+from option_critic.envs.held import STEPS, HeldAction
 from option_critic.envs.unstable import CutUnstable, shows_warnings
 from option_critic.spaces import Spaces
 
@@ -56,6 +57,7 @@ class GymnasiumEnvs(VectorEnvs):
         check_finite(self.name, "observations", next_obs)
         if act_obs is not next_obs:
             check_finite(self.name, "observations", act_obs)
+        told = diagnostics(info, self.num_envs)
         return EnvStep(
             next_obs=next_obs,
             act_obs=act_obs,
@@ -64,7 +66,8 @@ class GymnasiumEnvs(VectorEnvs):
             terminated=terminated,
             truncated=truncated,
             valid=valid,
-            info=diagnostics(info, self.num_envs),
+            steps=told.pop(STEPS, np.ones(self.num_envs)),
+            info=told,
         )
 
     def _before_reset(self, obs: Array, done: Mask, info: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
@@ -84,13 +87,16 @@ class GymnasiumEnvs(VectorEnvs):
         self.envs.close()
 
 
-def guarded(env: gym.Env[Any, Any], name: str) -> gym.Wrapper[Any, Any, Any, Any]:
+def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wrapper[Any, Any, Any, Any]:
     """An environment, held to its contract and, if MuJoCo simulates it, watched."""
     checked = Checked(env, name)
-    return CutUnstable(checked) if shows_warnings(env) else checked
+    watched = CutUnstable(checked) if shows_warnings(env) else checked
+    return watched if action_repeat == 1 else HeldAction(watched, action_repeat)
 
 
-def make_gymnasium(env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None) -> GymnasiumEnvs:
+def make_gymnasium(
+    env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None, action_repeat: int = 1
+) -> GymnasiumEnvs:
     """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
     kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
     with blaming(env_id, "construction"):
@@ -99,7 +105,7 @@ def make_gymnasium(env_id: str, num_envs: int, seeds: Sequence[int], max_episode
             num_envs,
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-            wrappers=(partial(guarded, name=env_id),),
+            wrappers=(partial(guarded, name=env_id, action_repeat=action_repeat),),
             disable_env_checker=True,
             **kwargs,
         )

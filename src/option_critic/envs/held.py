@@ -1,18 +1,51 @@
-"""Each action held for several steps: fewer decisions, and fewer rows to learn from, for the same time simulated."""
+"""Each action held for several steps: fewer decisions, and fewer rows to learn from, for the same time simulated.
+
+Every environment holds its own actions, in training as in judging: where one ends in mid-hold, only its own row is
+shorter.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import Array, EnvStep, VectorEnvs
+from option_critic.envs.contract import SUCCESS, Array, EnvStep, VectorEnvs
+
+STEPS, LAST = "held_steps", "success_last"
+"""Added to `info`: how many steps an action was held, and the success that the last of them told."""
 
 
-class HeldActions(VectorEnvs):
-    """B environments that take each action `count` times, as one step; fewer where one of them ends."""
+class HeldAction(gym.Wrapper[Any, Any, Any, Any]):
+    """One environment that takes each action `count` times, as one step; fewer where its episode ends."""
+
+    def __init__(self, env: gym.Env[Any, Any], count: int) -> None:
+        super().__init__(env)
+        self.count = count
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """The steps as one: the last one's observation, the sum of their rewards, success at any of them."""
+        total: Any = 0.0
+        told: dict[str, Any] = {}
+        for held in range(1, self.count + 1):
+            obs, reward, terminated, truncated, info = self.env.step(action)
+            total = total + reward
+            for name in (*SUCCESS, "unstable"):
+                if name in info:
+                    told[name] = max(told.get(name, 0.0), info[name])
+            if terminated or truncated:
+                break
+        last = max((info[name] for name in SUCCESS if name in info), default=0.0)
+        if any(name in told for name in SUCCESS):
+            told[LAST] = last
+        return obs, total, terminated, truncated, {**info, **told, STEPS: held}
+
+
+class HeldTogether(VectorEnvs):
+    """The same for environments that step, and end, all at once (EnvPool's): one hold for all."""
 
     def __init__(self, envs: VectorEnvs, count: int) -> None:
         self.envs, self.count = envs, count
@@ -31,7 +64,7 @@ class HeldActions(VectorEnvs):
         """The steps as one: the last one's successor, the sum of their rewards, success at any of them."""
         step = self.envs.recv()
         for _ in range(self.count - 1):
-            if (step.done | ~step.valid).any():  # those that go on only decide earlier than they would
+            if (step.done | ~step.valid).any():  # of all: they have one limit and no other end
                 break
             step = joined(step, self.envs.step(self.action))
         return step
@@ -43,8 +76,9 @@ class HeldActions(VectorEnvs):
 
 def joined(before: EnvStep, after: EnvStep) -> EnvStep:
     """Two steps in a row, of which the first ended no episode, as one."""
-    info = dict(after.info)
-    for name in ("success", "unstable"):
-        if name in info and name in before.info:
-            info[name] = np.maximum(before.info[name], info[name])
+    info = before.info | after.info
+    if "success" in info:
+        nothing = np.zeros_like(after.reward)
+        last = after.info.get("success", nothing)
+        info |= {LAST: last, "success": np.maximum(before.info.get("success", nothing), last)}
     return replace(after, reward=before.reward + after.reward, info=info, steps=before.steps + after.steps)

@@ -15,7 +15,7 @@ from option_critic.envs.checked import EnvError
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.held import HeldActions
+from option_critic.envs.held import HeldTogether
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
 from option_critic.errors import InputError
 
@@ -91,15 +91,12 @@ def close(groups: list[VectorEnvs]) -> None:
 
 def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
     """One group of environments for a Gymnasium id or `Meta-World/<task>-v3`, one per seed."""
-    envs = _backend(env_id, settings, seeds)
-    return envs if settings.action_repeat == 1 else HeldActions(envs, settings.action_repeat)
-
-
-def _backend(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
     backend = resolve_backend(env_id, settings)
-    task, limit = task_of(env_id), settings.max_episode_steps
+    task, limit, count = task_of(env_id), settings.max_episode_steps, settings.action_repeat
     if task is None:
-        return make_gymnasium(env_id, len(seeds), seeds, limit)
+        return make_gymnasium(env_id, len(seeds), seeds, limit, count)
     if backend == "envpool":
-        return EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
-    return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads, timeout=settings.worker_timeout)
+        envs = EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
+        return envs if count == 1 else HeldTogether(envs, count)
+    return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads,
+                         timeout=settings.worker_timeout, action_repeat=count)  # fmt: skip

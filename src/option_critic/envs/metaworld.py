@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.envs.contract import Array, EnvSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.envs.held import HeldAction
 from option_critic.envs.unstable import became_unstable
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
@@ -116,10 +117,12 @@ def make_official(
     goals: Sequence[Array] | None = None,
     workers: int = 0,
     timeout: float = EnvSettings.worker_timeout,
+    action_repeat: int = 1,
 ) -> WorkerEnvs:
     """An official environment per seed, in `workers` processes (0: one per core); `goals`: one list [G, 6] each.
 
-    `timeout`: seconds that a step may take. Results do not depend on the number of workers.
+    `timeout`: seconds that a step may take; each action is held for `action_repeat` steps. Results do not depend on
+    the number of workers.
     """
     count = min(workers or os.cpu_count() or 1, len(seeds))
     slices = [list(part) for part in np.array_split(np.arange(len(seeds)), count)]
@@ -130,17 +133,23 @@ def make_official(
             [seeds[i] for i in part],
             max_episode_steps,
             None if goals is None else [goals[i] for i in part],
+            action_repeat,
         )
         for part in slices
     ]
     return WorkerEnvs(makers, preload=["metaworld", __name__], name=PREFIX + task, timeout=timeout)
 
 
-def make_slice(task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None) -> GymnasiumEnvs:
+def make_slice(
+    task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None, action_repeat: int
+) -> GymnasiumEnvs:
     """Official environments in this process."""
-    makers = [
-        partial(OfficialTask, task, max_episode_steps, None if goals is None else goals[i]) for i in range(len(seeds))
-    ]
+
+    def make(i: int) -> gym.Env[Any, Any]:
+        env = OfficialTask(task, max_episode_steps, None if goals is None else goals[i])
+        return env if action_repeat == 1 else HeldAction(env, action_repeat)
+
+    makers = [partial(make, i) for i in range(len(seeds))]
     envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
     return GymnasiumEnvs(envs, seeds, PREFIX + task)
 

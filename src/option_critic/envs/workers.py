@@ -188,7 +188,7 @@ class WorkerEnvs(VectorEnvs):
     def recv(self) -> EnvStep:
         """Wait for all slices."""
         steps: list[EnvStep] = self._answers(self.timeout)
-        arrays = [f.name for f in fields(EnvStep) if f.name not in ("info", "steps")]
+        arrays = [f.name for f in fields(EnvStep) if f.name != "info"]
         joined: dict[str, Any] = {name: np.concatenate([getattr(s, name) for s in steps]) for name in arrays}
         names = sorted({name for s in steps for name in s.info})  # some is told only now and then: else it is 0
         zeros = [np.zeros(size) for size in self.sizes]

@@ -122,6 +122,8 @@ def _counters(state: TrainState) -> dict[str, Any]:
             "returns": list(e.returns),
             "lengths": list(e.lengths),
             "successes": list(e.successes),
+            "last_successes": list(e.last_successes),
+            "tells_success": e.tells_success,
         },
     }
 
@@ -131,8 +133,11 @@ def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
         setattr(state, name, data[name])
     state.skipped_in_row = data.get("skipped_in_row", 0)  # older checkpoints do not say
     e = data["episodes"]
-    windows: dict[str, Any] = {name: deque(e[name], maxlen=WINDOW) for name in ("returns", "lengths", "successes")}
-    state.episodes = Episodes(**windows)
+    # older checkpoints hold successes only where the task told of them, and none of last steps
+    windows: dict[str, Any] = {
+        name: deque(e.get(name, []), maxlen=WINDOW) for name in ("returns", "lengths", "successes", "last_successes")
+    }
+    state.episodes = Episodes(**windows, tells_success=e.get("tells_success", bool(e["successes"])))
 
 
 def _learning_tensors(state: TrainState) -> dict[str, Tensor]:

@@ -112,10 +112,6 @@ def stack(
     if not torch.isfinite(decision.action).all():
         raise NonFiniteError("the agent's actions are NaN or infinite; lower the learning rates")
     check_definitions(obs.flatten(0, 1), rules)
-    success = None
-    if any("success" in s.info for rows in steps for s in rows):  # some tell it only at the end of an episode
-        told = join([s.info.get("success", np.zeros(len(s.reward))) for s in rows] for rows in steps)
-        success = torch.from_numpy(told > 0).to(device)
     return Rollout(
         obs=obs,
         next_obs=next_obs,
@@ -127,15 +123,20 @@ def stack(
         terminated=column("terminated"),
         truncated=column("truncated"),
         valid=column("valid"),
-        success=success,
-        steps=steps_of(steps).to(device),
+        success=told(steps, "success", device),
+        success_last=told(steps, "success_last", device),
+        steps=column("steps").long(),
         unstable=sum(int(s.info["unstable"].sum()) for rows in steps for s in rows if "unstable" in s.info),
     )
 
 
-def steps_of(groups: list[list[EnvStep]]) -> Tensor:
-    """Per group, T steps -> the environments' own steps in them, [T, all B] long."""
-    return torch.from_numpy(join([np.full(len(s.reward), s.steps) for s in rows] for rows in groups))
+def told(groups: list[list[EnvStep]], name: str, device: torch.device) -> Tensor | None:
+    """Per group, T steps -> [T, all B] bool: where the task told success. None where it told nothing at all; a step
+    that tells nothing was no success (some tell it only when it happens, or at the end of an episode)."""
+    if not any("success" in s.info for rows in groups for s in rows):
+        return None
+    rows = ([s.info.get(name, s.info.get("success", np.zeros(len(s.reward)))) for s in rows] for rows in groups)
+    return torch.from_numpy(join(rows) > 0).to(device)
 
 
 @torch.no_grad()

@@ -29,6 +29,8 @@ def _are_episodes(value: Any) -> bool:
         isinstance(value, dict)
         and all(_is_window(value.get(name)) for name in ("returns", "successes"))
         and _is_window(value.get("lengths"), _is_count)
+        and _is_window(value.get("last_successes", []))
+        and isinstance(value.get("tells_success", False), bool)
     )
 
 
@@ -39,7 +41,10 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "schedule_start": COUNT,
     "schedule_end": COUNT,
     "elapsed": (_is_time, "a finite number, not negative"),
-    "episodes": (_are_episodes, f"an object of returns, lengths and successes, lists of at most {WINDOW} numbers"),
+    "episodes": (
+        _are_episodes,
+        f"an object of returns, lengths and successes, lists of at most {WINDOW} numbers, and tells_success",
+    ),
 }
 """What must be there -> how to tell that it makes sense, and what that is in words."""
 LATER = {"skipped_in_row": COUNT}

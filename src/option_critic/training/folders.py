@@ -147,7 +147,7 @@ def score(checkpoint: Path) -> tuple[float, float] | None:
     """Mean success (0 where the task has no such thing) and mean return of recent training episodes."""
     try:
         episodes = read_json(checkpoint / "state.json")["episodes"]
-        returns, successes = episodes["returns"], episodes["successes"]
+        returns, successes = episodes["returns"], episodes["successes"]  # 0 where the task tells nothing
         return (sum(successes) / len(successes) if successes else 0.0), sum(returns) / len(returns)
     except (CheckpointError, KeyError, TypeError, ZeroDivisionError):
         return None

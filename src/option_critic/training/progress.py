@@ -62,11 +62,11 @@ class TrainingDisplay:
     @staticmethod
     def numbers(metrics: dict[str, float]) -> str:
         """Rate, return and success in one line."""
-        parts = [f"{metrics['time/fps']:,.0f} steps/s"]
+        parts = [f"{metrics['time/fps']:,.0f}/s"]
         if "rollout/ep_rew_mean" in metrics:
             parts.append(f"return {metrics['rollout/ep_rew_mean']:,.1f}")
-        if "rollout/success_rate" in metrics:
-            parts.append(f"success {metrics['rollout/success_rate']:.0%}")
+        if "rollout/success_any_rate" in metrics:
+            parts.append(f"any-step success {metrics['rollout/success_any_rate']:.0%}")
         return "  ".join(parts)
 
     def options(self, metrics: dict[str, float]) -> str:

@@ -27,6 +27,11 @@ class Episodes:
     returns: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     lengths: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
     successes: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    """At any step of the episode ..."""
+    last_successes: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    """... and at its last."""
+    tells_success: bool = False
+    """Whether the task ever told of a success or of none. Until then both are 0, and not shown."""
     running: dict[str, Tensor] = field(default_factory=dict)
     """name -> [B]; empty before the first rollout and after environments were made anew."""
 
@@ -35,29 +40,37 @@ class Episodes:
         reward = (rollout.reward * rollout.valid).cpu()
         valid, done = rollout.valid.cpu(), (rollout.terminated | rollout.truncated).cpu()
         steps = rollout.steps.cpu()
-        success = None if rollout.success is None else (rollout.success & rollout.valid).cpu()
+        self.tells_success |= rollout.success is not None
+        success, last = (
+            (torch.zeros_like(valid) if told is None else told.cpu() & valid).float()  # what is missing is no success
+            for told in (rollout.success, rollout.success_last)
+        )
         if not self.running:
             self.running = {name: torch.zeros(reward.shape[1]) for name in ("return", "length", "success")}
         total, length, any_success = (self.running[name] for name in ("return", "length", "success"))
         for t in range(len(reward)):
             total += reward[t]
             length += valid[t] * steps[t]
-            if success is not None:
-                torch.maximum(any_success, success[t].float(), out=any_success)
+            torch.maximum(any_success, success[t], out=any_success)
             for b in done[t].nonzero().flatten().tolist():
                 self.returns.append(float(total[b]))
                 self.lengths.append(int(length[b]))
-                if success is not None:
-                    self.successes.append(float(any_success[b]))
+                self.successes.append(float(any_success[b]))
+                self.last_successes.append(float(last[t, b]))
                 total[b] = length[b] = any_success[b] = 0
 
     def metrics(self) -> dict[str, float]:
-        """Means over the window, by SB3's names; empty before the first finished episode."""
+        """Means over the window; empty before the first finished episode.
+
+        By SB3's names and in its meaning: success_rate is that of the last step of an episode. success_any_rate, that
+        of any step, is what the field counts on Meta-World.
+        """
         named: dict[str, deque[float] | deque[int]] = {
             "rollout/ep_rew_mean": self.returns,
             "rollout/ep_len_mean": self.lengths,
-            "rollout/success_rate": self.successes,
         }
+        if self.tells_success:
+            named |= {"rollout/success_rate": self.last_successes, "rollout/success_any_rate": self.successes}
         return {name: float(np.mean(np.array(values))) for name, values in named.items() if values}
 
 
