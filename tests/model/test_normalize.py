@@ -52,6 +52,30 @@ def test_rewards_are_divided_by_the_std_of_the_discounted_return():
     np.testing.assert_allclose(scaler(torch.tensor([3.0])).item(), 3 / returns.std(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 6])
+def test_the_scale_of_rewards_does_not_depend_on_where_rollouts_are_cut(length):
+    draw = torch.Generator().manual_seed(0)
+    reward, cut = torch.rand(12, 2, generator=draw), torch.rand(12, 2, generator=draw) < 0.1
+    whole, parts, total = RewardScaler(enabled=True), RewardScaler(enabled=True), None
+    whole.update(reward, cut, ~cut | cut, gamma=0.99)
+    for rows in range(0, 12, length):
+        part = slice(rows, rows + length)
+        total = parts.update(reward[part], cut[part], cut[part] | ~cut[part], 0.99, total)
+    torch.testing.assert_close(parts.moments.var, whole.moments.var, rtol=1e-6, atol=0)
+
+
+def test_the_scale_of_rewards_does_not_depend_on_the_length_of_rollouts():
+    """A reward of 1 for ever: the returns so far are 1, 1.99, ..., whatever rollouts they are collected in."""
+    scales = []
+    for length in (5, 50, 250):
+        agent = oc.OptionCritic("Probe/Endless-v0", max_episode_steps=10**6, num_envs=2, hidden_dim=8, epochs=1,
+                                rollout_length=length, gamma=0.99, lr_critic=0.0)  # fmt: skip
+        agent.learn(500)
+        scales.append(float(agent.state.model.reward_norm.moments.var.sqrt()))
+    expected = np.std(np.cumsum(0.99 ** np.arange(250)))
+    np.testing.assert_allclose(scales, expected, rtol=1e-4)
+
+
 def test_both_signs_of_a_quaternion_are_one_rotation():
     """Whatever the simulator chose, the network and its statistics see the same; other entries stay."""
     obs = torch.randn(50, 12)

@@ -147,20 +147,21 @@ class RewardScaler(nn.Module):
         self.enabled = enabled
 
     @torch.no_grad()
-    def update(self, reward: Tensor, cut: Tensor, valid: Tensor, gamma: float) -> None:
+    def update(self, reward: Tensor, cut: Tensor, valid: Tensor, gamma: float, total: Tensor | None = None) -> Tensor:
         """Merge the discounted returns-so-far of a rollout: reward, cut, valid [T, B].
 
-        The sums start at 0 with each rollout and each episode.
+        `total` [B]: what they had come to when the rollout began (none: episodes began with it). Returns what they have
+        come to, to be passed with the next rollout: the scale may not depend on where rollouts are cut.
         """
-        if not self.enabled:
-            return
-        total = torch.zeros_like(reward[0])
+        total = torch.zeros_like(reward[0]) if total is None else total
         returns = torch.empty_like(reward)
         for t in range(len(reward)):
             total = total * gamma + reward[t]
             returns[t] = total
             total = torch.where(cut[t], 0.0, total)
-        self.moments.update(returns[valid].unsqueeze(-1))
+        if self.enabled:
+            self.moments.update(returns[valid].unsqueeze(-1))
+        return total
 
     def forward(self, reward: Tensor) -> Tensor:
         """Raw [...] -> scaled [...]."""

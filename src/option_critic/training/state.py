@@ -92,6 +92,9 @@ class TrainState:
     elapsed: float = 0.0
     """Seconds trained so far."""
     episodes: Episodes = field(default_factory=Episodes)
+    discounted: Tensor | None = None
+    """[B] what the discounted returns of the running episodes have come to, for the scale of rewards; none where
+    environments are fresh, as they are after every checkpoint, so none holds it."""
 
     @staticmethod
     def fresh(settings: Settings, spaces: Spaces) -> TrainState:

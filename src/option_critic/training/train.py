@@ -40,7 +40,7 @@ def train(
         while state.env_steps < state.schedule_end:
             if not groups:
                 groups, live = start(state, settings)
-                state.episodes.running = {}
+                state.episodes.running, state.discounted = {}, None
             before = state.env_steps
             metrics, live = iterate(state, settings, groups, live, on_rollout)
             yield metrics
@@ -122,4 +122,5 @@ def iterate(
 def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
     """Let the statistics see the rollout, now that nothing reads it any more."""
     state.model.obs_norm.update(rollout.obs[rollout.valid])
-    state.model.reward_norm.update(rollout.reward + rollout.own_reward, rollout.cut, rollout.valid, gamma)
+    reward = rollout.reward + rollout.own_reward
+    state.discounted = state.model.reward_norm.update(reward, rollout.cut, rollout.valid, gamma, state.discounted)
