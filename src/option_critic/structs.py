@@ -26,8 +26,9 @@ Record = TypeVar("Record", bound="DataclassInstance")
 
 
 def each(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
-    """A record of tensors with every field changed."""
-    return type(record)(**{f.name: change(getattr(record, f.name)) for f in fields(record)})
+    """A record of tensors with every field changed; none stays none."""
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    return type(record)(**{name: None if x is None else change(x) for name, x in values.items()})
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class Decision(Choice[Tensor]):
     """[B] log mu_I(w|s) of the option that executes."""
     log_arrival: Tensor
     """[B] log pi_hat(w|w_prev, s), the option and the decision to keep it taken together."""
+    free: Tensor | None = None
+    """[B, A] bool: the components of the action that the option decided; none: all."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,10 @@ class Rollout:
     success: Tensor | None
     """[T, B] the task's own success flag, at any of a row's steps; none where it told nothing. For diagnosis: nothing
     learns from it."""
-    success_last: Tensor | None
-    """[T, B] the same at the last of a row's steps."""
     steps: Tensor
     """[T, B] the environment's own steps in each row: more than one where actions are held."""
+    success_last: Tensor | None = None
+    """[T, B] the same at the last of a row's steps."""
     unstable: int = 0
     """Steps in which MuJoCo reset a simulation that became unstable; they are truncated."""
     env_seconds: float = 0.0
@@ -206,7 +209,12 @@ class Batch:
     def tensors(self) -> dict[str, Tensor]:
         """Every field by its name, for a file."""
         parts = {"interest/": vars(self.interest), "decision/": vars(self.decision), "targets/": vars(self.targets)}
-        named = {f"{part}{name}": x.cpu().contiguous() for part, xs in parts.items() for name, x in xs.items()}
+        named = {
+            f"{part}{name}": x.cpu().contiguous()
+            for part, xs in parts.items()
+            for name, x in xs.items()
+            if x is not None
+        }
         return {"obs": self.obs.cpu().contiguous()} | named
 
     def split(self, parts: int) -> list[Self]:

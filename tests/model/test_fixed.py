@@ -33,13 +33,14 @@ def test_fixed_components_are_in_the_policies_in_their_units():
     free = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0)
     net = model()
     free.load_state_dict(net.state_dict())  # nothing of it is saved
-    pi, other = net.policies(OBS), free.policies(OBS)
+    pi, other = net.behaviour(OBS), free.behaviour(OBS)
     # 3 lies a third of the way from the middle of [-1, 5] to its end; 0 and 1 are the ends of [0, 1]
     torch.testing.assert_close(pi.mean[:, 0, 0], torch.tensor([1 / 3, 1 / 3]))
     assert pi.mean[:, 0, 2].tolist() == [1.0, -1.0]
     torch.testing.assert_close(pi.mean[:, 0, 1], other.mean[:, 0, 1])
     torch.testing.assert_close(pi.mean[:, 1], other.mean[:, 1])
-    action = pi.at(torch.tensor([0, 0])).sample(torch.randn(2, 3))
+    action, decided = net.fixed.write(torch.randn(2, 3), OBS, torch.tensor([0, 0]))
+    assert decided.tolist() == [[False, True, False]] * 2
     assert SPACES.to_env(action.detach().numpy())[:, [0, 2]].tolist() == [[3.0, 1.0], [3.0, 0.0]]
 
 
@@ -47,40 +48,67 @@ def test_a_function_may_leave_the_component_to_the_option():
     where = Option(name="a", fixed={1: lambda obs: torch.where(obs[..., 0] > 0, 0.5, float("nan"))})
     net = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0, (where, Option(name="b")))
     free = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0)
-    pi, other = net.policies(OBS), free.policies(OBS)
+    pi, other = net.behaviour(OBS), free.behaviour(OBS)
     assert pi.mean[0, 0, 1] == 0.5 and pi.log_std[0, 0, 1] == CERTAIN
     torch.testing.assert_close(pi.mean[1], other.mean[1])
     torch.testing.assert_close(pi.log_std[1], other.log_std[1])
-    pi.at(torch.tensor([0, 0])).log_prob(torch.zeros(2, 3)).sum().backward()
+    first = torch.tensor([0, 0])
+    action, decided = net.fixed.write(torch.zeros(2, 3), OBS, first)
+    assert action[:, 1].tolist() == [0.5, 0.0] and decided[:, 1].tolist() == [False, True]
+    net(OBS).pi.at(first, decided).log_prob(action).sum().backward()
     assert net.pi_head.weight.grad.isfinite().all() and net.pi_head.bias.grad[1] != 0
 
 
-def test_what_is_fixed_is_in_no_likelihood_and_no_gradient():
+def test_what_is_fixed_is_in_no_likelihood_no_entropy_and_no_gradient():
     net = model()
-    noise, a = torch.randn(2, 3), torch.zeros(2, dtype=torch.long)
-    before = net.policies(OBS).at(a)
-    action = before.sample(noise).detach()
+    a = torch.zeros(2, dtype=torch.long)
+    action, free = net.fixed.write(torch.randn(2, 3), OBS, a)
+
+    def policy():
+        return net(OBS).pi.at(a, free)
+
+    before = policy()
     rows = net.pi_head.bias.view(2, 3)
     with torch.no_grad():
         rows[0, 0] += 1.0  # of fixed components: nothing changes
         rows[0, 2] -= 1.0
         net.log_std[0, 0] = -1.0
-    after = net.policies(OBS).at(a)
+    after = policy()
     assert torch.equal(before.log_prob(action), after.log_prob(action))
-    after.log_prob(action).sum().backward()
+    assert torch.equal(before.entropy(), after.entropy())
+    (after.log_prob(action) + after.entropy()).sum().backward()
     grad = net.pi_head.bias.grad.view(2, 3)
     assert grad[0, 0] == grad[0, 2] == 0 and grad[0, 1] != 0
     assert net.log_std.grad[0, 0] == net.log_std.grad[0, 2] == 0 and net.log_std.grad[0, 1] != 0
     with torch.no_grad():
         rows[0, 1] += 1.0
-    assert not torch.equal(net.policies(OBS).at(a).log_prob(action), before.log_prob(action))
+    assert not torch.equal(policy().log_prob(action), before.log_prob(action))
 
 
 def test_acting_reads_the_same_policies():
     net = model()
-    pi = Actor.of(net)(OBS.numpy())[0]
-    torch.testing.assert_close(torch.from_numpy(pi.mean), net.policies(OBS).mean)
-    torch.testing.assert_close(torch.from_numpy(pi.log_std), net.policies(OBS).log_std)
+    pi, heads = Actor.of(net)(OBS.numpy())[0], net(OBS)
+    torch.testing.assert_close(torch.from_numpy(pi.mean), heads.pi.mean)
+    torch.testing.assert_close(torch.from_numpy(pi.log_std), heads.pi.log_std)
+
+
+NET = torch.nn.Sequential(torch.nn.Linear(3, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1), torch.nn.Tanh())
+BY_A_NETWORK = (
+    Option(name="a", fixed={0: lambda obs: 2 * NET(obs)[..., 0]}),
+    Option(name="b", fixed={0: lambda obs: torch.where(NET(obs)[..., 0] > 0, NET(obs)[..., 0], float("nan"))}),
+)
+
+
+@pytest.mark.parametrize("num_envs", [1, 7])
+def test_unchanged_weights_have_not_moved(num_envs):
+    """A network says something else, in the last bit, of one observation and of a batch of them."""
+    agent = oc.OptionCritic(
+        "Pendulum-v1", options_from=f"{__name__}:BY_A_NETWORK", num_envs=num_envs, rollout_length=42, hidden_dim=8,
+        epochs=1, minibatch_size=1000, lr_option=0.0, lr_critic=0.0, lr_master=0.0, lr_termination=0.0,
+    )  # fmt: skip
+    seen = []
+    agent.learn(42 * num_envs, callback=lambda _, metrics: bool(seen.append(metrics)) or True)
+    assert abs(seen[0]["train/approx_kl"]) < 1e-6 and seen[0]["train/clip_fraction"] == 0
 
 
 def test_nothing_fixed_is_nothing_done():
@@ -88,7 +116,7 @@ def test_nothing_fixed_is_nothing_done():
 
 
 def test_options_that_cannot_do_the_same_are_apart():
-    distance = model().policies(OBS).distance(torch.tensor([0, 0]))
+    distance = model().behaviour(OBS).distance(torch.tensor([0, 0]))
     assert torch.equal(distance, torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
 
 

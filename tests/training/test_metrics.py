@@ -25,7 +25,7 @@ def rollout(option, prev, first, ended, forced, valid, reward, done, success=Non
     both = Interest(interest, interest)
     told = None if success is None else column(success)
     return Rollout(zeros, zeros, both, both, decision, column(reward), zeros, false, column(done), column(valid),
-                   told, told, torch.ones(n, 1, dtype=torch.long))  # fmt: skip
+                   told, torch.ones(n, 1, dtype=torch.long), told)  # fmt: skip
 
 
 def values_of(rollout, mu=0.5):

@@ -29,15 +29,16 @@ class HeldAction(gym.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """The steps as one: the last one's observation, the sum of their rewards, success at any of them."""
         total: Any = 0.0
+        held, ended = 0, False
         told: dict[str, Any] = {}
-        for held in range(1, self.count + 1):
+        while held < self.count and not ended:
+            held += 1
             obs, reward, terminated, truncated, info = self.env.step(action)
             total = total + reward
             for name in (*SUCCESS, "unstable"):
                 if name in info:
                     told[name] = max(told.get(name, 0.0), info[name])
-            if terminated or truncated:
-                break
+            ended = terminated or truncated
         last = max((info[name] for name in SUCCESS if name in info), default=0.0)
         if any(name in told for name in SUCCESS):
             told[LAST] = last

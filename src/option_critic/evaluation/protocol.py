@@ -52,7 +52,7 @@ def run_episodes(
         held = Held.after(offered, held, settings.env.action_repeat)
         choice = held.choice
         tensor, option = torch.from_numpy(seen).to(device), torch.from_numpy(choice.option).to(device)
-        (q, _, _), policies = model.values(tensor), model.policies(tensor)
+        (q, _, _), policies = model.values(tensor), model.behaviour(tensor)
         action = envs.spaces.to_env(ablation.action(choice.action, seen, rules))
         step = envs.step(action)
         row: dict[str, Any] = {

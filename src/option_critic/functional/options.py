@@ -71,7 +71,7 @@ def effective_termination(
 ) -> Numbers:
     """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - b),  b = low + (high - low) beta_w; [...].
 
-    `bounds`, low and high: beta is mapped between them, not clipped, as a clipped one has no gradient where it is stuck.
+    `bounds`, low and high: beta is mapped between them, not clipped: a clipped one has no gradient where it is stuck.
 
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
     A forced end beats the minimum length. Where w is `alone` (bool; no other option is interested) an end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Generic
 
 import numpy as np
@@ -18,7 +18,7 @@ from option_critic.functional.options import (
     pick,
 )
 from option_critic.model.actor import Actor
-from option_critic.model.distributions import ActionDistribution, gumbel, sample_index
+from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, gumbel, sample_index
 from option_critic.model.trunks import stream_seed
 from option_critic.options.interest import interest_at, wishes
 from option_critic.options.rules import OptionSettings
@@ -127,6 +127,9 @@ def act(
     option = np.where(ended, chosen, carry.option)
     pi = policies.at(option)
     action = pi.mode() if noise is None else pi.sample(noise.action)
+    if actor.fixed is not None and isinstance(pi, DiagonalGaussian):
+        action, free = actor.fixed.write(action, obs, option)
+        pi = replace(pi, free=free)
     choice = Choice(
         action=action,
         option=option,
@@ -171,6 +174,7 @@ def likelihoods(choice: Choice[Tensor], pi: ActionDistribution[Tensor], log_mu: 
     """How likely choices were: fields [..., B], log_mu [..., B, K]. Once for a rollout: step by step it costs time."""
     return Decision(
         **{f.name: getattr(choice, f.name) for f in fields(Choice)},
+        free=pi.free,
         log_pi=pi.log_prob(choice.action),
         log_mu=pick(log_mu, choice.option),
         log_arrival=arrival_log_prob(choice.option, choice.prev_option, choice.beta, log_mu),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.functional.arrays import NDArray
-from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, intra_option_policies
+from option_critic.model.distributions import ActionDistribution, intra_option_policies
 from option_critic.model.fixed import FixedActions
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import Activation
@@ -99,8 +99,6 @@ class Actor:
         for layer in self.option:
             option = self.activation(_apply(layer, option))
         pi = intra_option_policies(_apply(self.pi_head, policy), self.log_std, self.discrete)
-        if self.fixed is not None and isinstance(pi, DiagonalGaussian):
-            pi = self.fixed(pi, obs)
         heads = _apply(self.option_head, option)
         return pi, heads[:, : len(self.log_std)], heads[:, len(self.log_std) :]
 

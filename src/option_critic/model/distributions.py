@@ -24,10 +24,12 @@ class DiagonalGaussian(Generic[Numbers]):
     """[..., K, A], or [..., A] once an option is picked"""
     log_std: Numbers
     """same shape as `mean`"""
+    free: Numbers | None = None
+    """bool, same shape: the components that the option decides; none: all. The others are in no likelihood."""
 
-    def at(self, option: Numbers) -> DiagonalGaussian[Numbers]:
-        """The policy of `option` [...] at each row."""
-        return DiagonalGaussian(pick_row(self.mean, option), pick_row(self.log_std, option))
+    def at(self, option: Numbers, free: Numbers | None = None) -> DiagonalGaussian[Numbers]:
+        """The policy of `option` [...] at each row, where it decides the components `free` [..., A]."""
+        return DiagonalGaussian(pick_row(self.mean, option), pick_row(self.log_std, option), free)
 
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from standard normal `noise` [..., A]: [..., A]."""
@@ -40,7 +42,7 @@ class DiagonalGaussian(Generic[Numbers]):
     def log_prob(self: DiagonalGaussian[Tensor], action: Tensor) -> Tensor:
         """log pi(action), of the action before any clipping: [..., A] -> [...]."""
         z = (action - self.mean) * torch.exp(-self.log_std)
-        return -(0.5 * z * z + self.log_std + 0.5 * LOG_2PI).sum(-1)
+        return -self._sum(0.5 * z * z + self.log_std + 0.5 * LOG_2PI)
 
     def distance(self: DiagonalGaussian[Tensor], option: Tensor) -> Tensor:
         """Hellinger distance, in [0, 1], of each option's policy [..., K, A] from that of `option` [...]: [..., K]."""
@@ -53,7 +55,11 @@ class DiagonalGaussian(Generic[Numbers]):
 
     def entropy(self: DiagonalGaussian[Tensor]) -> Tensor:
         """Differential entropy in nats: [...]."""
-        return (self.log_std + 0.5 * (1 + LOG_2PI)).sum(-1)
+        return self._sum(self.log_std + 0.5 * (1 + LOG_2PI))
+
+    def _sum(self: DiagonalGaussian[Tensor], x: Tensor) -> Tensor:
+        """Over the components that are decided."""
+        return (x if self.free is None else torch.where(self.free, x, 0.0)).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,10 @@ class CategoricalActions(Generic[Numbers]):
 
     log_probs: Numbers
     """[..., K, A], or [..., A] once an option is picked; normalised"""
+    free: None = None
+    """An option decides the whole of a discrete action."""
 
-    def at(self, option: Numbers) -> CategoricalActions[Numbers]:
+    def at(self, option: Numbers, _: Numbers | None = None) -> CategoricalActions[Numbers]:
         """The policy of `option` [...] at each row."""
         return CategoricalActions(pick_row(self.log_probs, option))
 

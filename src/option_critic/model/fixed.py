@@ -9,17 +9,20 @@ from torch import Tensor, nn
 
 from option_critic.errors import InputError
 from option_critic.functional.arrays import Numbers, xp
-from option_critic.model.distributions import DiagonalGaussian
+from option_critic.model.distributions import DiagonalGaussian, pick_row
 from option_critic.options.option import Option, StateFunction
 from option_critic.spaces import Spaces
 
 CERTAIN = -20.0
-"""Log standard deviation of a component that is fixed: in float32, noise of 2e-9 beside a value of 1 is none. So its
-likelihood is the same whatever is learned, and drops out of every ratio and gradient."""
+"""Log standard deviation of a component that is fixed, where policies are compared: as good as no spread."""
 
 
 class FixedActions(nn.Module):
-    """Writes fixed components into the policies of K options. Nothing in it is learned, or saved."""
+    """Components that K options do not decide. Nothing in it is learned, or saved.
+
+    They are written into actions, not into policies: what an option does not decide is in no likelihood, no entropy and
+    no divergence. Which those were is kept with each decision, so learning asks nothing of the definitions again.
+    """
 
     free: Tensor
     value: Tensor
@@ -46,11 +49,23 @@ class FixedActions(nn.Module):
         self.register_buffer("middle", middle, persistent=False)
         self.register_buffer("half_width", half, persistent=False)
 
-    def forward(self, pi: DiagonalGaussian[Numbers], obs: Numbers) -> DiagonalGaussian[Numbers]:
-        """Policies of K options at raw observations [..., D], with fixed components in their place."""
+    def write(self, action: Numbers, obs: Numbers, option: Numbers) -> tuple[Numbers, Numbers]:
+        """(actions of `option` [...] with fixed components in their place, which are not: bool), [..., A] each."""
+        free, value = (pick_row(x, option) for x in self(obs))
+        return xp(obs).where(free, action, value), free
+
+    def written(self, pi: DiagonalGaussian[Tensor], obs: Tensor) -> DiagonalGaussian[Tensor]:
+        """Policies of K options as they act at raw observations [..., D]: certain of what is fixed."""
+        free, value = self(obs)
+        return DiagonalGaussian(torch.where(free, pi.mean, value), torch.where(free, pi.log_std, CERTAIN))
+
+    def forward(self, obs: Numbers) -> tuple[Numbers, Numbers]:
+        """At raw observations [..., D]: (whether options decide, else the value), [..., K, A] each, in the policies'
+        units."""
         lib, parts = xp(obs), (self.free, self.value, self.middle, self.half_width)
-        free, value, middle, half_width = parts if lib is torch else (x.numpy() for x in parts)
-        free, value = (lib.broadcast_to(x, pi.mean.shape) for x in (free, value))
+        free, value, middle, half_width = parts if lib is torch else (part.numpy() for part in parts)
+        shape = (*obs.shape[:-1], *self.free.shape)
+        free, value = lib.broadcast_to(free, shape), lib.broadcast_to(value, shape)
         if self.functions:
             free, value = (lib.asarray(x, copy=True) for x in (free, value))
         for k, a, option, function in self.functions:
@@ -59,7 +74,7 @@ class FixedActions(nn.Module):
             undecided = lib.isnan(said)
             free[..., k, a] = undecided
             value[..., k, a] = lib.where(undecided, 0.0, said)
-        return DiagonalGaussian(lib.where(free, pi.mean, value), lib.where(free, pi.log_std, CERTAIN))
+        return free, value
 
 
 def fixed_actions(spaces: Spaces, options: Sequence[Option]) -> FixedActions | None:

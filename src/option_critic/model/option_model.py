@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, intra_option_policies
 from option_critic.model.fixed import fixed_actions
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
@@ -40,7 +40,7 @@ class OptionModel(nn.Module):
 
     Three trunks (policies; critic; master and terminations), or one trunk for all with
     `shared_trunk`. The options are a tensor dimension of each head. Where `options` are defined, and fix
-    components of the action, the policies do, too.
+    components of the action, `fixed` has them.
     """
 
     def __init__(
@@ -89,11 +89,12 @@ class OptionModel(nn.Module):
         """Raw observations [..., D] -> all heads."""
         x = self.obs_norm(obs)
         mu_logits, beta_logits = self._master_and_beta(x)
-        return Heads(self._pi(x, obs), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
+        return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
 
-    def policies(self, obs: Tensor) -> ActionDistribution[Tensor]:
-        """Raw observations [..., D] -> pi over K options."""
-        return self._pi(self.obs_norm(obs), obs)
+    def behaviour(self, obs: Tensor) -> ActionDistribution[Tensor]:
+        """Raw observations [..., D] -> pi over K options as they act: certain of what options do not decide."""
+        pi = self._pi(self.obs_norm(obs))
+        return self.fixed.written(pi, obs) if self.fixed is not None and isinstance(pi, DiagonalGaussian) else pi
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
@@ -104,10 +105,9 @@ class OptionModel(nn.Module):
         features = self.option_trunk(x)
         return self.mu_head(features), self.beta_head(features)
 
-    def _pi(self, x: Tensor, obs: Tensor) -> ActionDistribution[Tensor]:
+    def _pi(self, x: Tensor) -> ActionDistribution[Tensor]:
         outputs = self.pi_head(self.policy_trunk(x))  # [..., K A], option by option
-        pi = intra_option_policies(outputs, self.log_std, self.discrete)
-        return self.fixed(pi, obs) if self.fixed is not None else pi
+        return intra_option_policies(outputs, self.log_std, self.discrete)
 
     def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
         """Parameters with their learning rates, for an optimiser.

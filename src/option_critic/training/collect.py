@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -80,8 +80,8 @@ def collect(
 
 
 def join_rows(groups: list[list[Rows]], device: torch.device) -> Any:
-    """Per group, records of arrays [B, ...] -> one of tensors [T, all B, ...]."""
-    kind, names = type(groups[0][0]), [f.name for f in fields(groups[0][0])]
+    """Per group, records of arrays [B, ...] -> one of tensors [T, all B, ...]; none where a field is none."""
+    kind, names = type(groups[0][0]), [n for n, value in vars(groups[0][0]).items() if value is not None]
     joined = {name: join([[getattr(r, name) for r in rows] for rows in groups]) for name in names}
     return kind(**{name: torch.from_numpy(x).to(device) for name, x in joined.items()})
 

@@ -69,7 +69,7 @@ def divergence(model: OptionModel, rollout: Rollout) -> float:
     others = torch.ones(len(obs), model.num_options, device=obs.device).scatter(-1, option.unsqueeze(-1), 0.0)
     both = others * (rollout.interest.start.flatten(0, 1)[::every] > 0)
     weight = both if both.any() else others
-    return float((model.policies(obs).distance(option) * weight).sum() / weight.sum())
+    return float((model.behaviour(obs).distance(option) * weight).sum() / weight.sum())
 
 
 def explained_variance(rollout: Rollout, values: Values, targets: Targets) -> float:
