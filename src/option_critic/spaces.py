@@ -117,12 +117,13 @@ class Spaces:
         first = obs[self.obs_keys[0]] if self.obs_keys else obs
         return np.ndim(first) > self.obs_ndim
 
-    def flatten(self, obs: Any, batched: bool) -> npt.NDArray[np.float64]:
-        """An observation of the environment as float64 [D], or [B, D] if `batched`."""
+    def flatten(self, obs: Any, batched: bool) -> npt.NDArray[Any]:
+        """An observation of the environment as numbers [D], or [B, D] if `batched`, of the dtype that `kept` names."""
         parts = [obs[k] for k in self.obs_keys] if isinstance(obs, Mapping) else [obs]
-        arrays = [np.asarray(p, dtype=np.float64) for p in parts]
+        arrays = [np.asarray(p) for p in parts]
+        dtype = kept(np.result_type(*arrays))
         lead = arrays[0].shape[:1] if batched else ()
-        flat = np.concatenate([a.reshape(*lead, -1) for a in arrays], axis=-1)
+        flat = np.concatenate([a.reshape(*lead, -1) for a in arrays], axis=-1, dtype=dtype)
         if flat.shape[-1] != self.obs_size:
             given = " and ".join(str(a.shape) for a in arrays)
             raise ValueError(
@@ -146,6 +147,13 @@ class Spaces:
         bounded = np.isfinite(low) & np.isfinite(high)
         low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
         return (low + high) / 2, (high - low) / 2
+
+
+def kept(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """In which dtype observations travel to the model: bytes and float32 as they are, what float32 holds exactly in it,
+    all else in float64."""
+    exact = np.can_cast(dtype, np.float32)
+    return np.dtype(dtype if dtype == np.uint8 else np.float32 if exact else np.float64)
 
 
 def _bounds(name: str, values: Any, infinity: float) -> tuple[float, ...]:

@@ -140,7 +140,7 @@ def scripted_rollout(mode, model, rules, rows=30):
             log_arrival=zeros,
         ))  # fmt: skip
         step = envs.step(np.zeros((2, 1), np.float32))
-        observations.append(obs.astype(np.float32))
+        observations.append(obs)
         steps.append(step)
         obs, carry = step.act_obs, decisions[-1].next_carry(step.is_first)
     cpu = torch.device("cpu")
@@ -194,7 +194,8 @@ def test_truncation_bootstraps_with_u_at_the_true_last_state(model, mode):
     rules = OptionSettings()
     rollout, targets = scripted_rollout(mode, model, rules)
     t = int(rollout.truncated[:, 0].nonzero()[0])
-    final = torch.tensor([[1 + 0.1 * 3, 0.0]])  # second episode, third step: not the reset observation
+    # second episode, third step: not the reset observation
+    final = torch.tensor([[1 + 0.1 * 3, 0.0]], dtype=torch.float64)
     assert torch.equal(rollout.next_obs[t, :1], final)
     q, mu_logits, beta_logits = model.values(final)
     w = rollout.decision.option[t, :1]

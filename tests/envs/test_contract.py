@@ -62,12 +62,12 @@ def test_shapes_successors_masks_and_limits(make, rng):
     envs = make(env_seeds(0, 0, B))
     obs = envs.reset()
     size = envs.spaces.obs_size
-    assert envs.num_envs == B and obs.shape == (B, size) and obs.dtype == np.float64
+    assert envs.num_envs == B and obs.shape == (B, size) and obs.dtype in (np.float32, np.float64)
     lengths, finished, waiting = np.zeros(B, int), 0, np.zeros(B, bool)
     for action in actions(envs, rng, 3 * LIMIT + 3):
         step = envs.step(action)
         for x in (step.next_obs, step.act_obs):
-            assert x.shape == (B, size) and x.dtype == np.float64
+            assert x.shape == (B, size) and x.dtype == obs.dtype
         assert step.reward.shape == (B,) and step.reward.dtype == np.float64
         for flag in (step.terminated, step.truncated, step.valid, step.is_first):
             assert flag.shape == (B,) and flag.dtype == np.bool_

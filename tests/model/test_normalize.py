@@ -1,5 +1,6 @@
 """Running statistics against numpy."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -133,3 +134,46 @@ def test_acting_sees_what_learning_sees(options_from):
     heads = agent.state.model(obs)
     for a, b in ((pi.mean, heads.pi.mean), (mu, heads.mu_logits), (beta, heads.beta_logits)):
         torch.testing.assert_close(torch.from_numpy(a), b, rtol=0, atol=1e-6)
+
+
+class Clock(gym.Env):
+    """Tells the time, in seconds since 1970; an action of 1 pays in every other second."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, dtype="float64"):
+        self.observation_space = gym.spaces.Box(0, 2**40, (1,), np.dtype(dtype).type)
+
+    def reset(self, *, seed=None, options=None):
+        self.time = 1_700_000_000
+        return np.array([self.time], self.observation_space.dtype), {}
+
+    def step(self, action):
+        self.time += 1
+        obs = np.array([self.time], self.observation_space.dtype)
+        return obs, float(action == self.time % 2), self.time % 20 == 0, False, {}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_what_varies_far_from_zero_is_seen(dtype, monkeypatch):
+    monkeypatch.setitem(gym.registry, "Clock-v0", gym.spec("CartPole-v1"))
+    gym.register("Clock-v0", Clock, kwargs={"dtype": dtype})
+    agent = oc.OptionCritic("Clock-v0", num_envs=2, rollout_length=40, hidden_dim=8, minibatch_size=40)
+    agent.learn(80)
+    seconds = np.arange(1_700_000_000, 1_700_000_020, dtype=dtype)[:, None]
+    seen = agent.state.model.obs_norm(torch.from_numpy(seconds.astype(float)))
+    spread = np.arange(20).std()
+    np.testing.assert_allclose(np.diff(seen[:, 0].numpy()), 1 / spread, rtol=1e-2)
+    pi, _, _ = Actor.of(agent.state.model)(agent.spaces.flatten(seconds, batched=True))
+    assert len(np.unique(pi.log_probs[:, 0, 0])) == 20
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_acting_sees_what_learning_sees_in_every_dtype(dtype):
+    agent = oc.OptionCritic("CartPole-v1")
+    obs = (np.random.default_rng(0).random((50, 4)) * 200).astype(dtype)
+    agent.state.model.obs_norm.update(torch.from_numpy(obs))
+    mine = Actor.of(agent.state.model).normalised(obs, None)
+    theirs = agent.state.model.obs_norm(torch.from_numpy(obs))
+    assert mine.dtype == np.float32 and theirs.dtype == torch.float32
+    np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-6)

@@ -8,13 +8,16 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from option_critic.algorithms.ppo import advantages
 from option_critic.envs.gymnasium import GymnasiumEnvs
+from option_critic.envs.make import make_envs
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Carry
-from option_critic.training.collect import Live, collect
+from option_critic.structs import Batch, Carry
+from option_critic.training.collect import Live, collect, evaluate_rollout
+from option_critic.training.state import TrainState
 
 
 class Counter(gym.Env):
@@ -60,3 +63,18 @@ def test_rows_belong_together(sizes):
         assert torch.equal(r.obs[1:][on], r.next_obs[:-1][on])
         assert torch.equal(r.decision.prev_option[1:], r.decision.option[:-1])
         assert bool(r.decision.is_first[0].all()) == (rollout == 0)
+
+
+@pytest.mark.parametrize("env_id", ["Hopper-v5", "CartPole-v1"])  # float64 and float32
+def test_only_observations_have_a_dtype_of_their_own(env_id, small):
+    settings = small(env_id)
+    envs = make_envs(env_id, settings.env, [0, 1, 2, 3])
+    model = TrainState.fresh(settings, envs.spaces).model
+    start = Live(envs.reset(), Carry.start(4))
+    rollout, _ = collect([envs], model, [start], 8, settings.options, Generators.seeded(0))
+    values = evaluate_rollout(model, rollout, settings.options)
+    batch = Batch.of(rollout, advantages(rollout, values, settings.learning))
+    dtypes = {name: x.dtype for name, x in (batch.tensors() | vars(values)).items() if x.is_floating_point()}
+    assert dtypes.pop("obs") == (torch.float64 if env_id == "Hopper-v5" else torch.float32)
+    assert set(dtypes.values()) == {torch.float32}
+    envs.close()

@@ -81,7 +81,7 @@ def bonus_loss(arrival: Arrival[Tensor], batch: Batch, rules: OptionSettings) ->
     """What the user's bonuses say of the policy over options and the terminations: minus its mean; [] (0 without)."""
     bonus = bonus_at(batch.obs, rules)
     if bonus is None:
-        return batch.obs.new_zeros(())
+        return arrival.beta.new_zeros(())
     probs = arrival_probs(batch.decision.prev_option, arrival.beta, arrival.log_mu.exp())
     return -choice_bonus(probs, bonus).mean()
 

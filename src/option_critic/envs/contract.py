@@ -17,6 +17,8 @@ from option_critic.errors import InputError, NonFiniteError
 from option_critic.spaces import Spaces
 
 Array = npt.NDArray[np.float64]
+Observations = npt.NDArray[Any]
+"""In the dtype that `spaces.kept` names: the model normalises before it computes in float32."""
 Mask = npt.NDArray[np.bool_]
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
 
@@ -81,9 +83,9 @@ class EnvSettings:
 class EnvStep:
     """One step of B environments, the same whatever way the backend resets (numpy)."""
 
-    next_obs: Array
+    next_obs: Observations
     """[B, D] the true successor s' of the action, even where the episode ended here."""
-    act_obs: Array
+    act_obs: Observations
     """[B, D] what to act on next; differs from `next_obs` after a reset."""
     is_first: Mask
     """[B] `act_obs` is the first observation of an episode."""
@@ -113,7 +115,7 @@ class VectorEnvs(Protocol):
     num_envs: int
     spaces: Spaces
 
-    def reset(self) -> Array:
+    def reset(self) -> Observations:
         """Start an episode everywhere -> observations [B, D]. Called once."""
         ...
 
@@ -145,7 +147,7 @@ LARGEST = float(np.finfo(np.float32).max)
 """The networks compute in float32."""
 
 
-def check_finite(name: str, what: str, x: Array) -> None:
+def check_finite(name: str, what: str, x: npt.NDArray[Any]) -> None:
     """Raise NonFiniteError unless all of `x` [B, ...] are numbers that float32 holds."""
     if not np.abs(x).max() <= LARGEST:
         bad = int(np.flatnonzero(~(np.abs(x.reshape(len(x), -1)) <= LARGEST).all(1))[0])

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import Array, EnvStep, VectorEnvs, diagnostics
+from option_critic.envs.contract import EnvStep, Observations, VectorEnvs, diagnostics
 from option_critic.spaces import Spaces
 
 GOAL = slice(36, 39)
@@ -56,7 +56,7 @@ class EnvPoolEnvs(VectorEnvs):
         self.spaces = Spaces.of(self.envs.observation_space, self.envs.action_space, f"Meta-World/{task}")
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
-    def reset(self) -> Array:
+    def reset(self) -> Observations:
         """Start every environment -> [B, D]."""
         obs, _ = self.envs.reset()
         if not np.abs(obs[:, GOAL]).max(-1).all():

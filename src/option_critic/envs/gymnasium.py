@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.checked import Checked, blaming
-from option_critic.envs.contract import Array, EnvStep, Mask, VectorEnvs, check_finite, diagnostics
+from option_critic.envs.contract import EnvStep, Mask, Observations, VectorEnvs, check_finite, diagnostics
 from option_critic.envs.held import STEPS, HeldAction
 from option_critic.envs.unstable import CutUnstable, shows_warnings
 from option_critic.spaces import Spaces
@@ -27,7 +27,7 @@ class GymnasiumEnvs(VectorEnvs):
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
-    def reset(self) -> Array:
+    def reset(self) -> Observations:
         """Start every environment from its own seed -> [B, D]."""
         obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
         self.resets_next[:] = False
@@ -70,7 +70,7 @@ class GymnasiumEnvs(VectorEnvs):
             info=told,
         )
 
-    def _before_reset(self, obs: Array, done: Mask, info: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+    def _before_reset(self, obs: Observations, done: Mask, info: dict[str, Any]) -> tuple[Observations, dict[str, Any]]:
         """The final observations and infos that a same-step reset hands over apart."""
         if not done.any():
             return obs, info

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import SUCCESS, Array, EnvStep, VectorEnvs
+from option_critic.envs.contract import SUCCESS, EnvStep, Observations, VectorEnvs
 
 STEPS, LAST = "held_steps", "success_last"
 """Added to `info`: how many steps an action was held, and the success that the last of them told."""
@@ -52,7 +52,7 @@ class HeldTogether(VectorEnvs):
         self.envs, self.count = envs, count
         self.num_envs, self.spaces = envs.num_envs, envs.spaces
 
-    def reset(self) -> Array:
+    def reset(self) -> Observations:
         """Start an episode everywhere -> [B, D]."""
         return self.envs.reset()
 

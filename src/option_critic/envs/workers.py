@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import Array, EnvSettings, EnvStep, VectorEnvs
+from option_critic.envs.contract import EnvSettings, EnvStep, Observations, VectorEnvs
 from option_critic.envs.orphans import die_with_parent
 from option_critic.errors import RunError
 
@@ -176,7 +176,7 @@ class WorkerEnvs(VectorEnvs):
         named = " and ".join(f"worker {i} ({what})" for i, what in zip(workers, doing, strict=True))
         return f"{self.name}: {named} of {len(self.processes)}"
 
-    def reset(self) -> Array:
+    def reset(self) -> Observations:
         """Start an episode everywhere -> [B, D]."""
         self._tell(["reset"] * len(self.connections))
         return np.concatenate(self._answers(self.timeout))

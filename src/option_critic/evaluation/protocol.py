@@ -45,7 +45,7 @@ def run_episodes(
     episodes: list[list[Rows]] = [[{}] for _ in quota]
     left, held = np.array(quota), None
     while (left > 0).any():
-        seen = obs.astype(np.float32)
+        seen = obs
         quiet = ablation.noise(envs.num_envs, actor, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), actor, generators)
         offered, _, arrival = act(actor, seen, carry, rules, noise, mask)

@@ -23,6 +23,11 @@ def xp(x: Tensor | NDArray) -> Any:
     return np if isinstance(x, np.ndarray) else torch
 
 
+def single(x: Numbers) -> Numbers:
+    """As float32, in which networks and users' functions compute."""
+    return x.astype(np.float32, copy=False) if isinstance(x, np.ndarray) else x.float()
+
+
 def sigmoid(x: Numbers) -> Numbers:
     """1 / (1 + exp(-x))."""
     return 1 / (1 + np.exp(-x)) if isinstance(x, np.ndarray) else torch.sigmoid(x)

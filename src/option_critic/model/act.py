@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from option_critic.functional.arrays import NDArray, Numbers, sigmoid
+from option_critic.functional.arrays import NDArray, Numbers, sigmoid, single
 from option_critic.functional.options import (
     arrival_log_prob,
     effective_termination,
@@ -109,17 +109,17 @@ def act(
     noise: Noise | None,
     available: NDArray | None = None,
 ) -> tuple[Choice[NDArray], ActionDistribution[NDArray], Arrival[NDArray]]:
-    """Decide at raw observations [B, D] in float32 with the options in `carry` arriving.
+    """Decide at raw observations [B, D] with the options in `carry` arriving.
 
     Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
     action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
     that executes, and what the arriving one met: all that `likelihoods` needs.
     """
-    options = rules.definitions
-    shared = wishes(obs, options) if options and options == actor.watched else None  # asked once, for both
+    raw, options = single(obs), rules.definitions  # once for all that users wrote
+    shared = wishes(raw, options) if options and options == actor.watched else None  # asked once, for both
     policies, mu_logits, beta_logits = actor(obs, shared)
     with np.errstate(divide="ignore"):  # log 0, where an option is not interested
-        arrival = arrive(mu_logits, beta_logits, interest_at(obs, rules, available, shared), carry, rules)
+        arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:
@@ -128,7 +128,7 @@ def act(
     pi = policies.at(option)
     action = pi.mode() if noise is None else pi.sample(noise.action)
     if actor.fixed is not None and isinstance(pi, DiagonalGaussian):
-        action, free = actor.fixed.write(action, obs, option)
+        action, free = actor.fixed.write(action, raw, option)
         pi = replace(pi, free=free)
     choice = Choice(
         action=action,

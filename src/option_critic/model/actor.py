@@ -9,15 +9,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from option_critic.functional.arrays import NDArray
+from option_critic.functional.arrays import NDArray, single
 from option_critic.model.distributions import ActionDistribution, intra_option_policies
 from option_critic.model.fixed import FixedActions
+from option_critic.model.normalize import ObservationNormalizer
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import Activation
 from option_critic.options.interest import wishes
@@ -37,10 +38,8 @@ class Actor:
     """(minuend, subtrahend): entries whose differences the network sees"""
     watched: tuple[Option, ...]
     """options whose interests the network sees"""
-    center: NDArray
-    """[D] mean of the observations"""
-    width: NDArray
-    """[D] their standard deviation"""
+    scaling: dict[np.dtype[Any], Affine]
+    """[S] mean and standard deviation of the observations, for either dtype that they may have"""
     clip: float
     first: Affine
     """first hidden layers of both trunks side by side"""
@@ -63,16 +62,14 @@ class Actor:
     def of(cls, model: OptionModel) -> Self:
         """The snapshot of `model` as it is now."""
         norm = model.obs_norm
-        center, width, clip = norm.scaling()
         policy, option = _layers(model.policy_trunk), _layers(model.option_trunk)
         sign = norm.one_sign
         return cls(
             quaternions=(_array(sign.w), _array(sign.below)) if sign.enabled else None,
             differences=(_array(norm.minuend), _array(norm.subtrahend)) if len(norm.minuend) else None,
             watched=norm.watched,
-            center=_array(center),
-            width=_array(width),
-            clip=clip,
+            scaling={np.dtype(name): _scaling(norm, getattr(torch, name)) for name in ("float32", "float64")},
+            clip=norm.scaling()[2],
             first=_side_by_side(policy[0], option[0]),
             activation=ACTIVATIONS[model.activation],
             policy=policy[1:],
@@ -87,7 +84,7 @@ class Actor:
     def __call__(
         self, obs: NDArray, wished: NDArray | None = None
     ) -> tuple[ActionDistribution[NDArray], NDArray, NDArray]:
-        """Raw observations [B, D] in float32 -> (pi, mu_logits, beta_logits), each over K options.
+        """Raw observations [B, D] -> (pi, mu_logits, beta_logits), each over K options.
 
         `wished`: the interests of the options that the network watches, if they are known.
         """
@@ -105,6 +102,7 @@ class Actor:
     def normalised(self, obs: NDArray, wished: NDArray | None) -> NDArray:
         """What `ObservationNormalizer` makes of them."""
         raw = obs
+        obs = obs if obs.dtype in self.scaling else single(obs)
         if self.quaternions is not None:
             w, below = self.quaternions
             obs = np.where(obs[:, w] < below, -obs, obs)
@@ -115,8 +113,10 @@ class Actor:
         if self.watched:
             parts.append(wishes(raw, self.watched) if wished is None else wished)
         x = np.concatenate(parts, -1) if len(parts) > 1 else obs
-        x = x - self.center
-        x /= self.width
+        center, width = self.scaling[x.dtype]
+        x = x - center
+        x /= width
+        x = single(x)
         return np.maximum(np.minimum(x, self.clip, out=x), -self.clip, out=x)
 
 
@@ -144,6 +144,11 @@ def _apply(layer: Affine, x: NDArray) -> NDArray:
 
 def _array(x: Tensor) -> NDArray:
     return x.detach().cpu().numpy().copy()
+
+
+def _scaling(norm: ObservationNormalizer, dtype: torch.dtype) -> Affine:
+    mean, std, _ = norm.scaling(dtype)
+    return _array(mean), _array(std)
 
 
 def _affine(layer: nn.Linear) -> Affine:

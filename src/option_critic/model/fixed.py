@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.functional.arrays import Numbers, xp
+from option_critic.functional.arrays import Numbers, single, xp
 from option_critic.model.distributions import DiagonalGaussian, pick_row
 from option_critic.options.option import Option, StateFunction
 from option_critic.spaces import Spaces
@@ -62,6 +62,7 @@ class FixedActions(nn.Module):
     def forward(self, obs: Numbers) -> tuple[Numbers, Numbers]:
         """At raw observations [..., D]: (whether options decide, else the value), [..., K, A] each, in the policies'
         units."""
+        obs = single(obs)
         lib, parts = xp(obs), (self.free, self.value, self.middle, self.half_width)
         free, value, middle, half_width = parts if lib is torch else (part.numpy() for part in parts)
         shape = (*obs.shape[:-1], *self.free.shape)

@@ -106,7 +106,7 @@ class ObservationNormalizer(nn.Module):
         """All of the normalisation that does not learn: raw [..., D] -> [..., S]. `wished`: the interests [..., W] of
         the watched options there, if they are known.
         """
-        x: Tensor = self.one_sign(obs)
+        x: Tensor = self.one_sign(obs if obs.is_floating_point() else obs.float())
         parts = [x]
         if len(self.minuend):
             parts.append(x.index_select(-1, self.minuend) - x.index_select(-1, self.subtrahend))
@@ -119,19 +119,20 @@ class ObservationNormalizer(nn.Module):
         if self.enabled:
             self.moments.update(self.prepare(obs))
 
-    def scaling(self) -> tuple[Tensor, Tensor, float]:
-        """(mean [S], std [S], bound) of the normalisation as it is now, in float32."""
-        mean = self.moments.mean.float()
-        std = (self.moments.var + EPSILON).sqrt().float()
+    def scaling(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, float]:
+        """(mean [S], std [S], bound) of the normalisation as it is now."""
+        mean = self.moments.mean.to(dtype)
+        std = (self.moments.var + EPSILON).sqrt().to(dtype)
         return (mean, std, self.clip) if self.enabled else (torch.zeros_like(mean), torch.ones_like(std), math.inf)
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Raw [..., D] -> normalised [..., S]."""
-        obs = self.prepare(obs)
+        """Raw [..., D] -> normalised [..., S] in float32. Observations in float64 are normalised in it: far from zero
+        (a timestamp) float32 would leave nothing of what varies."""
+        x = self.prepare(obs)
         if not self.enabled:
-            return obs
-        mean, std, clip = self.scaling()
-        return ((obs - mean) / std).clamp(-clip, clip)
+            return x.float()
+        mean, std, clip = self.scaling(x.dtype)
+        return ((x - mean) / std).clamp(-clip, clip).float()
 
 
 class RewardScaler(nn.Module):

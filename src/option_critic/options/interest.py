@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from option_critic.errors import InputError
-from option_critic.functional.arrays import Numbers, xp
+from option_critic.functional.arrays import Numbers, single, xp
 from option_critic.functional.options import permitted_interest, pick
 from option_critic.options.option import Option, where
 from option_critic.options.rules import OptionSettings
@@ -22,6 +22,7 @@ def stacked(options: Sequence[Option], name: str, nothing: float, *states: Numbe
     """What the functions called `name` of K options say at raw observations [..., D] -> [..., K]; `nothing` where
     there is none. The one loop over options: a user writes a function for each.
     """
+    states = tuple(single(x) for x in states)
     obs: Numbers = states[0]
     said = xp(obs).empty((*obs.shape[:-1], len(options)), dtype=obs.dtype, device=obs.device)
     for k, option in enumerate(options):
@@ -37,7 +38,7 @@ def interest_at(
 
     `wished`: what `wishes` gave there, if it is known.
     """
-    options = rules.definitions
+    obs, options = single(obs), rules.definitions
     if any(o.interest for o in options):
         start = permitted_interest(wishes(obs, options) if wished is None else wished, available)
     else:
@@ -56,7 +57,7 @@ def wishes(obs: Numbers, options: Sequence[Option]) -> Numbers:
 def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSettings) -> Tensor:
     """What the options that execute add to the reward: observations [..., D], option [...] -> [...]."""
     if not any(o.reward for o in rules.definitions):
-        return torch.zeros_like(obs[..., 0])
+        return torch.zeros_like(obs[..., 0], dtype=torch.float32)
     return pick(stacked(rules.definitions, "reward", 0.0, obs, next_obs), option)
 
 
@@ -67,6 +68,7 @@ def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
 
 def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
     """Raise InputError, naming the option, unless its functions give what they should at observations [N, D]."""
+    obs = single(obs)
     for option in rules.definitions:
         for name, function, low, high in parts(option):
             what = f"{name} of option {option.name}"

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from option_critic.envs.contract import Array, EnvStep, VectorEnvs
+from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.errors import NonFiniteError
-from option_critic.functional.arrays import NDArray
+from option_critic.functional.arrays import NDArray, single
 from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
 from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution
@@ -32,7 +32,7 @@ Rows = TypeVar("Rows", bound="DataclassInstance")
 class Live:
     """Where running episodes stand between two rollouts."""
 
-    obs: Array
+    obs: Observations
     """[B, D] what to act on next"""
     carry: Carry[NDArray]
 
@@ -63,11 +63,12 @@ def collect(
             if t > 0:
                 asked = time.perf_counter()
                 step = envs.recv()
+                step = replace(step, next_obs=digits(step.next_obs, model))
                 waited += time.perf_counter() - asked
                 steps[g].append(step)
                 live[g] = Live(step.act_obs, choices[g][-1].next_carry(step.is_first))
             if t < length:
-                seen = live[g].obs.astype(np.float32)
+                seen = digits(live[g].obs, model)
                 choice, pi, arrival = act(actor, seen, live[g].carry, rules, noise[g][t])
                 envs.send(envs.spaces.to_env(choice.action))
                 obs[g].append(seen)
@@ -77,6 +78,11 @@ def collect(
     log_mu = torch.from_numpy(join(log_mus)).to(device)
     decision = likelihoods(join_rows(choices, device), join_rows(policies, device), log_mu)
     return replace(stack(obs, decision, steps, rules, device), env_seconds=waited), live
+
+
+def digits(obs: Observations, model: OptionModel) -> Observations:
+    """Observations with as many digits as the model uses: float64 is for normalising."""
+    return single(obs) if obs.dtype == np.float64 and not model.obs_norm.enabled else obs
 
 
 def join_rows(groups: list[list[Rows]], device: torch.device) -> Any:
@@ -104,7 +110,7 @@ def stack(
         return torch.from_numpy(join([getattr(s, name) for s in rows] for rows in steps)).to(device)
 
     obs = torch.from_numpy(join(obs_rows)).to(device)
-    next_obs, reward = column("next_obs").float(), column("reward").float()
+    next_obs, reward = column("next_obs"), column("reward").float()
     for name, x in (("observations", obs), ("observations", next_obs), ("rewards", reward)):
         if not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(-1).nonzero()[0])
