@@ -26,7 +26,7 @@ from option_critic.evaluation.bench import bare, rate, replay
 from option_critic.presets import settings_for
 from option_critic.training.run import Run, versions
 from option_critic.training.state import TrainState
-from option_critic.training.train import train
+from option_critic.training.train import Running, train
 
 PAGE = 4096
 
@@ -63,7 +63,8 @@ def soak(minutes: float, block_seconds: float, seed: int, checkpoint_every: int)
             return_memory()  # the environments are closed: what is free now is not held
             memory.append((hours(), resident()))
 
-        with closing(run), closing(train(state, settings, on_boundary)) as iterations:
+        with closing(run), closing(Running()) as running:
+            iterations = train(state, settings, running, on_boundary)
 
             def block() -> int:
                 before, began = state.env_steps, time.perf_counter()

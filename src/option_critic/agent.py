@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ from option_critic.training.glimpse import Glimpse
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
 from option_critic.training.state import Episodes, TrainState
-from option_critic.training.train import Metrics, train
+from option_critic.training.train import Metrics, Running, train
 
 Callback = Callable[["OptionCritic", Metrics], bool]
 
@@ -82,6 +82,8 @@ class OptionCritic:
         check_definitions(torch.zeros(2, self.spaces.obs_size), settings.options)
         self.state = state or TrainState.fresh(settings, self.spaces)
         self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
+        self._running = Running()
+        weakref.finalize(self, self._running.close)
         # its own streams: acting in between must not change what is learned
         self._generators = Generators.seeded(stream_seed(settings.seed, "predict"))
 
@@ -102,6 +104,7 @@ class OptionCritic:
             raise InputError(
                 f"{env_id} has other spaces than {self.settings.env_id}: an agent cannot move between them"
             )
+        self.close()
         self.settings = self.settings.override(env_id=env_id)
         self.state.episodes, self.glimpse = Episodes(), Glimpse(self.option_names)
 
@@ -127,7 +130,9 @@ class OptionCritic:
         """Train for `total_timesteps` more steps (default: as in the settings).
 
         `callback(agent, metrics)` is called once an iteration; returning False stops. Nothing is
-        written unless a `run_folder` is given; there, metrics and checkpoints are kept.
+        written unless a `run_folder` is given; there, metrics and checkpoints are kept, and environments are made
+        anew at each checkpoint. Without one they are kept: the next call goes on in the same episodes (`close` ends
+        them).
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         if steps < 1:
@@ -159,12 +164,18 @@ class OptionCritic:
                 warnings.warn(line, OptionWarning, stacklevel=2)
             return callback is None or callback(self, metrics) is not False
 
+        goes_on = False
+        if run is not None:
+            self.close()  # it begins with environments of its own, to be repeated
         try:
             with display:
                 self._train(on_iteration, run)
+            goes_on = run is None
         finally:
             if run is not None:
                 run.close()
+            if not goes_on:
+                self.close()
         return self
 
     def _train(self, on_iteration: Callable[[Metrics], bool], run: Run | None) -> None:
@@ -175,12 +186,12 @@ class OptionCritic:
                 run.checkpoint(self.state, name)
                 run.picture(self.glimpse.episode, self.state.env_steps)
 
+        on_boundary = None if run is None else keep
         try:
-            with contextlib.closing(train(self.state, self.settings, keep, self.glimpse.see)) as iterations:
-                for metrics in iterations:
-                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
-                        keep("interrupted")
-                        return
+            for metrics in train(self.state, self.settings, self._running, on_boundary, self.glimpse.see):
+                if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
+                    keep("interrupted")
+                    break
         except KeyboardInterrupt:
             if run is not None and run.begun:  # before the first iteration there is nothing to keep
                 run.checkpoint(self.state, "interrupted")
@@ -189,6 +200,10 @@ class OptionCritic:
             if run is None:
                 raise
             raise RunError(f"{error} They are kept in {run.dump(error.batch)}.") from error
+
+    def close(self) -> None:
+        """Free the environments that the last `learn` left in mid-episode. The next one makes new ones."""
+        self._running.close()
 
     def predict(
         self,
@@ -214,7 +229,7 @@ class OptionCritic:
             carry = Carry(carry.option, carry.option_age, carry.is_first | np.broadcast_to(starts, len(rows)))
         actor = Actor.of(self.state.model)
         noise = None if deterministic else Noise.draw((len(rows),), actor, self._generators)
-        offered, _, _ = act(actor, rows.astype(np.float32), carry, self.settings.options, noise)
+        offered, _, _ = act(actor, rows, carry, self.settings.options, noise)
         held = Held.after(offered, None if state is None else state.held, self.settings.env.action_repeat)
         choice = held.choice
         action = self.spaces.to_env(choice.action)

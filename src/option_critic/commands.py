@@ -110,12 +110,13 @@ def check_same(folder: Path, settings: Settings) -> None:
 
 
 def header(agent: OptionCritic, folder: Path) -> str:
-    """What is about to happen, in two lines."""
+    """What is about to happen, in three lines."""
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps\n"
-        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}"
+        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}\n"
+        f"checkpoints every {s.checkpoint_every:,} steps, where environments are made anew, with all they keep"
     )
 
 

@@ -67,16 +67,17 @@ def test_more_options_leave_the_trunks_as_they_were():
 def test_a_shared_trunk_is_one_trunk():
     model = OptionModel(BOX, 2, ModelSettings(shared_trunk=True), 0)
     assert model.policy_trunk is model.critic_trunk is model.option_trunk
-    groups = model.parameter_groups(1.0, 2.0, 3.0, 4.0)
+    groups = model.parameter_groups()
     listed = [id(p) for g in groups for p in g["params"]]
     assert len(listed) == len(set(listed)) == sum(1 for p in model.parameters() if p.requires_grad)
 
 
 def test_every_parameter_has_its_learning_rate():
     model = OptionModel(BOX, 2, SETTINGS, 0)
-    rates = {id(p): g["lr"] for g in model.parameter_groups(1.0, 2.0, 3.0, 4.0) for p in g["params"]}
-    expected = {"policy_trunk": 1.0, "pi_head": 1.0, "log_std": 1.0, "critic_trunk": 2.0,
-                "q_head": 2.0, "option_trunk": 3.0, "mu_head": 3.0, "beta_head": 4.0}  # fmt: skip
+    rates = {id(p): g["name"] for g in model.parameter_groups() for p in g["params"]}
+    expected = {"policy_trunk": "option", "pi_head": "option", "log_std": "option", "critic_trunk": "critic",
+                "q_head": "critic", "option_trunk": "master", "mu_head": "master",
+                "beta_head": "termination"}  # fmt: skip
     assert {n: rates[id(p)] for n, p in model.named_parameters()} == {
         n: expected[n.split(".")[0]] for n, _ in model.named_parameters()
     }

@@ -39,7 +39,8 @@ def test_everything_comes_back(small, tmp_path):
         theirs.iteration,
         theirs.episodes.returns,
     )
-    # and it goes on exactly as the one that never stopped
+    # and it goes on exactly as the other does, in new environments
+    agent.close()
     agent.learn(128)
     again.learn(128)
     assert torch.equal(agent.state.model.q_head.weight, again.state.model.q_head.weight)

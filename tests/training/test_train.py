@@ -2,6 +2,8 @@
 
 import json
 import sys
+import warnings
+from itertools import chain
 
 import gymnasium as gym
 import numpy as np
@@ -109,7 +111,7 @@ def test_a_training_is_watched_through_whatever_happens(small):
     agent.set_env("Pendulum-v1")
     assert agent.glimpse.episode is None
     agent.learn(4 * 16 * 13)
-    assert len(agent.glimpse.episode.option) < 200  # the boundaries cut each episode
+    assert len(agent.glimpse.episode.option) == 200 and agent.glimpse.episode.ends
 
 
 def test_nothing_is_written_without_a_run_folder(small, tmp_path, monkeypatch):
@@ -174,6 +176,85 @@ def test_learning_rates_fall_to_zero(small):
     agent.learn(callback=lambda a, m: rates.append([g["lr"] for g in a.state.optimizer.param_groups]) or True)
     assert rates[0] == [7e-4, 7e-4, 3e-3, 7e-4]
     assert [r[2] for r in rates] == pytest.approx([3e-3, 3e-3 * 0.75, 3e-3 * 0.5, 3e-3 * 0.25])
+
+
+@pytest.mark.parametrize("anneal", [True, False])
+def test_learning_rates_that_change_after_loading_act(small, tmp_path, anneal):
+    agent = oc.OptionCritic.from_settings(small(anneal_lr=not anneal)).learn()
+    agent.save(tmp_path / "agent")
+    agent, rates = oc.load(tmp_path / "agent"), []
+    agent.settings = agent.settings.override(lr_critic=0.25, anneal_lr=anneal)
+    agent.learn(callback=lambda a, m: rates.append([g["lr"] for g in a.state.optimizer.param_groups]) or True)
+    assert rates[0] == [7e-4, 0.25, 7e-4, 7e-4]
+    assert rates[2][1] == pytest.approx(0.125 if anneal else 0.25)
+
+
+class Steps(gym.Env):
+    """Episodes of 40 steps, or so many; observes which step it is, and how many environments there were before."""
+
+    observation_space = gym.spaces.Box(0, np.inf, (2,))
+    action_space = gym.spaces.Discrete(2)
+    made = 0
+
+    def __init__(self, length=40):
+        Steps.made += 1
+        self.length, self.number = length, Steps.made
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.array([0, self.number], np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        return np.array([self.t, self.number], np.float32), 1.0, self.t == self.length, False, {}
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    monkeypatch.setitem(gym.registry, "Steps-v0", gym.spec("CartPole-v1"))
+    gym.register("Steps-v0", Steps)
+    monkeypatch.setattr(Steps, "made", 0)
+    small = {"rollout_length": 16, "minibatch_size": 16, "hidden_dim": 8, "epochs": 1}
+    return {"env_id": "Steps-v0", "num_envs": 1, **small}
+
+
+def test_calls_of_learn_go_on_where_the_last_one_stopped(steps):
+    """And what an environment keeps for itself is kept, over checkpoints that nothing is written of, too."""
+    agent, seen = oc.OptionCritic(**steps, checkpoint_every=10), []
+    see = agent.glimpse.see
+    agent.glimpse.see = lambda rollout: (seen.append(rollout.obs[:, 0, 0].tolist()), see(rollout))
+    made = Steps.made
+    for _ in range(10):
+        agent.learn(16)
+    assert list(chain(*seen)) == [t % 40 for t in range(160)]
+    assert Steps.made == made + 1 and list(agent.state.episodes.lengths) == [40] * 4
+    agent.close()
+    agent.learn(16)
+    assert seen[-1] == list(range(16)) and Steps.made == made + 2
+    agent.settings = agent.settings.override(num_envs=2)
+    agent.learn(32)
+    assert Steps.made == made + 4
+
+
+def test_ten_calls_are_one_call(small):
+    once, often = (oc.OptionCritic.from_settings(small(anneal_lr=False)) for _ in range(2))
+    once.learn(640)
+    for _ in range(10):
+        often.learn(64)
+    assert torch.equal(weights(once), weights(often)) and once.state.episodes.returns == often.state.episodes.returns
+
+
+@pytest.mark.parametrize(("limit", "enough"), [(50, "at least 500"), (None, "at least ten times as much")])
+def test_checkpoints_that_cut_most_episodes_are_told(steps, limit, enough, tmp_path):
+    agent = oc.OptionCritic(**steps, checkpoint_every=16, max_episode_steps=limit)
+    with pytest.warns(
+        UserWarning, match=f"after 16 steps cut 1 episodes, and 0 had ended.*now 16, to {enough}"
+    ) as told:
+        agent.learn(64, run_folder=tmp_path / "run")
+    assert len([w for w in told if "cut" in str(w.message)]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        oc.OptionCritic(**steps, checkpoint_every=96).learn(200, run_folder=tmp_path / "other")
 
 
 def test_overwriting_replaces_a_run_and_leaves_what_is_not_its_own(small, tmp_path):

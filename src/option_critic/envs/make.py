@@ -71,6 +71,13 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
     return "official"
 
 
+def episode_limit(env_id: str, settings: EnvSettings) -> int | None:
+    """Steps after which episodes of training are truncated; none where nothing says so."""
+    if settings.max_episode_steps is not None:
+        return settings.max_episode_steps
+    return HORIZON if task_of(env_id) is not None else gym.spec(env_id.rpartition(":")[2]).max_episode_steps
+
+
 def make_groups(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> list[VectorEnvs]:
     """Training environments, one per seed, in `env_groups` groups that take turns."""
     groups: list[VectorEnvs] = []

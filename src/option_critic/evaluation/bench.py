@@ -31,7 +31,7 @@ from option_critic.threads import compute_threads
 from option_critic.training.collect import collect
 from option_critic.training.run import Run
 from option_critic.training.state import TrainState
-from option_critic.training.train import start, train
+from option_critic.training.train import Running, start, train
 
 Block = Callable[[], int]
 """A piece of work; returns the environment steps that it took."""
@@ -157,7 +157,8 @@ def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float
         def on_boundary() -> None:
             run.checkpoint(state)
 
-        with closing(run), closing(train(state, settings, on_boundary)) as iterations:
+        with closing(run), closing(Running()) as running:
+            iterations = train(state, settings, running, on_boundary)
 
             def block() -> int:
                 before = state.env_steps

@@ -109,25 +109,25 @@ class OptionModel(nn.Module):
         outputs = self.pi_head(self.policy_trunk(x))  # [..., K A], option by option
         return intra_option_policies(outputs, self.log_std, self.discrete)
 
-    def parameter_groups(self, option: float, critic: float, master: float, termination: float) -> list[dict[str, Any]]:
-        """Parameters with their learning rates, for an optimiser.
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.
 
-        A shared trunk learns at the rate of the intra-option policies.
+        A shared trunk learns with the intra-option policies.
         """
-        parts: dict[str, tuple[float, list[nn.Module]]] = {
-            "option": (option, [self.policy_trunk, self.pi_head]),
-            "critic": (critic, [self.critic_trunk, self.q_head]),
-            "master": (master, [self.option_trunk, self.mu_head]),
-            "termination": (termination, [self.beta_head]),
+        parts: dict[str, list[nn.Module]] = {
+            "option": [self.policy_trunk, self.pi_head],
+            "critic": [self.critic_trunk, self.q_head],
+            "master": [self.option_trunk, self.mu_head],
+            "termination": [self.beta_head],
         }
         seen: set[int] = set()
         groups: list[dict[str, Any]] = []
-        for name, (rate, modules) in parts.items():
+        for name, modules in parts.items():
             params = [p for m in modules for p in m.parameters() if id(p) not in seen]
             if name == "option" and not self.discrete:
                 params.append(self.log_std)
             seen.update(id(p) for p in params)
-            groups.append({"params": params, "lr": rate, "initial_lr": rate, "name": name})
+            groups.append({"params": params, "name": name})
         return groups
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from option_critic.algorithms.config import Config
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
@@ -34,6 +35,12 @@ class Episodes:
     """Whether the task ever told of a success or of none. Until then both are 0, and not shown."""
     running: dict[str, Tensor] = field(default_factory=dict)
     """name -> [B]; empty before the first rollout and after environments were made anew."""
+    ended: int = 0
+    """Since environments were made anew."""
+
+    def begin(self) -> None:
+        """All environments were made anew."""
+        self.running, self.ended = {}, 0
 
     def update(self, rollout: Rollout) -> None:
         """Follow every environment through a rollout."""
@@ -58,6 +65,7 @@ class Episodes:
                 self.successes.append(float(any_success[b]))
                 self.last_successes.append(float(last[t, b]))
                 total[b] = length[b] = any_success[b] = 0
+                self.ended += 1
 
     def metrics(self) -> dict[str, float]:
         """Means over the window; empty before the first finished episode.
@@ -102,11 +110,9 @@ class TrainState:
         device = pick_device(settings.device)
         rules = settings.options
         model = OptionModel(spaces, rules.num_options, settings.model, settings.seed, rules.definitions).to(device)
-        rates = settings.learning
-        groups = model.parameter_groups(rates.lr_option, rates.lr_critic, rates.lr_master, rates.lr_termination)
         return TrainState(
             model=model,
-            optimizer=torch.optim.Adam(groups, eps=1e-5, fused=True),
+            optimizer=torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True),
             generators=Generators.seeded(settings.seed),
             schedule_end=settings.total_timesteps,
         )
@@ -117,10 +123,11 @@ class TrainState:
         span = max(1, self.schedule_end - self.schedule_start)
         return max(0.0, 1 - (self.env_steps - self.schedule_start) / span)
 
-    def anneal(self) -> None:
-        """Set the learning rates for the current step."""
+    def set_rates(self, config: Config) -> None:
+        """Set the learning rates for the current step. They live in the settings; the optimiser holds a copy."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * self.left
+            rate: float = getattr(config, f"lr_{group['name']}")
+            group["lr"] = rate * self.left if config.anneal_lr else rate
 
     @torch.no_grad()
     def quieten(self, initial: float, final: float) -> None:

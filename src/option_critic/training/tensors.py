@@ -73,7 +73,7 @@ def _outline(path: Path, tensors: int, settings: Settings, spaces: Spaces) -> Op
 def _learning_forms(model: OptionModel, found: dict[str, Form]) -> dict[str, Form]:
     """What optimizer.safetensors must hold: Adam's slots (all or none of a parameter: it makes them with the
     first gradient) and the generators, whose length is that of the device they were on."""
-    learned = {id(p) for group in model.parameter_groups(0, 0, 0, 0) for p in group["params"]}
+    learned = {id(p) for group in model.parameter_groups() for p in group["params"]}
     forms: dict[str, Form] = {}
     for name, param in model.named_parameters():
         slots = {"exp_avg": _form(param), "exp_avg_sq": _form(param), "step": ("F32", ())}

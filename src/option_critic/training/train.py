@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+import torch
 
 from option_critic.algorithms.ppo import advantages, improve
 from option_critic.algorithms.table import ALGORITHMS
-from option_critic.envs.contract import VectorEnvs, env_seeds
-from option_critic.envs.make import close, make_groups
+from option_critic.envs.contract import EnvSettings, VectorEnvs, env_seeds
+from option_critic.envs.make import close, episode_limit, make_groups
 from option_critic.settings import Settings
 from option_critic.structs import Batch, Carry, Rollout
 from option_critic.threads import compute_threads
@@ -21,35 +25,70 @@ OnRollout = Callable[[Rollout], None]
 """Sees a rollout once it was learned from. It must not keep it: two at a time would take twice the memory."""
 
 
+@dataclass
+class Running:
+    """Environments with episodes under way. Whoever makes it closes it."""
+
+    groups: list[VectorEnvs] = field(default_factory=list)
+    """empty: there are none"""
+    live: list[Live] = field(default_factory=list)
+    """where the episodes of each group stand"""
+    made_for: tuple[str, EnvSettings] | None = None
+    """the environment and its settings"""
+
+    def close(self) -> None:
+        """Free the environments."""
+        close(self.groups)
+
+
 def train(
     state: TrainState,
     settings: Settings,
-    on_boundary: Callable[[], None],
+    running: Running,
+    on_boundary: Callable[[], None] | None = None,
     on_rollout: OnRollout = lambda _: None,
 ) -> Generator[Metrics, None, None]:
     """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
 
-    At every boundary (`checkpoint_every` steps, rounded up to an iteration, and the end) running
-    episodes are cut with bootstrap, `on_boundary` is called, and all environments are made anew from
-    hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
+    With `on_boundary` there is something to go on from. At every boundary (`checkpoint_every` steps, rounded up to an
+    iteration, and the end) running episodes are cut with bootstrap, it is called, and all environments are made anew
+    from hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
+    Without it there are no boundaries: what is `running` goes on, and is left to the next training.
     `on_rollout` is called in each iteration, for those who want to look at more than its metrics.
-    Closing the iterator stops the training and frees the environments.
     """
-    groups: list[VectorEnvs] = []
-    try:
-        while state.env_steps < state.schedule_end:
-            if not groups:
-                groups, live = start(state, settings)
-                state.episodes.running, state.discounted = {}, None
-            before = state.env_steps
-            metrics, live = iterate(state, settings, groups, live, on_rollout)
-            yield metrics
-            crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
-            if crossed or state.env_steps >= state.schedule_end:
-                close(groups)
-                on_boundary()
-    finally:
-        close(groups)
+    told = False
+    while state.env_steps < state.schedule_end:
+        if running.made_for != (settings.env_id, settings.env):
+            running.close()
+        if not running.groups:
+            running.groups, running.live = start(state, settings)
+            running.made_for = (settings.env_id, settings.env)
+            state.episodes.begin()
+            state.discounted = None
+        before = state.env_steps
+        metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
+        yield metrics
+        crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
+        if on_boundary is not None and (crossed or state.env_steps >= state.schedule_end):
+            told = told or tell_of_cuts(state, settings)
+            running.close()
+            on_boundary()
+
+
+def tell_of_cuts(state: TrainState, settings: Settings) -> bool:
+    """Warn if a boundary cuts more episodes than had come to an end before it; whether it did."""
+    begun = state.episodes.running.get("length", torch.zeros(0)) > 0
+    cut, ended = int(begun.sum()), state.episodes.ended
+    if cut <= ended or state.env_steps >= state.schedule_end:
+        return False
+    limit, num_envs = episode_limit(settings.env_id, settings.env), settings.env.num_envs
+    enough = f"at least {10 * limit * num_envs:,}" if limit else "at least ten times as much"
+    warnings.warn(
+        f"the checkpoint after {state.env_steps:,} steps cut {cut} episodes, and {ended} had ended before it: training "
+        f"sees little but their beginnings. Raise checkpoint_every, now {settings.checkpoint_every:,}, to {enough}.",
+        stacklevel=3,
+    )
+    return True
 
 
 def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list[Live]]:
@@ -79,8 +118,7 @@ def iterate(
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
         targets = advantages(rollout, values, config)
-        if config.anneal_lr:
-            state.anneal()
+        state.set_rates(config)
         batch = Batch.of(rollout, targets)
         learned, state.skipped_in_row = improve(
             losses, state.model, state.optimizer, batch, config, rules, state.generators.batch, state.skipped_in_row
