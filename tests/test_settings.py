@@ -10,6 +10,7 @@ import pytest
 
 from option_critic import cli, commands
 from option_critic.agent import OptionCritic
+from option_critic.algorithms.settings import SETTINGS
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.presets import PRESETS, name_for, settings_for
 from option_critic.settings import Algorithm, Settings, UnknownSettingError, setting_names
@@ -24,15 +25,26 @@ def test_names_are_unique_over_all_parts():
     assert len(setting_names()) == len(parts) - 4 + total
 
 
-def test_every_algorithm_that_can_be_named_is_in_the_table():
-    assert tuple(ALGORITHMS) == get_args(Algorithm)
+def test_every_algorithm_that_can_be_named_is_in_the_tables():
+    assert tuple(ALGORITHMS) == tuple(SETTINGS) == get_args(Algorithm)
 
 
 def test_a_price_of_terminations_needs_ppo_oc():
     a2oc = PRESETS["a2oc"]
     assert a2oc.algorithm == "ppo_oc" and a2oc.learning.price == "termination"
-    with pytest.raises(ValueError, match="needs algorithm ppo_oc"):
+    with pytest.raises(ValueError, match="price termination is nothing that dac can be told; set it back to change"):
         a2oc.override(algorithm="dac")
+    assert a2oc.override(price="change").override(algorithm="dac").learning.gamma == a2oc.learning.gamma
+    for refused in ({"price": "change"}, {"price": "termination", "algorithm": "dac"}):
+        with pytest.raises(UnknownSettingError, match="price is a setting of algorithm ppo_oc; dac has none"):
+            PRESETS["cartpole"].override(**refused)
+    assert PRESETS["cartpole"].override(price="termination", algorithm="ppo_oc").learning.price == "termination"
+
+
+def test_a_file_of_the_first_versions_may_hold_what_another_algorithm_is_told():
+    data = PRESETS["cartpole"].to_dict()
+    data["learning"]["price"] = "change"
+    assert Settings.from_dict(data) == PRESETS["cartpole"]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -24,6 +24,7 @@ from option_critic.arguments import BenchArgs, DiagnoseArgs, EvaluateArgs, ListA
 from option_critic.disk import check_writable
 from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for, settings_for
+from option_critic.settings import names_of_others
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic
@@ -93,6 +94,7 @@ def train(argv: Sequence[str]) -> int:
     named = bool(argv) and not argv[0].startswith("-")
     target = argv[0] if named else parse(TrainArgs, "train", argv).target
     preset = TrainArgs(target=target, settings=settings_for(target).override(**which_options(argv)))
+    check_flags(argv, preset.settings.algorithm)
     args = parse(TrainArgs, "train", argv, default=preset)
     from option_critic import commands  # here and below imported late, with PyTorch: bad input is answered at once
 
@@ -103,17 +105,28 @@ def train(argv: Sequence[str]) -> int:
 
 
 def which_options(argv: Sequence[str]) -> dict[str, Any]:
-    """The flags that say which options there are: a preset's names and definitions give way to them together."""
+    """The flags that say which options there are, and by which algorithm they learn: a preset's names and definitions
+    give way to them together, and each algorithm has flags of its own."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--num-options", "--num_options", nargs="?")
     parser.add_argument("--option-names", "--option_names", nargs="*")
     parser.add_argument("--options-from", "--options_from", nargs="?")
+    parser.add_argument("--algorithm", nargs="?")
     found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
     if "num_options" in found:
         if not found["num_options"].isdigit():
             return {}  # what is wrong with it is told when all flags are read
         found["num_options"] = int(found["num_options"])
     return found
+
+
+def check_flags(argv: Sequence[str], algorithm: str) -> None:
+    """Raise InputError for a flag that only another algorithm has."""
+    others = names_of_others(algorithm)
+    for flag in argv:
+        name = flag.removeprefix("--").partition("=")[0].replace("-", "_")
+        if flag.startswith("--") and name in others:
+            raise InputError(f"{name} is a setting of algorithm {others[name]}; {algorithm} has none of that name")
 
 
 def resume(argv: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from option_critic.algorithms.config import Config
+from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
 from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
@@ -13,9 +13,9 @@ from option_critic.options.rules import OptionSettings
 from option_critic.settings import Settings
 
 
-def learning(rate: float, **others: Any) -> Config:
+def learning(rate: float, kind: type[PPOSettings] = DACSettings, **others: Any) -> PPOSettings:
     """One learning rate for everything that learns, but for what `others` say."""
-    return Config(**dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), rate) | others)
+    return kind(**dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), rate) | others)
 
 
 def metaworld(task: str) -> Settings:
@@ -69,7 +69,7 @@ PRESETS: dict[str, Settings] = {
             activation="relu",
             initial_log_std=0.0,  # its standard deviation of 1; ours: only the start, it is learned
         ),
-        learning=Config(
+        learning=DACSettings(
             gamma=0.99,
             lr_master=1e-4,
             lr_option=3e-4,
@@ -101,6 +101,7 @@ PRESETS: dict[str, Settings] = {
         model=ModelSettings(hidden_dim=64, normalize_observation=False),
         learning=learning(
             7e-4,
+            PPOOCSettings,
             lam=1.0,
             rollout_length=5,
             epochs=1,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import tyro
 
-from option_critic.algorithms.config import Config
+from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
 from option_critic.checks import check_type
 from option_critic.envs.contract import EnvSettings
 from option_critic.errors import InputError
@@ -50,9 +50,11 @@ class Settings:
     env: EnvSettings = field(default_factory=EnvSettings)
     options: OptionSettings = field(default_factory=OptionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
-    learning: Config = field(default_factory=Config)
+    learning: PPOSettings = field(default_factory=DACSettings)
 
     def __post_init__(self) -> None:
+        check_type("algorithm", Algorithm, self.algorithm)
+        object.__setattr__(self, "learning", as_told_to(self.algorithm, self.learning))
         for part in ("", *_parts(type(self))):
             check_types(getattr(self, part) if part else self)
         if self.total_timesteps < 1:
@@ -63,8 +65,6 @@ class Settings:
             raise InputError(f"keep_checkpoints must not be negative, got {self.keep_checkpoints}")
         if self.seed < 0:
             raise InputError(f"seed must not be negative, got {self.seed}")
-        if self.algorithm == "dac" and self.learning.price == "termination":
-            raise InputError("price termination needs algorithm ppo_oc: dac's arrival policy does not see terminations")
         if self.torch_threads < 0:
             raise InputError(f"torch_threads must not be negative, got {self.torch_threads}")
 
@@ -73,12 +73,15 @@ class Settings:
 
         Changing `num_options` or `option_names` alone drops what the old options were called or meant;
         `option_names` and `options_from` set their number. `options_from` may import the module that it names.
-        Raises UnknownSettingError with the nearest match.
+        Another `algorithm` keeps what both algorithms can be told. Raises UnknownSettingError with the nearest match.
         """
         changes = _consistent(changes, self.options)
+        if changes.get("algorithm", self.algorithm) != self.algorithm:
+            other = dataclasses.replace(self, algorithm=changes["algorithm"])
+            return other.override(**changes)
         parts: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
-            parts.setdefault(_part_of(type(self), name), {})[name] = value
+            parts.setdefault(_part_of(self.algorithm, name), {})[name] = value
         top = parts.pop("", {})
         top |= {part: dataclasses.replace(getattr(self, part), **values) for part, values in parts.items()}
         return dataclasses.replace(self, **top)
@@ -92,7 +95,13 @@ class Settings:
         """The inverse of `to_dict`. Raises UnknownSettingError, or InputError for a bad value."""
         if not isinstance(data, dict) or "env_id" not in data:
             raise InputError("settings must be an object that holds an env_id")
-        settings: Self = _build(cls, data)
+        algorithm = data.get("algorithm", "dac")
+        check_type("algorithm", Algorithm, algorithm)
+        learning = data.get("learning", {})
+        if isinstance(learning, dict):  # the first versions wrote what any algorithm can be told
+            others = set(names_of_others(algorithm))
+            data = data | {"learning": {name: x for name, x in learning.items() if name not in others}}
+        settings: Self = _build(cls, data, _parts(cls) | {"learning": SETTINGS[algorithm]})
         return settings
 
 
@@ -125,16 +134,24 @@ def _parts(cls: type) -> dict[str, Any]:
     return {name: hint for name, hint in get_type_hints(cls).items() if dataclasses.is_dataclass(hint)}
 
 
-def setting_names(cls: type = Settings) -> dict[str, str]:
-    """Every setting's bare name -> the part that holds it ('' for the run itself)."""
-    parts = _parts(cls)
-    names = {f.name: "" for f in dataclasses.fields(cls) if f.name not in parts}
+def setting_names(algorithm: str = "dac") -> dict[str, str]:
+    """Every setting's bare name -> the part that holds it ('' for the run itself), as `algorithm` has them."""
+    parts = _parts(Settings) | {"learning": SETTINGS[algorithm]}
+    names = {f.name: "" for f in dataclasses.fields(Settings) if f.name not in parts}
     return names | {f.name: part for part, sub in parts.items() for f in dataclasses.fields(sub)}
 
 
-def _part_of(cls: type, name: str) -> str:
-    names = setting_names(cls)
+def names_of_others(algorithm: str) -> dict[str, str]:
+    """Settings that `algorithm` does not have -> an algorithm that has them."""
+    own = {f.name for f in dataclasses.fields(SETTINGS[algorithm])}
+    return {f.name: other for other, cls in SETTINGS.items() for f in dataclasses.fields(cls) if f.name not in own}
+
+
+def _part_of(algorithm: str, name: str) -> str:
+    names = setting_names(algorithm)
     if name not in names:
+        if other := names_of_others(algorithm).get(name):
+            raise UnknownSettingError(f"{name} is a setting of algorithm {other}; {algorithm} has none of that name")
         raise UnknownSettingError(f"there is no setting {name!r}.{_hint(name, names)}")
     return names[name]
 
@@ -144,10 +161,11 @@ def _hint(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _build(cls: Any, data: Any) -> Any:
+def _build(cls: Any, data: Any, parts: dict[str, Any]) -> Any:
+    """`cls` from nested plain data; `parts`: its fields that are settings themselves, with their classes."""
     if not isinstance(data, dict):
         raise InputError(f"a part of the settings must be an object of names and values, got {reprlib.repr(data)}")
-    parts, hints = _parts(cls), get_type_hints(cls)
+    hints = get_type_hints(cls)
     fields = [f.name for f in dataclasses.fields(cls)]
     for name in sorted(set(data) - set(fields)):
         raise UnknownSettingError(
@@ -156,7 +174,7 @@ def _build(cls: Any, data: Any) -> Any:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     for name, value in values.items():
         if name in parts:
-            values[name] = _build(parts[name], value)
+            values[name] = _build(parts[name], value, {})
         else:
             check_type(name, hints[name], value)  # before the ranges are looked at, which takes numbers
     return cls(**values)

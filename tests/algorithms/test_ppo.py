@@ -8,8 +8,8 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.algorithms.config import Config
 from option_critic.algorithms.ppo import advantages
+from option_critic.algorithms.settings import PPOSettings
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.functional.options import arrival_log_prob, pick
@@ -23,7 +23,7 @@ from option_critic.structs import Batch, Carry, Decision, Interest, Rollout, Tar
 from option_critic.training.collect import Live, collect, evaluate_rollout, join_rows, stack
 from option_critic.training.metrics import option_metrics
 
-CONFIG = Config(gamma=0.5, lam=0.5, deliberation_cost=0.2)
+CONFIG = PPOSettings(gamma=0.5, lam=0.5, deliberation_cost=0.2)
 
 
 def column(*values):
@@ -91,7 +91,7 @@ def test_a_price_of_terminations_is_paid_for_ends_that_change_nothing():
     rollout = rollout_by_hand()
     rollout = replace(rollout, decision=replace(rollout.decision, option=column(0, 0, 1)))  # row 1: 0 ends, 0 again
     values = values_by_hand(rollout)
-    change, every = (advantages(rollout, values, replace(CONFIG, price=p)) for p in ("change", "termination"))
+    change, every = (advantages(rollout, values, CONFIG, every_end=paid) for paid in (False, True))
     # expected charge where the end is free: 0.2 * (1 - 1/2) per change, 0.2 per termination
     torch.testing.assert_close(every.adv_term - change.adv_term, column(0.0, 0.1, 0.0))
     later = -0.5 * 0.5 * 0.1  # gamma beta 0.1: U behind the last row; the end before it is forced, so free
@@ -223,7 +223,7 @@ def test_a_forced_end_is_never_a_learned_one(model, algorithm):
     metrics = option_metrics(rollout, evaluate_rollout(model, rollout, rules), rules.names)
     assert metrics["option/end_rate"] == 0 and metrics["option/forced_rate"] > 0
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
-    loss, _ = ALGORITHMS[algorithm](model, Batch.of(rollout, targets), CONFIG, rules)
+    loss, _ = ALGORITHMS[algorithm].losses(model, Batch.of(rollout, targets), CONFIG, rules)
     loss.backward()
     assert model.beta_head.weight.grad is None or not model.beta_head.weight.grad.any()
     assert model.mu_head.weight.grad.any()
@@ -242,7 +242,7 @@ def test_the_first_minibatch_repeats_the_acting_policy(model, algorithm):
     rules = OptionSettings(min_option_length=1, max_option_length=4)
     rollout = acted(model, rules)
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
-    _, metrics = ALGORITHMS[algorithm](model, Batch.of(rollout, targets), CONFIG, rules)
+    _, metrics = ALGORITHMS[algorithm].losses(model, Batch.of(rollout, targets), CONFIG, rules)
     for name in ("train/approx_kl", "option/approx_kl"):
         assert abs(metrics[name].item()) < 1e-9, name
 
@@ -269,15 +269,15 @@ def test_good_options_are_kept_even_if_all_are_good(model, algorithm):
     beta, log_mu = arrival.beta.detach(), pick(arrival.log_mu, option).detach()
     decision = Decision(zeros.unsqueeze(-1), option, option, option + 1, no, ended, no, beta, zeros, log_mu, kept)
     targets = Targets(adv_action=torch.randn(n), adv_option=good, adv_master=good, adv_term=good, q_target=zeros)
-    config = Config(entropy_master=0.0)
-    loss, _ = ALGORITHMS[algorithm](model, Batch(obs, ones, decision, targets), config, rules)
+    config = PPOSettings(entropy_master=0.0)
+    loss, _ = ALGORITHMS[algorithm].losses(model, Batch(obs, ones, decision, targets), config, rules)
     loss.backward()
     assert model.beta_head.bias.grad[0] > 0.01  # descent lowers the termination
     assert model.beta_head.bias.grad[1] == 0  # and only of the option that arrived
 
 
 def test_ppo_oc_trains_the_master_at_decisions_only(model):
-    rules, config = OptionSettings(), Config(entropy_master=0.0)
+    rules, config = OptionSettings(), PPOSettings(entropy_master=0.0)
     rollout = acted(model, rules)
     batch = Batch.of(rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG))
     ended = batch.decision.ended
@@ -285,7 +285,7 @@ def test_ppo_oc_trains_the_master_at_decisions_only(model):
     gradients = []
     for rows in (ended, ~ended):
         model.zero_grad()
-        ALGORITHMS["ppo_oc"](model, batch.rows(rows), config, rules)[0].backward()
+        ALGORITHMS["ppo_oc"].losses(model, batch.rows(rows), config, rules)[0].backward()
         gradients.append(model.mu_head.weight.grad.clone())
     assert gradients[0].any() and not gradients[1].any()
 
@@ -309,7 +309,9 @@ def test_a_bonus_moves_choice_and_ends_and_nothing_else(model, algorithm):
                         pi.log_prob(pi.mean).detach(), pick(arrival.log_mu, option).detach(), hat)  # fmt: skip
     targets = Targets(adv_action=zeros, adv_option=zeros, adv_master=zeros, adv_term=zeros,
                       q_target=pick(heads.q, option).detach())  # fmt: skip
-    loss, _ = ALGORITHMS[algorithm](model, Batch(obs, interest, decision, targets), Config(entropy_master=0.0), rules)
+    loss, _ = ALGORITHMS[algorithm].losses(
+        model, Batch(obs, interest, decision, targets), PPOSettings(entropy_master=0.0), rules
+    )
     loss.backward()
     assert model.beta_head.bias.grad[0] > 0 > model.beta_head.bias.grad[1]  # descent: a stays, b ends
     assert model.mu_head.bias.grad[0] < 0 < model.mu_head.bias.grad[1]  # and a is chosen

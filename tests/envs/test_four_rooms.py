@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.algorithms.config import Config
 from option_critic.algorithms.ppo import advantages
+from option_critic.algorithms.settings import PPOSettings
 from option_critic.envs import four_rooms as rooms
 from option_critic.envs.contract import EnvSettings, env_seeds
 from option_critic.envs.make import make_envs
@@ -148,7 +148,7 @@ def test_with_exact_values_no_step_surprises(exact, experience):
     """With lam = 0 an advantage is one step's error, of mean 0 in every cell with every option."""
     rollout, values = experience
     d, cell = rollout.decision, rollout.obs.argmax(-1)
-    targets = advantages(rollout, with_values(values, rollout, exact), Config(gamma=GAMMA, lam=0.0))
+    targets = advantages(rollout, with_values(values, rollout, exact), PPOSettings(gamma=GAMMA, lam=0.0))
     for error, option in ((targets.adv_action, d.option), (targets.adv_option, d.prev_option)):
         pair, x = (cell * K + option).flatten(), error.double().flatten()
         n = torch.bincount(pair, minlength=S * K)
@@ -163,7 +163,7 @@ def test_monte_carlo_targets_are_the_exact_values_whatever_the_critic_says(exact
     cut = (rollout.truncated | (torch.arange(len(rollout.reward)) == len(rollout.reward) - 1)[:, None]).unsqueeze(-1)
     right = with_values(values, rollout, exact)
     mixed = replace(values, next_q=torch.where(cut, right.next_q, values.next_q))
-    targets = advantages(rollout, mixed, Config(gamma=GAMMA, lam=1.0))
+    targets = advantages(rollout, mixed, PPOSettings(gamma=GAMMA, lam=1.0))
     option = rollout.decision.option
     truth = f.pick(right.q, option)
     for k in range(K):  # environments are independent, rows are not

@@ -15,17 +15,24 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from option_critic.algorithms.config import Config
-from option_critic.algorithms.ppo import bonus_loss, intra_option_loss
+from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss
+from option_critic.algorithms.settings import DACSettings
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale
 from option_critic.functional.options import arrival_log_prob
 from option_critic.model.act import arrive
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch
+from option_critic.structs import Batch, Rollout, Targets, Values
 
 
-def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettings) -> tuple[Tensor, dict[str, Tensor]]:
+def targets(rollout: Rollout, values: Values, config: DACSettings) -> Targets:
+    """Advantages of both processes, [T, B]: an option costs where it changes."""
+    return advantages(rollout, values, config)
+
+
+def losses(
+    model: OptionModel, batch: Batch, config: DACSettings, rules: OptionSettings
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The joint loss of a minibatch, and what to log of it."""
     heads, d = model(batch.obs), batch.decision
     loss, metrics = intra_option_loss(heads, batch, config)

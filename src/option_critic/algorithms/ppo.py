@@ -6,11 +6,12 @@ Proximal policy optimisation [Schulman+17, 1707.06347]. An algorithm adds what i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.config import Config
+from option_critic.algorithms.settings import PPOSettings
 from option_critic.errors import NonFiniteError
 from option_critic.functional.losses import approximate_kl, clip_fraction, clipped_surrogate, standardise, value_loss
 from option_critic.functional.options import (
@@ -31,10 +32,12 @@ from option_critic.options.rules import OptionSettings
 from option_critic.structs import Batch, Rollout, Targets, Values
 
 
-def advantages(rollout: Rollout, values: Values, config: Config) -> Targets:
-    """One recursion, called twice: within options, and between them. Pure; all [T, B]."""
-    d, c = rollout.decision, config.deliberation_cost
-    every = config.price == "termination"
+def advantages(rollout: Rollout, values: Values, config: PPOSettings, every_end: bool = False) -> Targets:
+    """One recursion, called twice: within options, and between them. Pure; all [T, B].
+
+    `every_end`: the deliberation cost is paid for every end that is not forced, not for changes of option only.
+    """
+    d, c, every = rollout.decision, config.deliberation_cost, every_end
     u, v, charge = arrival(values.q, values.log_mu, values.beta, d.forced, d.prev_option, c, every)
     next_u, _, _ = arrival(values.next_q, values.next_log_mu, values.next_beta, values.next_forced, d.option, c, every)
     q_w = pick(values.q, d.option)
@@ -60,7 +63,7 @@ def arrival(
     return arrival_value(pick(q, option), v, beta_w, charge), v, charge
 
 
-def intra_option_loss(heads: Heads, batch: Batch, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+def intra_option_loss(heads: Heads, batch: Batch, config: PPOSettings) -> tuple[Tensor, dict[str, Tensor]]:
     """Clipped surrogate of pi_w, value loss of Q(s, w), entropy: all that is left with one option."""
     d, pi = batch.decision, heads.pi.at(batch.decision.option, batch.decision.free)
     log_pi = pi.log_prob(d.action)
@@ -86,7 +89,8 @@ def bonus_loss(arrival: Arrival[Tensor], batch: Batch, rules: OptionSettings) ->
     return -choice_bonus(probs, bonus).mean()
 
 
-Losses = Callable[[OptionModel, Batch, Config, OptionSettings], tuple[Tensor, dict[str, Tensor]]]
+Losses = Callable[[OptionModel, Batch, Any, OptionSettings], tuple[Tensor, dict[str, Tensor]]]
+"""The joint loss of a minibatch, and what to log of it. The third is the algorithm's own settings."""
 
 
 class DivergedError(NonFiniteError):
@@ -106,7 +110,7 @@ def improve(
     model: OptionModel,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
-    config: Config,
+    config: PPOSettings,
     rules: OptionSettings,
     generator: torch.Generator,
     in_row: int = 0,

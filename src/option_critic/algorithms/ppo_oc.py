@@ -15,17 +15,24 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from option_critic.algorithms.config import Config
-from option_critic.algorithms.ppo import bonus_loss, intra_option_loss
+from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss
+from option_critic.algorithms.settings import PPOOCSettings
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale, termination_loss
 from option_critic.functional.options import pick
 from option_critic.model.act import arrive
 from option_critic.model.option_model import OptionModel
 from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch
+from option_critic.structs import Batch, Rollout, Targets, Values
 
 
-def losses(model: OptionModel, batch: Batch, config: Config, rules: OptionSettings) -> tuple[Tensor, dict[str, Tensor]]:
+def targets(rollout: Rollout, values: Values, config: PPOOCSettings) -> Targets:
+    """Advantages within options and between them, [T, B], with the price on what the settings say."""
+    return advantages(rollout, values, config, every_end=config.price == "termination")
+
+
+def losses(
+    model: OptionModel, batch: Batch, config: PPOOCSettings, rules: OptionSettings
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The joint loss of a minibatch, and what to log of it."""
     heads, d, t = model(batch.obs), batch.decision, batch.targets
     loss, metrics = intra_option_loss(heads, batch, config)

@@ -1,8 +1,32 @@
-"""The table of algorithms: what is learned between options, as the loss of a minibatch."""
+"""The table of algorithms: what each learns from a rollout, and how. A new one is a file and a line here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
 from option_critic.algorithms import dac, ppo_oc
 from option_critic.algorithms.ppo import Losses
+from option_critic.model.option_model import OptionModel
+from option_critic.structs import Rollout, Targets, Values
 
-ALGORITHMS: dict[str, Losses] = {"dac": dac.losses, "ppo_oc": ppo_oc.losses}
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What one algorithm adds to the line. Its settings: `settings.py`."""
+
+    targets: Callable[[Rollout, Values, Any], Targets]
+    """what the update moves towards, by its own settings"""
+    losses: Losses
+    carried: Callable[[OptionModel], dict[str, Tensor]] | None = None
+    """tensors by name that it carries from one iteration to the next, as they are at the start; none: it has no such.
+    They are a part of checkpoints of their own."""
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "dac": Algorithm(dac.targets, dac.losses),
+    "ppo_oc": Algorithm(ppo_oc.targets, ppo_oc.losses),
+}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.config import Config
+from option_critic.algorithms.settings import PPOSettings
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
@@ -123,7 +123,7 @@ class TrainState:
         span = max(1, self.schedule_end - self.schedule_start)
         return max(0.0, 1 - (self.env_steps - self.schedule_start) / span)
 
-    def set_rates(self, config: Config) -> None:
+    def set_rates(self, config: PPOSettings) -> None:
         """Set the learning rates for the current step. They live in the settings; the optimiser holds a copy."""
         for group in self.optimizer.param_groups:
             rate: float = getattr(config, f"lr_{group['name']}")

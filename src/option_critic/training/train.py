@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from option_critic.algorithms.ppo import advantages, improve
+from option_critic.algorithms.ppo import improve
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.contract import EnvSettings, VectorEnvs, env_seeds
 from option_critic.envs.make import close, episode_limit, make_groups
@@ -110,18 +110,19 @@ def iterate(
     on_rollout: OnRollout = lambda _: None,
 ) -> tuple[Metrics, list[Live]]:
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
-    losses, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
+    algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
     with compute_threads(1):  # small batches: more threads only fight with the simulator's
         rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
-        targets = advantages(rollout, values, config)
+        targets = algorithm.targets(rollout, values, config)
         state.set_rates(config)
         batch = Batch.of(rollout, targets)
+        shuffle, in_row = state.generators.batch, state.skipped_in_row
         learned, state.skipped_in_row = improve(
-            losses, state.model, state.optimizer, batch, config, rules, state.generators.batch, state.skipped_in_row
+            algorithm.losses, state.model, state.optimizer, batch, config, rules, shuffle, in_row
         )
         if config.final_log_std is not None:
             state.quieten(settings.model.initial_log_std, config.final_log_std)

@@ -1,19 +1,19 @@
-"""The settings of learning, the same for every algorithm."""
+"""What each algorithm can be told about learning. Read without PyTorch, so it has a file of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from option_critic.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class PPOSettings:
     """How it learns."""
 
     gamma: float = 0.99
-    """Discount per environment step, in (0, 1]."""
+    """Discount per decision, in [0, 1]: per environment step, unless actions are held for several (action_repeat)."""
     lam: float = 0.95
     """Trace decay of generalised advantage estimation, in [0, 1]."""
     rollout_length: int = 256
@@ -45,9 +45,6 @@ class Config:
     deliberation_cost: float = 0.0
     """c: price of a change of option, in standard deviations of the return (Harb+18). Raise it when
     options end after a step or two."""
-    price: Literal["change", "termination"] = "change"
-    """What the deliberation cost is paid for: a change of option, or (ppo_oc only, as in A2OC) every
-    termination that is learned, also one that chooses the same option again."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0
@@ -72,3 +69,38 @@ class Config:
                      "entropy_master", "entropy_option", "value_weight", "max_grad_norm", "target_kl"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DACSettings(PPOSettings):
+    """How the double actor-critic learns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOOCSettings(PPOSettings):
+    """How option-critic with PPO learns."""
+
+    price: Literal["change", "termination"] = "change"
+    """What the deliberation cost is paid for: a change of option, or, as in A2OC, every termination that is learned,
+    also one that chooses the same option again."""
+
+
+SETTINGS: dict[str, type[PPOSettings]] = {"dac": DACSettings, "ppo_oc": PPOOCSettings}
+"""Algorithm -> what it can be told. Its targets and losses: `table.py`."""
+
+
+def as_told_to(algorithm: str, learning: PPOSettings) -> PPOSettings:
+    """The same settings for `algorithm`; what only it has is as by default.
+
+    Raises InputError where something was set that it does not have.
+    """
+    cls = SETTINGS[algorithm]
+    own = {f.name for f in fields(cls)}
+    for f in fields(learning):
+        if f.name not in own and getattr(learning, f.name) != f.default:
+            raise InputError(
+                f"{f.name} {getattr(learning, f.name)} is nothing that {algorithm} can be told; "
+                f"set it back to {f.default} first"
+            )
+    shared = {f.name: getattr(learning, f.name) for f in fields(learning) if f.name in own}
+    return learning if type(learning) is cls else cls(**shared)
