@@ -87,18 +87,30 @@ def bound(infinite):
 def spaces(draw):
     keys = draw(st.lists(st.text(max_size=5), unique=True, max_size=3).map(lambda k: tuple(sorted(k))))
     shape = {"obs_size": draw(st.integers(1, 50)), "obs_ndim": draw(st.integers(0, 3)), "obs_keys": keys}
+    if draw(st.booleans()):
+        parts = tuple(draw(st.lists(st.integers(1, 4), max_size=3).map(tuple)) for _ in keys or ("",))
+        shape |= {"obs_shapes": parts, "obs_ndim": len(parts[0]), "obs_size": sum(map(math.prod, parts))}
     size = draw(st.integers(1, 6))
     if draw(st.booleans()):
         return Spaces(**shape, discrete=True, action_size=size, action_start=draw(st.integers(-5, 5)))
     pairs = [(draw(bound(-math.inf)), draw(bound(math.inf))) for _ in range(size)]
     low, high = zip(*[(min(pair), max(pair)) for pair in pairs], strict=True)
-    return Spaces(**shape, discrete=False, action_size=size, action_low=low, action_high=high)
+    dtype = draw(st.sampled_from(["float16", "float32", "float64"]))
+    return Spaces(**shape, discrete=False, action_size=size, action_low=low, action_high=high, action_dtype=dtype)
 
 
 @modest
 @given(spaces())
 def test_spaces_round_trip(made):
     assert Spaces.from_dict(json.loads(json.dumps(made.to_dict(), allow_nan=False))) == made
+
+
+@modest
+@given(spaces())
+def test_older_spaces_load_without_what_they_do_not_say(made):
+    said = {name: x for name, x in made.to_dict().items() if name not in ("obs_shapes", "action_dtype")}
+    older = Spaces.from_dict(json.loads(json.dumps(said)))
+    assert older == dataclasses.replace(made, obs_shapes=(), action_dtype="float32")
 
 
 @modest

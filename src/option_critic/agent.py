@@ -16,7 +16,7 @@ import torch
 
 from option_critic.algorithms.ppo import DivergedError
 from option_critic.disk import writing
-from option_critic.envs.checked import EnvError, blaming
+from option_critic.envs.checked import EnvError, blaming, described
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError, RunError
@@ -24,11 +24,12 @@ from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.actor import Actor
 from option_critic.model.trunks import stream_seed
+from option_critic.observations import read_observations, read_starts
 from option_critic.options.interest import check_definitions
 from option_critic.options.sets import load as import_definitions
 from option_critic.presets import settings_for
 from option_critic.settings import Settings
-from option_critic.spaces import Spaces
+from option_critic.spaces import Spaces, check_fit
 from option_critic.structs import Carry
 from option_critic.training import checkpoint as checkpoints
 from option_critic.training import folders
@@ -78,9 +79,9 @@ class OptionCritic:
 
     def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
         self.settings = settings
-        self.spaces = spaces or spaces_of(settings.env_id)
-        check_definitions(torch.zeros(2, self.spaces.obs_size), settings.options)
-        self.state = state or TrainState.fresh(settings, self.spaces)
+        spaces = spaces or spaces_of(settings.env_id)
+        check_definitions(torch.zeros(2, spaces.obs_size), settings.options)
+        self.state = state or TrainState.fresh(settings, spaces)
         self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
         self._running = Running()
         weakref.finalize(self, self._running.close)
@@ -99,14 +100,21 @@ class OptionCritic:
 
         Settings stay; only the record of recent episodes starts anew. Raises ValueError unless the spaces are the same.
         """
-        spaces = spaces_of(env_id)
-        if spaces != self.spaces:
-            raise InputError(
-                f"{env_id} has other spaces than {self.settings.env_id}: an agent cannot move between them"
-            )
+        self._meet(env_id)
         self.close()
         self.settings = self.settings.override(env_id=env_id)
         self.state.episodes, self.glimpse = Episodes(), Glimpse(self.option_names)
+
+    def _meet(self, env_id: str) -> None:
+        """Raise InputError, naming what differs, unless `env_id` has the spaces that the agent was trained with."""
+        spaces = spaces_of(env_id)
+        check_fit(self.spaces, spaces, env_id)
+        self.state.spaces = spaces
+
+    @property
+    def spaces(self) -> Spaces:
+        """What observations and actions are."""
+        return self.state.spaces
 
     @property
     def num_timesteps(self) -> int:
@@ -141,6 +149,8 @@ class OptionCritic:
         resolve_backend(self.settings.env_id, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
         self.settings = self.settings.override(total_timesteps=steps)
+        if run_folder is not None and self.state.env_steps:
+            self._meet(self.settings.env_id)  # before anything is written
         run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
@@ -216,17 +226,14 @@ class OptionCritic:
 
         `state=None` starts fresh episodes; `episode_start` (bool, or [B]) marks those that start now.
         Deterministic: the most likely action and option; an option ends where its termination
-        probability exceeds 0.5. Dict observations are taken as the environment gives them.
+        probability exceeds 0.5. Observations are taken as the environment gives them, Dict ones too, as arrays,
+        lists or tensors. Raises InputError for another shape and for what holds no numbers, or NaN.
         """
-        batched = self.spaces.is_batched(obs)
-        flat = self.spaces.flatten(obs, batched)
-        rows = flat if batched else flat[None]
-        carry = Carry.start(len(rows)) if state is None else state.carry
-        if len(carry.option) != len(rows):
-            raise InputError(f"state is for {len(carry.option)} observations, got {len(rows)}")
+        rows, batched = read_observations(obs, self.spaces)
+        carry = Carry.start(len(rows)) if state is None else self._arriving(state, len(rows))
         if episode_start is not None:
-            starts = np.asarray(episode_start, dtype=np.bool_)
-            carry = Carry(carry.option, carry.option_age, carry.is_first | np.broadcast_to(starts, len(rows)))
+            starts = read_starts(episode_start, len(rows))
+            carry = Carry(carry.option, carry.option_age, carry.is_first | starts)
         actor = Actor.of(self.state.model)
         noise = None if deterministic else Noise.draw((len(rows),), actor, self._generators)
         offered, _, _ = act(actor, rows, carry, self.settings.options, noise)
@@ -239,6 +246,18 @@ class OptionCritic:
         if batched:
             return action, OptionState(choice.option, names, after, held)
         return action[0], OptionState(options[0], names[0], after, held)
+
+    def _arriving(self, state: OptionState, rows: int) -> Carry[NDArray]:
+        """The carry of a state. Raises InputError unless `predict` of an agent like this gave it, for so many rows."""
+        if not isinstance(state, OptionState):
+            raise InputError(f"state must be what predict returned, or None, got {described(state)}")
+        carry, action = state.carry, state.held.choice.action
+        if len(carry.option) != rows:
+            raise InputError(f"state is for {len(carry.option)} observations, got {rows}")
+        size = () if self.spaces.discrete else (self.spaces.action_size,)
+        if carry.option.max() >= len(self.option_names) or action.shape[1:] != size:
+            raise InputError("state comes from another agent, with other options or actions; begin with state=None")
+        return carry
 
     def save(self, path: str | Path) -> None:
         """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON)."""
@@ -286,6 +305,7 @@ def resume(
     if agent.state.env_steps < agent.state.schedule_end:
         check_env_id(agent.settings.env_id)
         resolve_backend(agent.settings.env_id, agent.settings.env)
+        agent._meet(agent.settings.env_id)
         agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), callback, progress)
     return agent
 

@@ -32,6 +32,11 @@ def is_wholes(value: Any) -> bool:
     return isinstance(value, tuple) and all(map(is_whole, value))
 
 
+def is_shapes(value: Any) -> bool:
+    """Whether `value` is a tuple of tuples of ints."""
+    return isinstance(value, tuple) and all(map(is_wholes, value))
+
+
 KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     int: (is_whole, "a whole number"),
     float | None: (lambda value: value is None or is_finite(value), "a finite number or none"),
@@ -41,6 +46,7 @@ KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     tuple[str, ...]: (is_texts, "a list of texts"),
     tuple[int, ...]: (is_wholes, "a list of whole numbers"),
+    tuple[tuple[int, ...], ...]: (is_shapes, "a list of lists of whole numbers"),
 }
 """Declared type -> how to tell, and its name for people."""
 

@@ -22,6 +22,7 @@ from option_critic.evaluation.protocol import run_episodes
 from option_critic.evaluation.statistics import Estimate, mean
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
+from option_critic.spaces import check_fit
 from option_critic.threads import compute_threads
 
 EVALUATION_SEED = 2_000_000_011
@@ -138,6 +139,7 @@ def _run(
     model = agent.state.model
     generators = Generators.seeded(EVALUATION_SEED)
     try:
+        check_fit(agent.spaces, envs.spaces, agent.settings.env_id)
         with compute_threads(1):
             return run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_episode)
     finally:

@@ -89,6 +89,8 @@ class TrainState:
     model: OptionModel
     optimizer: torch.optim.Optimizer
     generators: Generators
+    spaces: Spaces
+    """Those of the environment that it was trained in."""
     env_steps: int = 0
     iteration: int = 0
     schedule_start: int = 0
@@ -114,6 +116,7 @@ class TrainState:
             model=model,
             optimizer=torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True),
             generators=Generators.seeded(settings.seed),
+            spaces=spaces,
             schedule_end=settings.total_timesteps,
         )
 

@@ -14,6 +14,7 @@ from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.contract import EnvSettings, VectorEnvs, env_seeds
 from option_critic.envs.make import close, episode_limit, make_groups
 from option_critic.settings import Settings
+from option_critic.spaces import check_fit
 from option_critic.structs import Batch, Carry, Rollout
 from option_critic.threads import compute_threads
 from option_critic.training.collect import Live, collect, evaluate_rollout
@@ -92,10 +93,15 @@ def tell_of_cuts(state: TrainState, settings: Settings) -> bool:
 
 
 def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list[Live]]:
-    """Fresh environments, their seeds a hash of (seed, iteration), in their first states."""
+    """Fresh environments, their seeds a hash of (seed, iteration), in their first states.
+
+    Raises InputError where their spaces are no longer those that the agent was trained with.
+    """
     seeds = env_seeds(settings.seed, state.iteration, settings.env.num_envs)
     groups = make_groups(settings.env_id, settings.env, seeds)
     try:
+        check_fit(state.spaces, groups[0].spaces, settings.env_id)
+        state.spaces = groups[0].spaces  # an older checkpoint may know less of them
         return groups, [Live(envs.reset(), Carry.start(envs.num_envs)) for envs in groups]
     except BaseException:
         close(groups)
