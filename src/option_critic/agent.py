@@ -80,7 +80,7 @@ class OptionCritic:
     def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
         self.settings = settings
         spaces = spaces or spaces_of(settings.env_id)
-        check_definitions(torch.zeros(2, spaces.obs_size), settings.options)
+        check_definitions(torch.zeros(2, spaces.obs_size, dtype=torch.float32, device="cpu"), settings.options)
         self.state = state or TrainState.fresh(settings, spaces)
         self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
         self._running = Running()
@@ -198,10 +198,11 @@ class OptionCritic:
 
         on_boundary = None if run is None else keep
         try:
-            for metrics in train(self.state, self.settings, self._running, on_boundary, self.glimpse.see):
-                if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
-                    keep("interrupted")
-                    break
+            with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
+                for metrics in train(self.state, self.settings, self._running, on_boundary, self.glimpse.see):
+                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
+                        keep("interrupted")
+                        break
         except KeyboardInterrupt:
             if run is not None and run.begun:  # before the first iteration there is nothing to keep
                 run.checkpoint(self.state, "interrupted")
@@ -215,6 +216,7 @@ class OptionCritic:
         """Free the environments that the last `learn` left in mid-episode. The next one makes new ones."""
         self._running.close()
 
+    @np.errstate(all="ignore")  # whatever the caller lets numpy raise for
     def predict(
         self,
         obs: Any,

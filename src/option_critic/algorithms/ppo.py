@@ -41,7 +41,7 @@ def advantages(rollout: Rollout, values: Values, config: PPOSettings, every_end:
     u, v, charge = arrival(values.q, values.log_mu, values.beta, d.forced, d.prev_option, c, every)
     next_u, _, _ = arrival(values.next_q, values.next_log_mu, values.next_beta, values.next_forced, d.option, c, every)
     q_w = pick(values.q, d.option)
-    price = realised_charge(d.ended if every else d.option != d.prev_option, d.forced, c)
+    price = realised_charge(d.ended if every else d.option != d.prev_option, d.forced, c).to(values.reward)
     ends = (rollout.terminated, rollout.cut, config.gamma, config.lam)
     adv_action = gae(values.reward, q_w, next_u, *ends)
     adv_option = gae(values.reward - price, u, next_u, *ends)
@@ -124,7 +124,7 @@ def improve(
     params, history, epochs, skipped = list(model.parameters()), list[dict[str, Tensor]](), 0, 0
     for _ in range(config.epochs):
         moved: list[Tensor] = []
-        order = torch.randperm(len(batch), generator=generator).to(batch.obs.device)
+        order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
         for minibatch in batch.rows(order).split(parts):
             loss, metrics = losses(model, minibatch, config, rules)
             optimizer.zero_grad(set_to_none=True)
@@ -144,4 +144,4 @@ def improve(
             break
     means = {name: torch.stack([m[name] for m in history]).mean() for name in history[0]} if history else {}
     counts = {"train/n_epochs": float(epochs), "train/skipped_updates": float(skipped)}
-    return means | {name: torch.tensor(count) for name, count in counts.items()}, in_row
+    return means | {name: torch.tensor(count, device="cpu") for name, count in counts.items()}, in_row

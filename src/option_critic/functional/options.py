@@ -105,8 +105,11 @@ def expected_charge(mu_w: Tensor, forced: Tensor, cost: float, every_end: bool =
 
 
 def realised_charge(paid: Tensor, forced: Tensor, cost: float) -> Tensor:
-    """C 1[paid]: the price at s where the option changed (or, with `every_end`, ended); forced ends are free."""
-    return cost * (paid & ~forced).to(torch.get_default_dtype())
+    """C 1[paid]: the price at s where the option changed (or, with `every_end`, ended); forced ends are free.
+
+    In float64: bits have no precision of their own.
+    """
+    return cost * (paid & ~forced).double()
 
 
 def arrival_value(q_w: Tensor, v: Tensor, beta_w: Tensor, charge: Tensor) -> Tensor:

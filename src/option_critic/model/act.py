@@ -38,7 +38,7 @@ class Generators:
         """Three independent streams from one seed, on the CPU, where an agent acts."""
 
         def make(name: str) -> Generator:
-            return torch.Generator().manual_seed(stream_seed(seed, name))
+            return torch.Generator("cpu").manual_seed(stream_seed(seed, name))
 
         return Generators(make("options"), make("actions"), make("minibatches"))
 
@@ -58,8 +58,15 @@ class Noise:
     def draw(shape: tuple[int, ...], actor: Actor, generators: Generators) -> Noise:
         """For decisions of `shape`: (B,), or (T, B)."""
         (k, a), options, actions = actor.log_std.shape, generators.option, generators.action
-        end, option = torch.rand(shape, generator=options), gumbel((*shape, k), options)
-        action = gumbel((*shape, a), actions) if actor.discrete else torch.randn((*shape, a), generator=actions)
+        end, option = (
+            torch.rand(shape, generator=options, device="cpu", dtype=torch.float32),
+            gumbel((*shape, k), options),
+        )
+        action = (
+            gumbel((*shape, a), actions)
+            if actor.discrete
+            else torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32)
+        )
         return Noise(end.numpy(), option.numpy(), action.numpy())
 
     def steps(self) -> list[Noise]:
@@ -98,9 +105,10 @@ def limit(lengths: tuple[int | None, ...] | None, option: Numbers) -> Numbers | 
     if lengths is None:
         return None
     numbers = [np.iinfo(np.int64).max if length is None else length for length in lengths]
-    return np.array(numbers)[option] if isinstance(option, np.ndarray) else torch.tensor(numbers).to(option)[option]
+    return np.array(numbers)[option] if isinstance(option, np.ndarray) else option.new_tensor(numbers)[option]
 
 
+@np.errstate(all="ignore")  # log 0 where an option is not interested; and whatever the caller lets numpy raise for
 def act(
     actor: Actor,
     obs: NDArray,
@@ -118,8 +126,7 @@ def act(
     raw, options = single(obs), rules.definitions  # once for all that users wrote
     shared = wishes(raw, options) if options and options == actor.watched else None  # asked once, for both
     policies, mu_logits, beta_logits = actor(obs, shared)
-    with np.errstate(divide="ignore"):  # log 0, where an option is not interested
-        arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)
+    arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:

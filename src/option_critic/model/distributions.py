@@ -119,7 +119,8 @@ def pick_row(x: Numbers, option: Numbers) -> Numbers:
 
 def gumbel(shape: tuple[int, ...], generator: Generator) -> Tensor:
     """Standard Gumbel noise of `shape`."""
-    return -torch.log(-torch.log(torch.rand(shape, generator=generator, device=generator.device)))
+    uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float32)
+    return -torch.log(-torch.log(uniform))
 
 
 def sample_index(log_probs: Numbers, noise: Numbers) -> Numbers:

@@ -29,11 +29,11 @@ class FixedActions(nn.Module):
     middle: Tensor
     half_width: Tensor
 
-    def __init__(self, spaces: Spaces, options: Sequence[Option]) -> None:
+    def __init__(self, spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> None:
         """Raises InputError where a definition fixes what the environment's actions do not have."""
         super().__init__()
-        free = torch.ones(len(options), spaces.action_size, dtype=torch.bool)
-        value = torch.zeros(len(options), spaces.action_size)
+        free = torch.ones(len(options), spaces.action_size, dtype=torch.bool, device=device)
+        value = torch.zeros(len(options), spaces.action_size, dtype=torch.float32, device=device)
         self.functions: list[tuple[int, int, Option, StateFunction]] = []
         for k, option in enumerate(options):
             for a, what in (option.fixed or {}).items():
@@ -43,7 +43,7 @@ class FixedActions(nn.Module):
                     self.functions.append((k, a, option, what))
                 else:
                     value[k, a] = what
-        middle, half = (torch.tensor(x, dtype=torch.float32) for x in spaces.stretch)
+        middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
         self.register_buffer("free", free, persistent=False)
         self.register_buffer("value", (value - middle) / half, persistent=False)
         self.register_buffer("middle", middle, persistent=False)
@@ -78,9 +78,9 @@ class FixedActions(nn.Module):
         return free, value
 
 
-def fixed_actions(spaces: Spaces, options: Sequence[Option]) -> FixedActions | None:
+def fixed_actions(spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> FixedActions | None:
     """None where every option decides the whole action."""
-    return FixedActions(spaces, options) if any(o.fixed for o in options) else None
+    return FixedActions(spaces, options, device) if any(o.fixed for o in options) else None
 
 
 def check(name: str, component: int, value: float | StateFunction, spaces: Spaces) -> None:

@@ -27,11 +27,11 @@ class RunningMoments(nn.Module):
     mean: Tensor
     var: Tensor
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, device: str = "cpu") -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("var", torch.ones(size, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64, device=device))
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64, device=device))
+        self.register_buffer("var", torch.ones(size, dtype=torch.float64, device=device))
 
     @torch.no_grad()
     def update(self, batch: Tensor) -> None:
@@ -58,13 +58,13 @@ class OneSign(nn.Module):
     below: Tensor
     """[D] it turns where that is less than this: 0, and minus infinity outside of quaternions"""
 
-    def __init__(self, size: int, starts: tuple[int, ...]) -> None:
+    def __init__(self, size: int, starts: tuple[int, ...], device: str = "cpu") -> None:
         super().__init__()
-        w, self.enabled = torch.arange(size), bool(starts)
+        w, self.enabled = torch.arange(size, device=device), bool(starts)
         for start in starts:
             w[start : start + 4] = start + 3
         self.register_buffer("w", w, persistent=False)
-        below = torch.full((size,), -math.inf)
+        below = torch.full((size,), -math.inf, dtype=torch.float32, device=device)
         below[[start + i for start in starts for i in range(4)]] = 0.0
         self.register_buffer("below", below, persistent=False)
 
@@ -93,13 +93,14 @@ class ObservationNormalizer(nn.Module):
         quaternions: tuple[int, ...] = (),
         differences: tuple[int, ...] = (),
         watched: Sequence[Option] = (),
+        device: str = "cpu",
     ) -> None:
         super().__init__()
-        self.one_sign = OneSign(size, quaternions)
-        self.register_buffer("minuend", torch.tensor(differences[::2], dtype=torch.long), persistent=False)
-        self.register_buffer("subtrahend", torch.tensor(differences[1::2], dtype=torch.long), persistent=False)
+        self.one_sign = OneSign(size, quaternions, device)
+        for name, entries in (("minuend", differences[::2]), ("subtrahend", differences[1::2])):
+            self.register_buffer(name, torch.tensor(entries, dtype=torch.long, device=device), persistent=False)
         self.size = size + len(self.minuend) + len(watched)
-        self.moments = RunningMoments(self.size)
+        self.moments = RunningMoments(self.size, device)
         self.clip, self.enabled, self.watched = clip, enabled, tuple(watched)
 
     def prepare(self, obs: Tensor, wished: Tensor | None = None) -> Tensor:
@@ -142,9 +143,9 @@ class RewardScaler(nn.Module):
     deliberation cost: standard deviations of the return.
     """
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, enabled: bool, device: str = "cpu") -> None:
         super().__init__()
-        self.moments = RunningMoments(1)
+        self.moments = RunningMoments(1, device)
         self.enabled = enabled
 
     @torch.no_grad()

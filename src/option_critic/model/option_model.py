@@ -15,7 +15,7 @@ from option_critic.model.distributions import ActionDistribution, DiagonalGaussi
 from option_critic.model.fixed import fixed_actions
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
-from option_critic.model.trunks import initialise, mlp
+from option_critic.model.trunks import initialise, linear, mlp
 from option_critic.options.option import Option
 from option_critic.options.sets import find
 from option_critic.spaces import Spaces
@@ -40,11 +40,17 @@ class OptionModel(nn.Module):
 
     Three trunks (policies; critic; master and terminations), or one trunk for all with
     `shared_trunk`. The options are a tensor dimension of each head. Where `options` are defined, and fix
-    components of the action, `fixed` has them.
+    components of the action, `fixed` has them. It is in float32, and draws from no generator but its own.
     """
 
     def __init__(
-        self, spaces: Spaces, num_options: int, settings: ModelSettings, seed: int, options: Sequence[Option] = ()
+        self,
+        spaces: Spaces,
+        num_options: int,
+        settings: ModelSettings,
+        seed: int,
+        options: Sequence[Option] = (),
+        device: str = "cpu",
     ) -> None:
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
@@ -57,23 +63,24 @@ class OptionModel(nn.Module):
         watched = find(s.observe_interest) if s.observe_interest else ()
         differences = () if watched else s.differences
         self.obs_norm = ObservationNormalizer(
-            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched
+            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device
         )
         obs_size = self.obs_norm.size
-        self.reward_norm = RewardScaler(s.normalize_reward)
+        self.reward_norm = RewardScaler(s.normalize_reward, device)
 
-        self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation)
+        self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation, device)
         if s.shared_trunk:
             self.critic_trunk = self.option_trunk = self.policy_trunk
         else:
-            self.critic_trunk = mlp(obs_size, width, s.critic_layers, s.activation)
-            self.option_trunk = mlp(obs_size, width, s.option_layers, s.activation)
-        self.pi_head = nn.Linear(width, num_options * spaces.action_size)
-        self.fixed = fixed_actions(spaces, options)
-        self.log_std = nn.Parameter(torch.full((num_options, spaces.action_size), s.initial_log_std))
-        self.q_head = nn.Linear(width, num_options)
-        self.mu_head = nn.Linear(width, num_options)
-        self.beta_head = nn.Linear(width, num_options)
+            self.critic_trunk = mlp(obs_size, width, s.critic_layers, s.activation, device)
+            self.option_trunk = mlp(obs_size, width, s.option_layers, s.activation, device)
+        self.pi_head = linear(width, num_options * spaces.action_size, device)
+        self.fixed = fixed_actions(spaces, options, device)
+        spread = torch.full((num_options, spaces.action_size), s.initial_log_std, dtype=torch.float32, device=device)
+        self.log_std = nn.Parameter(spread)
+        self.q_head = linear(width, num_options, device)
+        self.mu_head = linear(width, num_options, device)
+        self.beta_head = linear(width, num_options, device)
         if spaces.discrete:
             self.log_std.requires_grad_(False)
 
@@ -133,5 +140,4 @@ class OptionModel(nn.Module):
 
 def outline(spaces: Spaces, num_options: int, settings: ModelSettings) -> OptionModel:
     """The model without its weights: names, shapes and dtypes of all its tensors, for no memory."""
-    with torch.device("meta"):
-        return OptionModel(spaces, num_options, settings, seed=0)
+    return OptionModel(spaces, num_options, settings, seed=0, device="meta")

@@ -37,11 +37,19 @@ class Tanh(nn.Module):
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 
 
-def mlp(inputs: int, width: int, layers: int, activation: Activation) -> nn.Sequential:
+def linear(inputs: int, outputs: int, device: str) -> nn.Linear:
+    """A linear layer whose weights `initialise` has yet to draw: PyTorch's own would come from the global generator."""
+    layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, inputs, outputs, device=device, dtype=torch.float32
+    )
+    return layer
+
+
+def mlp(inputs: int, width: int, layers: int, activation: Activation, device: str) -> nn.Sequential:
     """`layers` hidden layers of `width` units, each followed by the activation: [..., inputs] -> [..., width]."""
     modules: list[nn.Module] = []
     for i in range(layers):
-        modules += [nn.Linear(inputs if i == 0 else width, width), ACTIVATIONS[activation]()]
+        modules += [linear(inputs if i == 0 else width, width, device), ACTIVATIONS[activation]()]
     return nn.Sequential(*modules)
 
 
@@ -55,7 +63,7 @@ def initialise(module: nn.Module, gain: float, seed: int, name: str, bias: float
     """Orthogonal weights and constant biases in every linear layer, from the stream called `name`."""
     if any(p.is_meta for p in module.parameters()):
         return  # an outline has no weights to draw
-    generator = torch.Generator().manual_seed(stream_seed(seed, name))
+    generator = torch.Generator("cpu").manual_seed(stream_seed(seed, name))
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.orthogonal_(layer.weight, gain, generator=generator)

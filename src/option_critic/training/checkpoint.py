@@ -62,6 +62,7 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
         shutil.rmtree(new, ignore_errors=True)
 
 
+@torch.inference_mode(False)  # what is loaded within that mode could never be trained
 def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings, Spaces]:
     """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError.
 

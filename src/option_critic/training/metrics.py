@@ -66,7 +66,9 @@ def divergence(model: OptionModel, rollout: Rollout) -> float:
     """
     every = max(1, rollout.valid.numel() // PROBED)
     obs, option = rollout.obs.flatten(0, 1)[::every], rollout.decision.option.flatten()[::every]
-    others = torch.ones(len(obs), model.num_options, device=obs.device).scatter(-1, option.unsqueeze(-1), 0.0)
+    others = torch.ones(len(obs), model.num_options, dtype=obs.dtype, device=obs.device).scatter(
+        -1, option.unsqueeze(-1), 0.0
+    )
     both = others * (rollout.interest.start.flatten(0, 1)[::every] > 0)
     weight = both if both.any() else others
     return float((model.behaviour(obs).distance(option) * weight).sum() / weight.sum())

@@ -53,7 +53,7 @@ class Episodes:
             for told in (rollout.success, rollout.success_last)
         )
         if not self.running:
-            self.running = {name: torch.zeros(reward.shape[1]) for name in ("return", "length", "success")}
+            self.running = {name: torch.zeros_like(reward[0]) for name in ("return", "length", "success")}
         total, length, any_success = (self.running[name] for name in ("return", "length", "success"))
         for t in range(len(reward)):
             total += reward[t]
@@ -107,6 +107,7 @@ class TrainState:
     environments are fresh, as they are after every checkpoint, so none holds it."""
 
     @staticmethod
+    @torch.inference_mode(False)  # what is made within that mode could never be trained
     def fresh(settings: Settings, spaces: Spaces) -> TrainState:
         """An untrained agent."""
         device = pick_device(settings.device)
