@@ -22,8 +22,8 @@ from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_o
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
-from option_critic.model.actor import Actor
-from option_critic.model.trunks import stream_seed
+from option_critic.model.acting import snapshot
+from option_critic.model.layers import stream_seed
 from option_critic.observations import read_observations, read_starts
 from option_critic.options.interest import check_definitions
 from option_critic.options.sets import load as import_definitions
@@ -236,9 +236,9 @@ class OptionCritic:
         if episode_start is not None:
             starts = read_starts(episode_start, len(rows))
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts)
-        actor = Actor.of(self.state.model)
-        noise = None if deterministic else Noise.draw((len(rows),), actor, self._generators)
-        offered, _, _ = act(actor, rows, carry, self.settings.options, noise)
+        network = snapshot(self.state.model)
+        noise = None if deterministic else Noise.draw((len(rows),), network, self._generators)
+        offered, _, _ = act(network, rows, carry, self.settings.options, noise)
         held = Held.after(offered, None if state is None else state.held, self.settings.env.action_repeat)
         choice = held.choice
         action = self.spaces.to_env(choice.action)

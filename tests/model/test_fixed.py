@@ -7,7 +7,7 @@ import torch
 
 import option_critic as oc
 from option_critic.errors import InputError
-from option_critic.model.actor import Actor
+from option_critic.model.acting import snapshot
 from option_critic.model.fixed import CERTAIN, fixed_actions
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
@@ -87,7 +87,7 @@ def test_what_is_fixed_is_in_no_likelihood_no_entropy_and_no_gradient():
 
 def test_acting_reads_the_same_policies():
     net = model()
-    pi, heads = Actor.of(net)(OBS.numpy())[0], net(OBS)
+    pi, heads = snapshot(net)(OBS.numpy())[0], net(OBS)
     torch.testing.assert_close(torch.from_numpy(pi.mean), heads.pi.mean)
     torch.testing.assert_close(torch.from_numpy(pi.log_std), heads.pi.log_std)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.model.actor import Actor
+from option_critic.model.acting import snapshot
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler, RunningMoments
 from option_critic.options.interest import wishes
 from option_critic.options.option import Option
@@ -87,7 +87,7 @@ def test_both_signs_of_a_quaternion_are_one_rotation():
     for normaliser, x in zip(normalisers, (obs, flipped), strict=True):
         normaliser.update(x)
     assert torch.equal(normalisers[0](obs), normalisers[1](flipped))
-    seen = normalisers[0].one_sign(obs)
+    seen = normalisers[0].view.prepare(obs)
     assert (seen[:, [5, 10]] >= 0).all() and torch.equal(seen.abs(), obs.abs())
     others = [0, 1, 6, 11]
     assert torch.equal(seen[:, others], obs[:, others])
@@ -96,7 +96,7 @@ def test_both_signs_of_a_quaternion_are_one_rotation():
 def test_differences_are_further_entries():
     norm = ObservationNormalizer(3, 10.0, True, differences=(0, 2, 1, 0))
     obs = torch.tensor([[5.0, 4.0, 1.0], [7.0, 4.0, 9.0]])
-    assert norm.prepare(obs).tolist() == [[5.0, 4.0, 1.0, 4.0, -1.0], [7.0, 4.0, 9.0, -2.0, -3.0]]
+    assert norm.view.prepare(obs).tolist() == [[5.0, 4.0, 1.0, 4.0, -1.0], [7.0, 4.0, 9.0, -2.0, -3.0]]
     norm.update(obs)
     assert norm.size == 5 and norm(obs)[:, 3:].tolist() == [[1.0, 1.0], [-1.0, -1.0]]
 
@@ -105,8 +105,8 @@ def test_watched_interests_are_further_entries():
     watched = (Option(name="a", interest=lambda obs: obs[..., 0] > 1), Option(name="b"))
     norm = ObservationNormalizer(2, 10.0, True, watched=watched)
     obs = torch.tensor([[0.0, 4.0], [2.0, 8.0]])
-    assert norm.prepare(obs).tolist() == [[0.0, 4.0, 0.0, 1.0], [2.0, 8.0, 1.0, 1.0]]
-    assert torch.equal(norm.prepare(obs, wishes(obs, watched)), norm.prepare(obs))
+    assert norm.view.prepare(obs).tolist() == [[0.0, 4.0, 0.0, 1.0], [2.0, 8.0, 1.0, 1.0]]
+    assert torch.equal(norm.view.prepare(obs, wishes(obs, watched)), norm.view.prepare(obs))
     norm.update(obs)
     assert norm(obs)[:, :3].tolist() == [[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]
 
@@ -117,7 +117,7 @@ def test_an_agent_may_watch_definitions_without_having_options():
     assert agent.state.model.policy_trunk[0].in_features == 39 + 3  # and no differences
     obs = torch.zeros(2, 39)
     obs[1, 6] = 0.2  # lifted
-    seen = agent.state.model.obs_norm.prepare(obs)
+    seen = agent.state.model.obs_norm.view.prepare(obs)
     assert seen[:, -1].tolist() == [0.0, 1.0] and torch.equal(seen[:, :39], obs)
 
 
@@ -130,7 +130,7 @@ def test_differences_are_seen_where_no_interests_are():
 def test_acting_sees_what_learning_sees(options_from):
     agent = oc.OptionCritic("pick-place", options_from=options_from)
     obs = torch.randn(64, 39) * 0.1
-    pi, mu, beta = Actor.of(agent.state.model)(obs.numpy())
+    pi, mu, beta = snapshot(agent.state.model)(obs.numpy())
     heads = agent.state.model(obs)
     for a, b in ((pi.mean, heads.pi.mean), (mu, heads.mu_logits), (beta, heads.beta_logits)):
         torch.testing.assert_close(torch.from_numpy(a), b, rtol=0, atol=1e-6)
@@ -164,7 +164,7 @@ def test_what_varies_far_from_zero_is_seen(dtype, monkeypatch):
     seen = agent.state.model.obs_norm(torch.from_numpy(seconds.astype(float)))
     spread = np.arange(20).std()
     np.testing.assert_allclose(np.diff(seen[:, 0].numpy()), 1 / spread, rtol=1e-2)
-    pi, _, _ = Actor.of(agent.state.model)(agent.spaces.flatten(seconds, batched=True))
+    pi, _, _ = snapshot(agent.state.model)(agent.spaces.flatten(seconds, batched=True))
     assert len(np.unique(pi.log_probs[:, 0, 0])) == 20
 
 
@@ -173,7 +173,7 @@ def test_acting_sees_what_learning_sees_in_every_dtype(dtype):
     agent = oc.OptionCritic("CartPole-v1")
     obs = (np.random.default_rng(0).random((50, 4)) * 200).astype(dtype)
     agent.state.model.obs_norm.update(torch.from_numpy(obs))
-    mine = Actor.of(agent.state.model).normalised(obs, None)
+    mine = snapshot(agent.state.model).see(obs)
     theirs = agent.state.model.obs_norm(torch.from_numpy(obs))
     assert mine.dtype == np.float32 and theirs.dtype == torch.float32
     np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from option_critic.model.act import Generators, Noise, act
-from option_critic.model.actor import Actor
+from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
@@ -41,7 +41,7 @@ def test_the_snapshot_for_acting_says_what_the_model_says(spaces, changes):
     model.obs_norm.update(2 + 3 * torch.randn(100, 5))
     obs = torch.randn(7, 5)
     with torch.no_grad():
-        heads, actor = model(obs), Actor.of(model)
+        heads, actor = model(obs), snapshot(model)
     pi, mu_logits, beta_logits = actor(obs.numpy())
     pairs = [(getattr(pi, name), getattr(heads.pi, name)) for name, x in vars(pi).items() if x is not None]
     for mine, theirs in [*pairs, (mu_logits, heads.mu_logits), (beta_logits, heads.beta_logits)]:
@@ -84,7 +84,7 @@ def test_every_parameter_has_its_learning_rate():
 
 
 def decide(model, carry, deterministic=False, **kw):
-    actor = Actor.of(model)
+    actor = snapshot(model)
     noise = None if deterministic else Noise.draw((len(carry.option),), actor, Generators.seeded(0))
     obs = torch.randn(len(carry.option), 5, generator=torch.Generator().manual_seed(1))
     return act(actor, obs.numpy(), carry, OptionSettings(num_options=3), noise, **kw)
@@ -120,3 +120,23 @@ def test_drawing_options_does_not_move_the_action_noise():
     generators = [Generators.seeded(0), Generators.seeded(0)]
     torch.rand(10, generator=generators[0].option)
     assert torch.equal(*(torch.randn(3, generator=g.action) for g in generators))
+
+
+class Square(torch.nn.Module):
+    """A layer that numpy knows nothing of."""
+
+    def forward(self, x):
+        return x * x
+
+
+@pytest.mark.parametrize("where", ["policy_trunk", "option_trunk", "both"])
+def test_a_layer_without_a_counterpart_in_numpy_acts_through_pytorch(where):
+    model = OptionModel(BOX, 3, SETTINGS, 0)
+    for name in ("policy_trunk", "option_trunk") if where == "both" else (where,):
+        setattr(model, name, torch.nn.Sequential(Square(), *getattr(model, name), Square()))
+    obs = torch.randn(7, 5)
+    pi, mu_logits, beta_logits = snapshot(model)(obs.numpy())
+    heads = model(obs)
+    pairs = ((pi.mean, heads.pi.mean), (mu_logits, heads.mu_logits), (beta_logits, heads.beta_logits))
+    for mine, theirs in pairs:
+        torch.testing.assert_close(torch.from_numpy(mine), theirs.detach())

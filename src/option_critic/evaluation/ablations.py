@@ -8,7 +8,7 @@ import numpy as np
 
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Noise
-from option_critic.model.actor import Actor
+from option_critic.model.network import Network
 from option_critic.options.interest import wishes
 from option_critic.options.rules import OptionSettings
 
@@ -44,19 +44,23 @@ class Ablation:
         """The options' rules under it."""
         return replace(rules, beta_floor=0.0, beta_ceil=1e-9) if self.frozen_termination else rules
 
-    def actor(self, actor: Actor, num_options: int) -> Actor:
+    def network(self, network: Network[NDArray]) -> Network[NDArray]:
         """The network under it."""
         if not self.random_choice:
-            return actor
-        weight, bias = (x.copy() for x in actor.option_head)
-        weight[:, :num_options], bias[:num_options] = 0.0, 0.0
-        return replace(actor, option_head=(weight, bias))
+            return network
+        heads = network.choice_heads
 
-    def noise(self, num_envs: int, actor: Actor, generators: Generators) -> Noise | None:
+        def uniform(features: NDArray) -> tuple[NDArray, NDArray]:
+            mu_logits, beta_logits = heads(features)
+            return np.zeros_like(mu_logits), beta_logits
+
+        return replace(network, choice_heads=uniform)
+
+    def noise(self, num_envs: int, network: Network[NDArray], generators: Generators) -> Noise | None:
         """The chance in its decisions: none, but for the option where that is drawn."""
         if not self.random_choice:
             return None
-        noise = Noise.draw((num_envs,), actor, generators)
+        noise = Noise.draw((num_envs,), network, generators)
         return Noise(end=np.full_like(noise.end, 0.5), option=noise.option, action=np.zeros_like(noise.action))
 
 

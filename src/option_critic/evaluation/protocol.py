@@ -13,7 +13,7 @@ from option_critic.envs.contract import VectorEnvs
 from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators, Held, Noise, act
-from option_critic.model.actor import Actor
+from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import interest_at
 from option_critic.settings import Settings
@@ -40,15 +40,15 @@ def run_episodes(
     """
     device, num_options = model.log_std.device, model.num_options
     obs, carry, rules = envs.reset(), Carry.start(envs.num_envs), ablation.rules(settings.options)
-    actor, available = ablation.actor(Actor.of(model), num_options), ablation.available(num_options)
+    network, available = ablation.network(snapshot(model)), ablation.available(num_options)
     mask = None if available is None else np.broadcast_to(available, (envs.num_envs, num_options))
     episodes: list[list[Rows]] = [[{}] for _ in quota]
     left, held = np.array(quota), None
     while (left > 0).any():
         seen = obs
-        quiet = ablation.noise(envs.num_envs, actor, generators)
-        noise = quiet if deterministic else Noise.draw((envs.num_envs,), actor, generators)
-        offered, _, arrival = act(actor, seen, carry, rules, noise, mask)
+        quiet = ablation.noise(envs.num_envs, network, generators)
+        noise = quiet if deterministic else Noise.draw((envs.num_envs,), network, generators)
+        offered, _, arrival = act(network, seen, carry, rules, noise, mask)
         held = Held.after(offered, held, settings.env.action_repeat)
         choice = held.choice
         tensor, option = torch.from_numpy(seen).to(device), torch.from_numpy(choice.option).to(device)

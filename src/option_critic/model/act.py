@@ -17,9 +17,9 @@ from option_critic.functional.options import (
     master_log_probs,
     pick,
 )
-from option_critic.model.actor import Actor
 from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, gumbel, sample_index
-from option_critic.model.trunks import stream_seed
+from option_critic.model.layers import stream_seed
+from option_critic.model.network import Network
 from option_critic.options.interest import interest_at, wishes
 from option_critic.options.rules import OptionSettings
 from option_critic.structs import Carry, Choice, Decision, Interest
@@ -55,16 +55,16 @@ class Noise:
     """[..., B, A] standard normal, or Gumbel for discrete actions"""
 
     @staticmethod
-    def draw(shape: tuple[int, ...], actor: Actor, generators: Generators) -> Noise:
+    def draw(shape: tuple[int, ...], network: Network[NDArray], generators: Generators) -> Noise:
         """For decisions of `shape`: (B,), or (T, B)."""
-        (k, a), options, actions = actor.log_std.shape, generators.option, generators.action
+        (k, a), options, actions = network.log_std.shape, generators.option, generators.action
         end, option = (
             torch.rand(shape, generator=options, device="cpu", dtype=torch.float32),
             gumbel((*shape, k), options),
         )
         action = (
             gumbel((*shape, a), actions)
-            if actor.discrete
+            if network.discrete
             else torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32)
         )
         return Noise(end.numpy(), option.numpy(), action.numpy())
@@ -110,7 +110,7 @@ def limit(lengths: tuple[int | None, ...] | None, option: Numbers) -> Numbers | 
 
 @np.errstate(all="ignore")  # log 0 where an option is not interested; and whatever the caller lets numpy raise for
 def act(
-    actor: Actor,
+    network: Network[NDArray],
     obs: NDArray,
     carry: Carry[NDArray],
     rules: OptionSettings,
@@ -124,8 +124,8 @@ def act(
     that executes, and what the arriving one met: all that `likelihoods` needs.
     """
     raw, options = single(obs), rules.definitions  # once for all that users wrote
-    shared = wishes(raw, options) if options and options == actor.watched else None  # asked once, for both
-    policies, mu_logits, beta_logits = actor(obs, shared)
+    shared = wishes(raw, options) if options and options == network.see.watched else None  # asked once, for both
+    policies, mu_logits, beta_logits = network(obs, shared)
     arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
@@ -134,8 +134,8 @@ def act(
     option = np.where(ended, chosen, carry.option)
     pi = policies.at(option)
     action = pi.mode() if noise is None else pi.sample(noise.action)
-    if actor.fixed is not None and isinstance(pi, DiagonalGaussian):
-        action, free = actor.fixed.write(action, raw, option)
+    if network.fixed is not None and isinstance(pi, DiagonalGaussian):
+        action, free = network.fixed.write(action, raw, option)
         pi = replace(pi, free=free)
     choice = Choice(
         action=action,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from option_critic.options.interest import wishes
+from option_critic.model.network import View
 from option_critic.options.option import Option
 
 EPSILON = 1e-8
@@ -46,42 +46,16 @@ class RunningMoments(nn.Module):
         self.count.copy_(total)
 
 
-class OneSign(nn.Module):
-    """Of the two unit quaternions (x, y, z, w) that mean one rotation, the one with w >= 0.
+class ObservationNormalizer(nn.Module):
+    """What the networks see of observations (`network.py: View`), and the statistics of it. The identity until the
+    first update.
 
-    Without it an agent of one simulator cannot be judged in another: EnvPool's Meta-World keeps the sign of w,
-    the official package makes the largest of the four positive, and so jumps where two are equally large.
+    `differences` between entries (minuend and subtrahend in turn) and the interests of `watched` options are further
+    entries. What comes out is [..., S].
     """
 
     w: Tensor
-    """[D] for each entry the w of its quaternion"""
     below: Tensor
-    """[D] it turns where that is less than this: 0, and minus infinity outside of quaternions"""
-
-    def __init__(self, size: int, starts: tuple[int, ...], device: str = "cpu") -> None:
-        super().__init__()
-        w, self.enabled = torch.arange(size, device=device), bool(starts)
-        for start in starts:
-            w[start : start + 4] = start + 3
-        self.register_buffer("w", w, persistent=False)
-        below = torch.full((size,), -math.inf, dtype=torch.float32, device=device)
-        below[[start + i for start in starts for i in range(4)]] = 0.0
-        self.register_buffer("below", below, persistent=False)
-
-    def forward(self, obs: Tensor) -> Tensor:
-        """[..., D] -> [..., D]."""
-        if not self.enabled:
-            return obs
-        return torch.where(obs.index_select(-1, self.w) < self.below, -obs, obs)
-
-
-class ObservationNormalizer(nn.Module):
-    """(x - mean) / std, clipped, with one sign for each quaternion. The identity until the first update.
-
-    `differences` between entries (minuend and subtrahend in turn) and the interests of `watched` options are further
-    entries of x. What comes out is [..., S].
-    """
-
     minuend: Tensor
     subtrahend: Tensor
 
@@ -96,44 +70,41 @@ class ObservationNormalizer(nn.Module):
         device: str = "cpu",
     ) -> None:
         super().__init__()
-        self.one_sign = OneSign(size, quaternions, device)
+        w = torch.arange(size, device=device)
+        below = torch.full((size,), -math.inf, dtype=torch.float32, device=device)
+        for start in quaternions:
+            w[start : start + 4], below[start : start + 4] = start + 3, 0.0
+        self.register_buffer("w", w, persistent=False)
+        self.register_buffer("below", below, persistent=False)
         for name, entries in (("minuend", differences[::2]), ("subtrahend", differences[1::2])):
             self.register_buffer(name, torch.tensor(entries, dtype=torch.long, device=device), persistent=False)
         self.size = size + len(self.minuend) + len(watched)
         self.moments = RunningMoments(self.size, device)
-        self.clip, self.enabled, self.watched = clip, enabled, tuple(watched)
+        self.clip, self.enabled, self.watched, self.has_quaternions = clip, enabled, tuple(watched), bool(quaternions)
 
-    def prepare(self, obs: Tensor, wished: Tensor | None = None) -> Tensor:
-        """All of the normalisation that does not learn: raw [..., D] -> [..., S]. `wished`: the interests [..., W] of
-        the watched options there, if they are known.
-        """
-        x: Tensor = self.one_sign(obs if obs.is_floating_point() else obs.float())
-        parts = [x]
-        if len(self.minuend):
-            parts.append(x.index_select(-1, self.minuend) - x.index_select(-1, self.subtrahend))
-        if self.watched:
-            parts.append(wishes(obs, self.watched) if wished is None else wished)
-        return torch.cat(parts, -1) if len(parts) > 1 else x
+    @property
+    def view(self) -> View[Tensor]:
+        """With the statistics as they are now."""
+        return View(
+            quaternions=(self.w, self.below) if self.has_quaternions else None,
+            differences=(self.minuend, self.subtrahend) if len(self.minuend) else None,
+            watched=self.watched,
+            scaling=self.scaling if self.enabled else None,
+            clip=self.clip,
+        )
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""
         if self.enabled:
-            self.moments.update(self.prepare(obs))
+            self.moments.update(self.view.prepare(obs))
 
-    def scaling(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, float]:
-        """(mean [S], std [S], bound) of the normalisation as it is now."""
-        mean = self.moments.mean.to(dtype)
-        std = (self.moments.var + EPSILON).sqrt().to(dtype)
-        return (mean, std, self.clip) if self.enabled else (torch.zeros_like(mean), torch.ones_like(std), math.inf)
+    def scaling(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(mean, standard deviation), [S] each."""
+        return self.moments.mean.to(dtype), (self.moments.var + EPSILON).sqrt().to(dtype)
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Raw [..., D] -> normalised [..., S] in float32. Observations in float64 are normalised in it: far from zero
-        (a timestamp) float32 would leave nothing of what varies."""
-        x = self.prepare(obs)
-        if not self.enabled:
-            return x.float()
-        mean, std, clip = self.scaling(x.dtype)
-        return ((x - mean) / std).clamp(-clip, clip).float()
+        """Raw [..., D] -> [..., S] in float32."""
+        return self.view(obs)
 
 
 class RewardScaler(nn.Module):

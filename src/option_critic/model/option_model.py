@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, intra_option_policies
+from option_critic.model.distributions import ActionDistribution, DiagonalGaussian
 from option_critic.model.fixed import fixed_actions
+from option_critic.model.layers import initialise, linear, mlp
+from option_critic.model.network import Network
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
-from option_critic.model.trunks import initialise, linear, mlp
 from option_critic.options.option import Option
 from option_critic.options.sets import find
 from option_critic.spaces import Spaces
@@ -55,7 +56,6 @@ class OptionModel(nn.Module):
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
-        self.activation = s.activation
         if s.quaternions and max(s.quaternions) + 4 > obs_size:
             raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
         if s.differences and max(s.differences) >= obs_size:
@@ -92,29 +92,38 @@ class OptionModel(nn.Module):
         logit = math.log(s.initial_beta / (1 - s.initial_beta))
         initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
 
+    @property
+    def network(self) -> Network[Tensor]:
+        """What deciding needs, of the modules as they are."""
+        return Network(
+            see=self.obs_norm.view,
+            trunks=lambda x: (self.policy_trunk(x), self.option_trunk(x)),
+            policy_head=self.pi_head,
+            choice_heads=self._choice_heads,
+            log_std=self.log_std,
+            discrete=self.discrete,
+            fixed=self.fixed,
+        )
+
+    def _choice_heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mu_head(features), self.beta_head(features)
+
     def forward(self, obs: Tensor) -> Heads:
         """Raw observations [..., D] -> all heads."""
-        x = self.obs_norm(obs)
-        mu_logits, beta_logits = self._master_and_beta(x)
-        return Heads(self._pi(x), mu_logits, beta_logits, self.q_head(self.critic_trunk(x)))
+        network = self.network
+        x = network.see(obs)
+        return Heads(*network.decide(x), self.q_head(self.critic_trunk(x)))
 
     def behaviour(self, obs: Tensor) -> ActionDistribution[Tensor]:
         """Raw observations [..., D] -> pi over K options as they act: certain of what options do not decide."""
-        pi = self._pi(self.obs_norm(obs))
+        network = self.network
+        pi = network.policies(self.policy_trunk(network.see(obs)))
         return self.fixed.written(pi, obs) if self.fixed is not None and isinstance(pi, DiagonalGaussian) else pi
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
         x = self.obs_norm(obs)
-        return (self.q_head(self.critic_trunk(x)), *self._master_and_beta(x))
-
-    def _master_and_beta(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.option_trunk(x)
-        return self.mu_head(features), self.beta_head(features)
-
-    def _pi(self, x: Tensor) -> ActionDistribution[Tensor]:
-        outputs = self.pi_head(self.policy_trunk(x))  # [..., K A], option by option
-        return intra_option_policies(outputs, self.log_std, self.discrete)
+        return (self.q_head(self.critic_trunk(x)), *self._choice_heads(self.option_trunk(x)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.

@@ -15,7 +15,7 @@ from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.errors import NonFiniteError
 from option_critic.functional.arrays import NDArray, single
 from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
-from option_critic.model.actor import Actor
+from option_critic.model.acting import snapshot
 from option_critic.model.distributions import ActionDistribution
 from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import check_definitions, interest_at, own_reward
@@ -56,8 +56,8 @@ def collect(
     policies: list[list[ActionDistribution[NDArray]]] = [[] for _ in groups]
     log_mus: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
-    actor, waited = Actor.of(model), 0.0
-    noise = [Noise.draw((length, envs.num_envs), actor, generators).steps() for envs in groups]
+    network, waited = snapshot(model), 0.0
+    noise = [Noise.draw((length, envs.num_envs), network, generators).steps() for envs in groups]
     for t in range(length + 1):
         for g, envs in enumerate(groups):
             if t > 0:
@@ -69,7 +69,7 @@ def collect(
                 live[g] = Live(step.act_obs, choices[g][-1].next_carry(step.is_first))
             if t < length:
                 seen = digits(live[g].obs, model)
-                choice, pi, arrival = act(actor, seen, live[g].carry, rules, noise[g][t])
+                choice, pi, arrival = act(network, seen, live[g].carry, rules, noise[g][t])
                 envs.send(envs.spaces.to_env(choice.action))
                 obs[g].append(seen)
                 choices[g].append(choice)

@@ -1,0 +1,157 @@
+"""The network as acting reads it: a snapshot in numpy, in fewer and larger operations, without gradients.
+
+A simulator leaves the processor's caches cold, and then it is the operations that cost, not their size. It lives on
+the CPU, wherever the model is: a few rows at a time are no work for a GPU. A layer that has no counterpart here is
+asked through PyTorch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from option_critic.functional.arrays import NDArray
+from option_critic.model.layers import Tanh
+from option_critic.model.network import Network, View
+from option_critic.model.normalize import ObservationNormalizer
+from option_critic.model.option_model import OptionModel
+
+Function = Callable[[NDArray], NDArray]
+"""[B, in] -> [B, out]; it may overwrite what the function before it made."""
+
+
+@torch.no_grad()
+def snapshot(model: OptionModel) -> Network[NDArray]:
+    """What `model` says now, for acting. Made anew after each update."""
+    mu_and_beta, k = side_by_side(model.mu_head, model.beta_head), model.num_options
+    return Network(
+        see=view(model.obs_norm),
+        trunks=trunks(model.policy_trunk, model.option_trunk),
+        policy_head=in_numpy(model.pi_head),
+        choice_heads=lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:]),
+        log_std=array(model.log_std),
+        discrete=model.discrete,
+        fixed=None if model.fixed is None else copy.deepcopy(model.fixed).cpu(),
+    )
+
+
+def view(norm: ObservationNormalizer) -> View[NDArray]:
+    """What the networks see, in numpy."""
+    theirs = norm.view
+    dtypes = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+    scaling = theirs.scaling
+    known = {} if scaling is None else {mine: pair(scaling(its)) for mine, its in dtypes.items()}
+    return View(
+        quaternions=None if theirs.quaternions is None else pair(theirs.quaternions),
+        differences=None if theirs.differences is None else pair(theirs.differences),
+        watched=theirs.watched,
+        scaling=None if scaling is None else known.__getitem__,
+        clip=theirs.clip,
+    )
+
+
+def trunks(policy: nn.Sequential, choice: nn.Sequential) -> Callable[[NDArray], tuple[NDArray, NDArray]]:
+    """Both trunks of what is seen. Their first layers, where they are alike, as one operation."""
+    first, other = policy[0], choice[0]
+    if not isinstance(first, nn.Linear) or not isinstance(other, nn.Linear) or not alike(policy, choice):
+        one, two = in_numpy(policy), in_numpy(choice)
+        return lambda x: (one(x), two(x.copy()))
+    begin, activation, width = side_by_side(first, other), in_numpy(policy[1]), first.out_features
+    rest, other_rest = in_numpy(policy[2:]), in_numpy(choice[2:])
+
+    def both(x: NDArray) -> tuple[NDArray, NDArray]:
+        hidden = activation(begin(x))
+        return rest(hidden[:, :width]), other_rest(hidden[:, width:])
+
+    return both
+
+
+def alike(policy: nn.Sequential, choice: nn.Sequential) -> bool:
+    """Whether the first layers are of one width and one activation."""
+    return policy[0].out_features == choice[0].out_features and type(policy[1]) is type(choice[1])
+
+
+def in_numpy(module: nn.Module) -> Function:
+    """What a module does, on arrays."""
+    if isinstance(module, nn.Sequential):
+        return chain([in_numpy(layer) for layer in module])
+    if isinstance(module, nn.Linear):
+        return affine(*weights(module))
+    return ACTIVATIONS[type(module)] if type(module) in ACTIVATIONS else through_torch(module)
+
+
+def through_torch(module: nn.Module) -> Function:
+    """A module as it is now, asked through PyTorch."""
+    asked = copy.deepcopy(module).cpu()
+
+    @torch.no_grad()
+    def ask(x: NDArray) -> NDArray:
+        said: NDArray = asked(torch.from_numpy(x)).numpy()
+        return said
+
+    return ask
+
+
+def chain(functions: list[Function]) -> Function:
+    """One after the other."""
+
+    def run(x: NDArray) -> NDArray:
+        for function in functions:
+            x = function(x)
+        return x
+
+    return run
+
+
+def affine(weight: NDArray, bias: NDArray) -> Function:
+    """x W + b."""
+
+    def apply(x: NDArray) -> NDArray:
+        out: NDArray = x @ weight
+        out += bias
+        return out
+
+    return apply
+
+
+def side_by_side(a: nn.Linear, b: nn.Linear) -> Function:
+    """Two linear layers of the same input as one: [B, in] -> [B, both outs]."""
+    (weight, bias), (other, its) = weights(a), weights(b)
+    return affine(np.concatenate([weight, other], 1), np.concatenate([bias, its]))
+
+
+def tanh(x: NDArray) -> NDArray:
+    """In place."""
+    return np.tanh(x, out=x)
+
+
+def relu(x: NDArray) -> NDArray:
+    """In place."""
+    return np.maximum(x, 0, out=x)
+
+
+def elu(x: NDArray) -> NDArray:
+    """x, or exp(x) - 1 below 0."""
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+ACTIVATIONS: dict[type[nn.Module], Function] = {Tanh: tanh, nn.ReLU: relu, nn.ELU: elu}
+
+
+def weights(layer: nn.Linear) -> tuple[NDArray, NDArray]:
+    """Weights [in, out] and biases [out]."""
+    return np.ascontiguousarray(array(layer.weight).T), array(layer.bias)
+
+
+def pair(tensors: tuple[Tensor, Tensor]) -> tuple[NDArray, NDArray]:
+    """Both as arrays."""
+    return array(tensors[0]), array(tensors[1])
+
+
+def array(x: Tensor) -> NDArray:
+    """A copy."""
+    return x.detach().cpu().numpy().copy()

@@ -1,0 +1,92 @@
+"""What the networks compute when an agent decides, written once: learning reads it with PyTorch's modules, acting with
+numpy's functions (`acting.py`). What an observation looks like to the networks, or another layer, is said here or in
+`layers.py`, and nowhere again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from option_critic.functional.arrays import Numbers, clamp, real, single, take, xp
+from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.fixed import FixedActions
+from option_critic.options.interest import wishes
+from option_critic.options.option import Option
+
+
+@dataclass(frozen=True)
+class View(Generic[Numbers]):
+    """What the networks see of raw observations [..., D]: [..., S] in float32."""
+
+    quaternions: tuple[Numbers, Numbers] | None
+    """(w, below), [D] each: an entry turns its sign where its entry w is less than `below`, so that of the two unit
+    quaternions that mean one rotation the one with w >= 0 is seen. Without it an agent of one simulator cannot be
+    judged in another: EnvPool's Meta-World keeps the sign of w, the official package makes the largest of the four
+    positive, and so jumps where two are equally large. None: there are no quaternions."""
+    differences: tuple[Numbers, Numbers] | None
+    """(minuend, subtrahend): entries whose differences are seen beside the observation"""
+    watched: tuple[Option, ...]
+    """options whose interests are seen beside it"""
+    scaling: Callable[[Any], tuple[Numbers, Numbers]] | None
+    """dtype -> (mean, standard deviation), [S] each; none: nothing is normalised"""
+    clip: float
+
+    def __call__(self, obs: Numbers, wished: Numbers | None = None) -> Numbers:
+        """(x - mean) / std, clipped. What comes in float64 is normalised in it: far from zero (a timestamp) float32
+        would leave nothing of what varies. `wished`: the interests of the watched options there, if they are known."""
+        x = self.prepare(obs, wished)
+        if self.scaling is None:
+            return single(x)
+        mean, std = self.scaling(x.dtype)
+        return single(clamp((x - mean) / std, -self.clip, self.clip))
+
+    def prepare(self, obs: Numbers, wished: Numbers | None = None) -> Numbers:
+        """All but the normalisation, which learns."""
+        x = real(obs)
+        if self.quaternions is not None:
+            w, below = self.quaternions
+            x = xp(x).where(take(x, w) < below, -x, x)
+        parts = [x]
+        if self.differences is not None:
+            minuend, subtrahend = self.differences
+            parts.append(take(x, minuend) - take(x, subtrahend))
+        if self.watched:
+            parts.append(wishes(obs, self.watched) if wished is None else wished)
+        return xp(x).concat(parts, -1) if len(parts) > 1 else x
+
+
+@dataclass(frozen=True)
+class Network(Generic[Numbers]):
+    """Everything that deciding needs; the option values, which only learning needs, stay with the model."""
+
+    see: View[Numbers]
+    trunks: Callable[[Numbers], tuple[Numbers, Numbers]]
+    """what is seen [..., S] -> features under the intra-option policies, and under policy over options and
+    terminations, [..., H] each"""
+    policy_head: Callable[[Numbers], Numbers]
+    """[..., H] -> [..., K A], option by option"""
+    choice_heads: Callable[[Numbers], tuple[Numbers, Numbers]]
+    """[..., H] -> (mu_logits, beta_logits), [..., K] each"""
+    log_std: Numbers
+    """[K, A]"""
+    discrete: bool
+    fixed: FixedActions | None
+    """what the options do not decide"""
+
+    def __call__(
+        self, obs: Numbers, wished: Numbers | None = None
+    ) -> tuple[ActionDistribution[Numbers], Numbers, Numbers]:
+        """Raw observations [..., D] -> (pi, mu_logits, beta_logits), each over K options. `wished` as in `View`."""
+        return self.decide(self.see(obs, wished))
+
+    def decide(self, x: Numbers) -> tuple[ActionDistribution[Numbers], Numbers, Numbers]:
+        """The same of what is seen, [..., S]."""
+        policy, choice = self.trunks(x)
+        mu_logits, beta_logits = self.choice_heads(choice)
+        return self.policies(policy), mu_logits, beta_logits
+
+    def policies(self, features: Numbers) -> ActionDistribution[Numbers]:
+        """Features [..., H] -> pi over K options."""
+        return intra_option_policies(self.policy_head(features), self.log_std, self.discrete)
