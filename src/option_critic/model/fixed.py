@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.functional.arrays import Numbers, single, xp
+from option_critic.functional.arrays import NDArray, Numbers, single, xp
 from option_critic.model.distributions import DiagonalGaussian, pick_row
 from option_critic.options.option import Option, StateFunction
 from option_critic.spaces import Spaces
@@ -25,29 +27,48 @@ class FixedActions(nn.Module):
     """
 
     free: Tensor
+    """[K A] bool: not fixed"""
     value: Tensor
+    """[K A] in the policies' units, where it is a number"""
+    columns: Tensor
+    """[F] of these, where a function says it"""
     middle: Tensor
     half_width: Tensor
+    """[F] what makes their answers the policies' units"""
 
     def __init__(self, spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> None:
         """Raises InputError where a definition fixes what the environment's actions do not have."""
         super().__init__()
-        free = torch.ones(len(options), spaces.action_size, dtype=torch.bool, device=device)
-        value = torch.zeros(len(options), spaces.action_size, dtype=torch.float32, device=device)
-        self.functions: list[tuple[int, int, Option, StateFunction]] = []
+        self.shape = (len(options), spaces.action_size)
+        free = torch.ones(self.shape, dtype=torch.bool, device=device)
+        value = torch.zeros(self.shape, dtype=torch.float32, device=device)
+        self.functions: list[tuple[Option, StateFunction]] = []
+        columns: list[int] = []
         for k, option in enumerate(options):
             for a, what in (option.fixed or {}).items():
                 check(option.name, a, what, spaces)
                 free[k, a] = False
                 if callable(what):
-                    self.functions.append((k, a, option, what))
+                    self.functions.append((option, what))
+                    columns.append(k * spaces.action_size + a)
                 else:
                     value[k, a] = what
         middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
-        self.register_buffer("free", free, persistent=False)
-        self.register_buffer("value", (value - middle) / half, persistent=False)
-        self.register_buffer("middle", middle, persistent=False)
-        self.register_buffer("half_width", half, persistent=False)
+        at = torch.tensor(columns, dtype=torch.long, device=device)
+        component = at % spaces.action_size
+        constants = {"free": free.flatten(), "value": ((value - middle) / half).flatten(), "columns": at,
+                     "middle": middle[component], "half_width": half[component]}  # fmt: skip
+        for name, x in constants.items():
+            self.register_buffer(name, x, persistent=False)
+
+    @cached_property
+    def in_numpy(self) -> tuple[NDArray, ...]:
+        """The constants as arrays; they do not change."""
+        return tuple(x.cpu().numpy() for x in self._constants)
+
+    @property
+    def _constants(self) -> tuple[Tensor, ...]:
+        return self.free, self.value, self.columns, self.middle, self.half_width
 
     def write(self, action: Numbers, obs: Numbers, option: Numbers) -> tuple[Numbers, Numbers]:
         """(actions of `option` [...] with fixed components in their place, which are not: bool), [..., A] each."""
@@ -63,19 +84,21 @@ class FixedActions(nn.Module):
         """At raw observations [..., D]: (whether options decide, else the value), [..., K, A] each, in the policies'
         units."""
         obs = single(obs)
-        lib, parts = xp(obs), (self.free, self.value, self.middle, self.half_width)
-        free, value, middle, half_width = parts if lib is torch else (part.numpy() for part in parts)
-        shape = (*obs.shape[:-1], *self.free.shape)
-        free, value = lib.broadcast_to(free, shape), lib.broadcast_to(value, shape)
+        lib: Any = xp(obs)
+        lead: tuple[int, ...] = tuple(obs.shape[:-1])
+        constants = self._constants if lib is torch else self.in_numpy
+        fixed_free, fixed_value, columns, middle, half_width = constants
+        free = lib.empty((*lead, len(fixed_free)), dtype=fixed_free.dtype, device=obs.device)
+        value = lib.empty_like(free, dtype=obs.dtype)
+        free[...], value[...] = fixed_free, fixed_value
         if self.functions:
-            free, value = (lib.asarray(x, copy=True) for x in (free, value))
-        for k, a, option, function in self.functions:
-            value[..., k, a] = option.ask(function, obs)
-            said = (value[..., k, a] - middle[a]) / half_width[a]
+            said = lib.empty((*lead, len(columns)), dtype=obs.dtype, device=obs.device)
+            for i, (option, function) in enumerate(self.functions):
+                said[..., i] = option.ask(function, obs)
+            said = (said - middle) / half_width
             undecided = lib.isnan(said)
-            free[..., k, a] = undecided
-            value[..., k, a] = lib.where(undecided, 0.0, said)
-        return free, value
+            free[..., columns], value[..., columns] = undecided, lib.where(undecided, 0.0, said)
+        return free.reshape(*lead, *self.shape), value.reshape(*lead, *self.shape)
 
 
 def fixed_actions(spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> FixedActions | None:
