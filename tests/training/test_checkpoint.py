@@ -1,13 +1,18 @@
 """Checkpoints come back exactly, and what is damaged is never loaded."""
 
 import json
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
 
 import option_critic as oc
-from option_critic.training import checkpoint, folders
+from option_critic.algorithms.settings import SETTINGS, DACSettings
+from option_critic.algorithms.table import ALGORITHMS
+from option_critic.training import folders
 from option_critic.training.folders import CheckpointError
+from option_critic.training.parts import GENERATORS
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def test_everything_comes_back(small, tmp_path):
         assert all(
             torch.equal(mine.optimizer.state[a][k], theirs.optimizer.state[b][k]) for k in mine.optimizer.state[a]
         )
-    for name in checkpoint.GENERATORS:
+    for name in GENERATORS:
         assert torch.equal(getattr(mine.generators, name).get_state(), getattr(theirs.generators, name).get_state())
     assert (mine.env_steps, mine.iteration, mine.episodes.returns) == (
         theirs.env_steps,
@@ -96,3 +101,45 @@ def test_saving_replaces_agents_but_nothing_else(small, tmp_path):
     (tmp_path / "precious" / "manifest.json").write_text("{}")  # of something else
     with pytest.raises(ValueError, match="is no saved agent"):
         agent.save(tmp_path / "precious")
+
+
+@pytest.fixture
+def bringing(monkeypatch):
+    """dac, with a part of its own: a counter as large as the model's spread."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Bringing(DACSettings):
+        parts: ClassVar[tuple[str, ...]] = ("targets",)
+
+    def start(model):
+        return {"count": torch.zeros_like(model.log_std)}
+
+    monkeypatch.setitem(SETTINGS, "dac", Bringing)
+    monkeypatch.setitem(ALGORITHMS, "dac", replace(ALGORITHMS["dac"], parts={"targets": start}))
+
+
+def test_a_part_that_an_algorithm_brings_comes_back(small, tmp_path, bringing):
+    agent = oc.OptionCritic.from_settings(small())
+    agent.state.parts["targets"]["count"] += 7
+    agent.save(tmp_path / "agent")
+    assert folders.is_checkpoint(tmp_path / "agent") and (tmp_path / "agent" / "targets.safetensors").is_file()
+    assert (oc.load(tmp_path / "agent").state.parts["targets"]["count"] == 7).all()
+    agent.save(tmp_path / "agent")  # over itself
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed", "other"])
+def test_a_part_that_an_algorithm_brings_is_checked(small, tmp_path, bringing, damage):
+    agent, file = oc.OptionCritic.from_settings(small()), tmp_path / "agent" / "targets.safetensors"
+    if damage == "other":
+        agent.state.parts["targets"]["count"] = torch.zeros(3)
+    agent.save(tmp_path / "agent")
+    if damage == "gone":
+        file.unlink()
+    elif damage == "changed":
+        file.write_bytes(file.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(CheckpointError, match=r"targets\.safetensors"):
+        oc.load(tmp_path / "agent")
+
+
+def test_settings_and_table_name_the_same_parts():
+    assert {name: tuple(a.parts) for name, a in ALGORITHMS.items()} == {n: s.parts for n, s in SETTINGS.items()}

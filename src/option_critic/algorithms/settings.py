@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import ClassVar, Literal
 
 from option_critic.errors import InputError
 
@@ -11,6 +11,9 @@ from option_critic.errors import InputError
 @dataclass(frozen=True, kw_only=True)
 class PPOSettings:
     """How it learns."""
+
+    parts: ClassVar[tuple[str, ...]] = ()
+    """Parts of a checkpoint that the algorithm brings, by name (`table.py`)."""
 
     gamma: float = 0.99
     """Discount per decision, in [0, 1]: per environment step, unless actions are held for several (action_repeat)."""

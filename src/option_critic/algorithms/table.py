@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -21,9 +21,9 @@ class Algorithm:
     targets: Callable[[Rollout, Values, Any], Targets]
     """what the update moves towards, by its own settings"""
     losses: Losses
-    carried: Callable[[OptionModel], dict[str, Tensor]] | None = None
-    """tensors by name that it carries from one iteration to the next, as they are at the start; none: it has no such.
-    They are a part of checkpoints of their own."""
+    parts: Mapping[str, Callable[[OptionModel], dict[str, Tensor]]] = field(default_factory=dict)
+    """what it carries from one iteration to the next besides model and optimiser (`TrainState.parts`): the name of a
+    part, a file in checkpoints -> its tensors as they are at the start. Its settings tell the same names."""
 
 
 ALGORITHMS: dict[str, Algorithm] = {

@@ -3,6 +3,7 @@
     config.json              settings and spaces: enough to rebuild the agent anywhere
     model.safetensors        weights and normalisers
     optimizer.safetensors    Adam's moments and the random generators
+    <part>.safetensors       what an algorithm brings besides, if it does (`parts.py`)
     state.json               counters, schedule, recent episodes
     manifest.json            format version, SHA-256 and size of each file
 
@@ -30,7 +31,6 @@ from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.counters import read_counters
 from option_critic.training.folders import (
-    FILES,
     FORMAT_VERSION,
     CheckpointError,
     check_format,
@@ -38,8 +38,9 @@ from option_critic.training.folders import (
     read_json,
     verify,
 )
+from option_critic.training.parts import check_parts, parts_of
 from option_critic.training.state import WINDOW, Episodes, TrainState
-from option_critic.training.tensors import GENERATORS, check_tensors, load_finite
+from option_critic.training.tensors import load_finite
 
 
 def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:
@@ -51,9 +52,9 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
     try:
         write_json(new / "config.json", configuration(settings, spaces))
         write_json(new / "state.json", _counters(state))
-        safetensors.torch.save_file(_plain(state.model.state_dict()), new / "model.safetensors")
-        safetensors.torch.save_file(_plain(_learning_tensors(state)), new / "optimizer.safetensors")
-        files = {name: fingerprint(new / name) for name in FILES}
+        for part in parts_of(settings.algorithm):
+            safetensors.torch.save_file(_plain(part.tensors(state)), new / part.file)
+        files = {path.name: fingerprint(path) for path in sorted(new.iterdir())}
         write_json(new / "manifest.json", {"format_version": FORMAT_VERSION, "files": files})
         for path in [*new.iterdir(), new]:
             _flush(path)
@@ -71,16 +72,16 @@ def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings,
     verify(folder)
     settings, spaces = _configuration(folder / "config.json")
     counters = read_counters(folder / "state.json")
-    check_tensors(folder, settings, spaces)
+    check_parts(folder, settings, spaces)
     if device is None and settings.device == "cuda" and not torch.cuda.is_available():
         device = "cpu"  # trained elsewhere
     if device is not None:
         settings = settings.override(device=device)
-    weights, learning = load_finite(folder / "model.safetensors"), load_finite(folder / "optimizer.safetensors")
+    parts = [(part, load_finite(folder / part.file)) for part in parts_of(settings.algorithm)]
     state = TrainState.fresh(settings, spaces)
     try:
-        state.model.load_state_dict(weights)
-        _restore_learning(state, learning)
+        for part, tensors in parts:
+            part.restore(state, tensors)
     except (RuntimeError, KeyError) as error:
         raise CheckpointError(f"{folder} does not fit its own config.json: {error}") from error
     _restore_counters(state, counters)
@@ -139,31 +140,6 @@ def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
         name: deque(e.get(name, []), maxlen=WINDOW) for name in ("returns", "lengths", "successes", "last_successes")
     }
     state.episodes = Episodes(**windows, tells_success=e.get("tells_success", bool(e["successes"])))
-
-
-def _learning_tensors(state: TrainState) -> dict[str, Tensor]:
-    """Adam's state by parameter name, and the generators' states."""
-    names = {id(p): name for name, p in state.model.named_parameters()}
-    tensors = {
-        f"adam/{names[id(p)]}/{key}": value
-        for p, slots in state.optimizer.state.items()
-        for key, value in slots.items()
-    }
-    return tensors | {f"generator/{name}": getattr(state.generators, name).get_state() for name in GENERATORS}
-
-
-def _restore_learning(state: TrainState, tensors: dict[str, Tensor]) -> None:
-    params = dict(state.model.named_parameters())
-    for name, value in tensors.items():
-        if name.startswith("adam/"):
-            param = params[name.split("/")[1]]
-            key = name.split("/")[2]  # the fused Adam keeps its step count on the device as well
-            state.optimizer.state[param][key] = value.to(param.device)
-    for name in GENERATORS:
-        generator: torch.Generator = getattr(state.generators, name)
-        saved = tensors[f"generator/{name}"]
-        if saved.shape == generator.get_state().shape:  # a generator of another device starts anew
-            generator.set_state(saved)
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,11 +10,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from option_critic.algorithms.settings import SETTINGS
 from option_critic.checks import is_whole
 from option_critic.errors import InputError
 
 FORMAT_VERSION = 1
 FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
+"""Of every checkpoint; an algorithm may bring more (`files_of`)."""
 MAX_JSON = 16 << 20
 """Bytes; what a run writes stays far below."""
 
@@ -33,7 +35,17 @@ def is_checkpoint(folder: Path) -> bool:
         files = read_json(folder / "manifest.json").get("files")
     except CheckpointError:
         return False
-    return isinstance(files, dict) and set(files) == set(FILES)
+    return isinstance(files, dict) and set(files) == set(files_of(folder))
+
+
+def files_of(folder: Path) -> tuple[str, ...]:
+    """The files that the checkpoint `folder` must hold, by the algorithm that its config.json names."""
+    try:
+        algorithm = read_json(folder / "config.json")["settings"]["algorithm"]
+        brought = SETTINGS[algorithm].parts
+    except (CheckpointError, KeyError, TypeError):
+        return FILES  # what is wrong with it, its checksum or its content tells
+    return (*FILES, *(f"{part}.safetensors" for part in brought))
 
 
 def verify(folder: Path) -> None:
@@ -47,10 +59,10 @@ def verify(folder: Path) -> None:
         if _version(folder / "config.json") == FORMAT_VERSION:
             raise CheckpointError(f"{folder / 'manifest.json'} is damaged: config.json has another format") from None
         raise
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not all(isinstance(files.get(name), dict) for name in FILES):
+    files, names = manifest.get("files"), files_of(folder)
+    if not isinstance(files, dict) or not all(isinstance(files.get(name), dict) for name in names):
         raise CheckpointError(f"{folder / 'manifest.json'} is damaged")
-    for name in FILES:
+    for name in names:
         if not _matches(folder / name, files[name]):
             raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one in manifest.json")
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from option_critic.algorithms.settings import PPOSettings
+from option_critic.algorithms.table import ALGORITHMS
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
@@ -102,6 +103,8 @@ class TrainState:
     elapsed: float = 0.0
     """Seconds trained so far."""
     episodes: Episodes = field(default_factory=Episodes)
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """What the algorithm carries besides: name of the part -> tensors by name."""
     discounted: Tensor | None = None
     """[B] what the discounted returns of the running episodes have come to, for the scale of rewards; none where
     environments are fresh, as they are after every checkpoint, so none holds it."""
@@ -117,6 +120,7 @@ class TrainState:
             model=model,
             optimizer=torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True),
             generators=Generators.seeded(settings.seed),
+            parts={name: start(model) for name, start in ALGORITHMS[settings.algorithm].parts.items()},
             spaces=spaces,
             schedule_end=settings.total_timesteps,
         )
