@@ -122,7 +122,7 @@ def test_dict_observations_are_flattened_in_the_order_of_their_keys(small):
         ("CartPole-v1", {"activation": "gelu"}, "activation must be one of"),
         ("CartPole-v1", {"lr_option": float("nan")}, "lr_option must be a finite number"),
         ("CartPole-v1", {"epochs": 2.5}, "epochs must be a whole number"),
-        ("CartPole-v1", {"option_names": "reach"}, "option_names takes several names"),
+        ("CartPole-v1", {"option_names": "reach"}, "option_names must be a list of texts, got .reach."),
         ("CartPole-v1", {"beta_floor": 0.9, "beta_ceil": 0.5}, "beta_floor and beta_ceil"),
         ("no_such_module:Env-v0", {}, "cannot be imported"),
         ("CartPole-v1", {"device": "cuda"}, "no CUDA device"),

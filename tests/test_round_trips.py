@@ -31,6 +31,8 @@ BY_TYPE = {
 
 def values(name):
     hint = HINTS[name]
+    if name == "device":
+        return st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12", "cuda:01"])
     return st.sampled_from(get_args(hint)) if get_origin(hint) is Literal else BY_TYPE[hint]
 
 

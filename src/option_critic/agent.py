@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from option_critic.algorithms.ppo import DivergedError
+from option_critic.checks import plain
 from option_critic.disk import writing
 from option_critic.envs.checked import EnvError, blaming, described
 from option_critic.envs.make import check_env_id, resolve_backend
@@ -35,13 +36,12 @@ from option_critic.training import checkpoint as checkpoints
 from option_critic.training import folders
 from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.boundaries import last_whole, read_config
+from option_critic.training.callbacks import Callback, Callbacks, as_one
 from option_critic.training.glimpse import Glimpse
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.run import Run
 from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, Running, train
-
-Callback = Callable[["OptionCritic", Metrics], bool]
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class OptionCritic:
     def learn(
         self,
         total_timesteps: int | None = None,
-        callback: Callback | None = None,
+        callback: Callbacks | None = None,
         *,
         run_folder: str | Path | None = None,
         overwrite: bool = False,
@@ -137,14 +137,13 @@ class OptionCritic:
     ) -> OptionCritic:
         """Train for `total_timesteps` more steps (default: as in the settings).
 
-        `callback(agent, metrics)` is called once an iteration; returning False stops. Nothing is
+        `callback(agent, metrics)`, or each of several, is called once an iteration; returning False stops. Nothing is
         written unless a `run_folder` is given; there, metrics and checkpoints are kept, and environments are made
         anew at each checkpoint. Without one they are kept: the next call goes on in the same episodes (`close` ends
         them).
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
-        if steps < 1:
-            raise InputError(f"total_timesteps must be at least 1, got {steps}")
+        steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
         check_env_id(self.settings.env_id)
         resolve_backend(self.settings.env_id, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
@@ -154,9 +153,9 @@ class OptionCritic:
         run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
-        return self._learn(run, callback, progress)
+        return self._learn(run, call, progress)
 
-    def _learn(self, run: Run | None, callback: Callback | None, progress: bool) -> OptionCritic:
+    def _learn(self, run: Run | None, call: Callback, progress: bool) -> OptionCritic:
         """To the end of the schedule."""
         # the environment is not named once more: its id would leave no room for the numbers
         display = TrainingDisplay(f"seed {self.settings.seed}", self.state.schedule_end, self.option_names, progress)
@@ -172,7 +171,7 @@ class OptionCritic:
             display.show(metrics)
             for line in raised.values():
                 warnings.warn(line, OptionWarning, stacklevel=2)
-            return callback is None or callback(self, metrics) is not False
+            return call(self, metrics)
 
         goes_on = False
         if run is not None:
@@ -262,9 +261,13 @@ class OptionCritic:
         return carry
 
     def save(self, path: str | Path) -> None:
-        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON)."""
+        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON).
+
+        It is created, or replaced if it is empty or a saved agent. Raises InputError if it is anything else.
+        """
         folder = Path(path)
-        if folder.exists() and not folders.is_checkpoint(folder):
+        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+        if not folder.name or (folder.exists() and not empty and not folders.is_checkpoint(folder)):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
             checkpoints.write(folder, self.state, self.settings, self.spaces)
@@ -273,7 +276,7 @@ class OptionCritic:
 def load(
     path: str | Path,
     checkpoint: str | int | None = None,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     options_from: str | None = None,
 ) -> OptionCritic:
     """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
@@ -284,14 +287,18 @@ def load(
     """
     if options_from is not None:
         import_definitions(options_from)
-    state, settings, spaces = checkpoints.read(folders.find(Path(path), checkpoint), device)
+    state, settings, spaces = checkpoints.read(folders.find(Path(path), plain(int, checkpoint)), device)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(settings, spaces, state)
     return agent
 
 
 def resume(
-    path: str | Path, callback: Callback | None = None, *, progress: bool = False, options_from: str | None = None
+    path: str | Path,
+    callback: Callbacks | None = None,
+    *,
+    progress: bool = False,
+    options_from: str | None = None,
 ) -> OptionCritic:
     """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
 
@@ -302,13 +309,13 @@ def resume(
     """
     if options_from is not None:
         import_definitions(options_from)
-    folder = Path(path)
+    folder, call = Path(path), as_one(callback)
     agent = at_boundary(folder)
     if agent.state.env_steps < agent.state.schedule_end:
         check_env_id(agent.settings.env_id)
         resolve_backend(agent.settings.env_id, agent.settings.env)
         agent._meet(agent.settings.env_id)
-        agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), callback, progress)
+        agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), call, progress)
     return agent
 
 

@@ -8,8 +8,26 @@ from typing import Annotated, Literal
 
 import tyro
 
+from option_critic.checks import is_whole, whole
 from option_critic.presets import generic
 from option_critic.settings import Settings
+
+WHOLE_NUMBERS = tyro.constructors.ConstructorRegistry()
+"""How flags are read that take whole numbers: 1e6 is one."""
+
+
+@WHOLE_NUMBERS.primitive_rule
+def whole_number(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[int] | None:
+    """In place of tyro's own rule for int; None: not for other types."""
+    if flag.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: whole(words[0]),
+        is_instance=is_whole,
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 @dataclass

@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from option_critic.arguments import BenchArgs, DiagnoseArgs, EvaluateArgs, ListArgs, ReportArgs, ResumeArgs, TrainArgs
+from option_critic.arguments import (
+    WHOLE_NUMBERS,
+    BenchArgs,
+    DiagnoseArgs,
+    EvaluateArgs,
+    ListArgs,
+    ReportArgs,
+    ResumeArgs,
+    TrainArgs,
+)
+from option_critic.checks import whole
 from option_critic.disk import check_writable
 from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for, settings_for
@@ -85,7 +95,12 @@ class Interrupt:
 def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -> Any:
     """Parse one verb's flags with tyro; it prints help, or errors with the nearest flag (exit 2)."""
     return tyro.cli(
-        arguments, prog=f"option-critic {verb}", args=list(argv), default=default, config=(tyro.conf.OmitArgPrefixes,)
+        arguments,
+        prog=f"option-critic {verb}",
+        args=list(argv),
+        default=default,
+        config=(tyro.conf.OmitArgPrefixes,),
+        registry=WHOLE_NUMBERS,
     )
 
 
@@ -114,9 +129,10 @@ def which_options(argv: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--algorithm", nargs="?")
     found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
     if "num_options" in found:
-        if not found["num_options"].isdigit():
+        try:
+            found["num_options"] = whole(found["num_options"])
+        except ValueError:
             return {}  # what is wrong with it is told when all flags are read
-        found["num_options"] = int(found["num_options"])
     return found
 
 

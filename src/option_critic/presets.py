@@ -6,7 +6,7 @@ from typing import Any
 
 from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
 from option_critic.envs.contract import EnvSettings
-from option_critic.envs.make import check_env_id
+from option_critic.envs.make import check_env_id, check_is_id
 from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings
@@ -146,6 +146,7 @@ def settings_for(target: str) -> Settings:
     Where two presets share an environment, its id means the first. Raises ValueError, with the nearest
     match, for anything else.
     """
+    check_is_id(target)
     if target in PRESETS:
         return PRESETS[target]
     for preset in PRESETS.values():

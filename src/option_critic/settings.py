@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,14 +13,14 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 import tyro
 
 from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
-from option_critic.checks import check_type
+from option_critic.checks import check_type, conform, conformed
 from option_critic.envs.contract import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
 from option_critic.options.rules import OptionSettings, named
 
 Algorithm = Literal["dac", "ppo_oc"]
-Device = Literal["auto", "cpu", "cuda"]
+DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
 
 
 class UnknownSettingError(InputError):
@@ -43,8 +44,8 @@ class Settings:
     """Environment steps between checkpoints (rounded up to an iteration). Environments are made anew there."""
     keep_checkpoints: int = 3
     """Checkpoints that are kept: the last so many and the best (by training episodes); 0: all."""
-    device: Device = "cpu"
-    """Where the networks live. auto: cuda where there is one."""
+    device: str = "cpu"
+    """Where the networks live: cpu, cuda, or one of several by its number (cuda:1). auto: cuda where there is one."""
     torch_threads: int = 0
     """Threads of the gradient updates; 0: one per processor core. Acting always uses one."""
     env: EnvSettings = field(default_factory=EnvSettings)
@@ -53,10 +54,10 @@ class Settings:
     learning: PPOSettings = field(default_factory=DACSettings)
 
     def __post_init__(self) -> None:
-        check_type("algorithm", Algorithm, self.algorithm)
+        conform(self)
         object.__setattr__(self, "learning", as_told_to(self.algorithm, self.learning))
-        for part in ("", *_parts(type(self))):
-            check_types(getattr(self, part) if part else self)
+        if not DEVICES.fullmatch(self.device):
+            raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
         if self.total_timesteps < 1:
             raise InputError(f"total_timesteps must be at least 1, got {self.total_timesteps}")
         if self.checkpoint_every < 1:
@@ -73,12 +74,14 @@ class Settings:
 
         Changing `num_options` or `option_names` alone drops what the old options were called or meant;
         `option_names` and `options_from` set their number. `options_from` may import the module that it names.
-        Another `algorithm` keeps what both algorithms can be told. Raises UnknownSettingError with the nearest match.
+        Another `algorithm` keeps what both algorithms can be told. Raises UnknownSettingError with the nearest match,
+        or InputError for a bad value.
         """
+        algorithm = conformed("algorithm", Algorithm, changes.get("algorithm", self.algorithm))
+        changes = {name: conformed(name, _hint_of(algorithm, name), value) for name, value in changes.items()}
         changes = _consistent(changes, self.options)
-        if changes.get("algorithm", self.algorithm) != self.algorithm:
-            other = dataclasses.replace(self, algorithm=changes["algorithm"])
-            return other.override(**changes)
+        if algorithm != self.algorithm:
+            return dataclasses.replace(self, algorithm=algorithm).override(**changes)
         parts: dict[str, dict[str, Any]] = {}
         for name, value in changes.items():
             parts.setdefault(_part_of(self.algorithm, name), {})[name] = value
@@ -108,25 +111,15 @@ class Settings:
 def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, Any]:
     """`changes` with what follows for number, names and definitions of the options."""
     if changes.get("options_from", ""):
-        if not isinstance(changes["options_from"], str):
-            raise InputError(f"options_from takes a text, a set's name or module:NAME, got {changes['options_from']!r}")
         return named(changes["options_from"]) | changes
     unnamed = {"options_from": "", "observe_interest": ""} if options.options_from else {}
     if "option_names" in changes:
-        if isinstance(changes["option_names"], str):
-            raise InputError(f"option_names takes several names, got the one text {changes['option_names']!r}")
-        names = tuple(changes["option_names"])
+        names = changes["option_names"]
         number = changes.get("num_options", len(names) or options.num_options)
-        return unnamed | changes | {"option_names": names, "num_options": number}
+        return unnamed | changes | {"num_options": number}
     if "options_from" in changes or changes.get("num_options", options.num_options) != options.num_options:
         return unnamed | {"option_names": ()} | changes
     return changes
-
-
-def check_types(part: Any) -> None:
-    """Raise InputError for a value that is none of a setting's choices or of another type than declared."""
-    for name, hint in get_type_hints(type(part)).items():
-        check_type(name, hint, getattr(part, name))
 
 
 def _parts(cls: type) -> dict[str, Any]:
@@ -156,6 +149,13 @@ def _part_of(algorithm: str, name: str) -> str:
     return names[name]
 
 
+def _hint_of(algorithm: str, name: str) -> Any:
+    """The declared type of a setting."""
+    part = _part_of(algorithm, name)
+    owner = SETTINGS[algorithm] if part == "learning" else _parts(Settings).get(part, Settings)
+    return get_type_hints(owner)[name]
+
+
 def _hint(name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.4)
     return f" Did you mean {near[0]}?" if near else ""
@@ -165,16 +165,11 @@ def _build(cls: Any, data: Any, parts: dict[str, Any]) -> Any:
     """`cls` from nested plain data; `parts`: its fields that are settings themselves, with their classes."""
     if not isinstance(data, dict):
         raise InputError(f"a part of the settings must be an object of names and values, got {reprlib.repr(data)}")
-    hints = get_type_hints(cls)
+    values = dict(data)
     fields = [f.name for f in dataclasses.fields(cls)]
     for name in sorted(set(data) - set(fields)):
         raise UnknownSettingError(
             f"there is no setting {reprlib.repr(name)} (in a configuration).{_hint(name, fields)}"
         )
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-    for name, value in values.items():
-        if name in parts:
-            values[name] = _build(parts[name], value, {})
-        else:
-            check_type(name, hints[name], value)  # before the ranges are looked at, which takes numbers
+    values |= {name: _build(part, data[name], {}) for name, part in parts.items() if name in data}
     return cls(**values)

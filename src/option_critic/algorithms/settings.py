@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
+from option_critic.checks import conform
 from option_critic.errors import InputError
 
 
@@ -60,6 +61,7 @@ class PPOSettings:
     """Updates in a row whose gradients are NaN or infinite, and which are skipped, before the training ends."""
 
     def __post_init__(self) -> None:
+        conform(self)
         for name, low, high in (("gamma", 0, 1), ("lam", 0, 1), ("clip", 0, 1)):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} must lie in [{low}, {high}], got {getattr(self, name)}")

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from option_critic.checks import conform
 from option_critic.errors import InputError, NonFiniteError
 from option_critic.spaces import Spaces
 
@@ -65,6 +66,7 @@ class EnvSettings:
     run ends."""
 
     def __post_init__(self) -> None:
+        conform(self)
         if self.num_envs < 1:
             raise InputError(f"num_envs must be at least 1, got {self.num_envs}")
         if self.max_episode_steps is not None and self.max_episode_steps < 1:

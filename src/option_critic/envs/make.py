@@ -6,12 +6,13 @@ import difflib
 import importlib
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from option_critic.envs import envpool, metaworld
-from option_critic.envs.checked import EnvError
+from option_critic.envs.checked import EnvError, described
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
@@ -20,8 +21,17 @@ from option_critic.envs.metaworld import HORIZON, make_official, task_of
 from option_critic.errors import InputError
 
 
+def check_is_id(env_id: Any) -> None:
+    """Raise InputError unless it is a text, as an environment object is not."""
+    if not isinstance(env_id, str):
+        raise InputError(
+            f"an environment is named by its id, got {described(env_id)}; register your own with gymnasium.register"
+        )
+
+
 def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
     """Raise InputError, with the nearest match (also among `presets`), unless `env_id` names an environment."""
+    check_is_id(env_id)
     if task_of(env_id) is not None:
         return
     module, _, name = env_id.rpartition(":")

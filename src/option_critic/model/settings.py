@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from option_critic.checks import conform
 from option_critic.errors import InputError
 
 Activation = Literal["tanh", "relu", "elu"]
@@ -49,6 +50,7 @@ class ModelSettings:
     """Divide rewards by the running standard deviation of the discounted return."""
 
     def __post_init__(self) -> None:
+        conform(self)
         for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from option_critic.checks import conformed, is_finite, plain
 from option_critic.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ class Option:
     def __post_init__(self) -> None:
         if not self.name:
             raise InputError("an option needs a name")
+        for name in ("min_length", "max_length"):
+            limit = conformed(f"{name} of option {self.name}", int | None, getattr(self, name))
+            object.__setattr__(self, name, limit)
+        if self.fixed is not None:
+            fixed = {
+                plain(int, a): value if callable(value) else plain(float, value) for a, value in self.fixed.items()
+            }
+            object.__setattr__(self, "fixed", fixed)
         least, most = self.min_length or 0, self.max_length
         if least < 0:
             raise InputError(f"min_length of option {self.name} must not be negative, got {least}")
@@ -73,7 +81,7 @@ class Option:
                     f"fixed of option {self.name} must map numbers of action components, from 0 on, to values; "
                     f"got {component!r}"
                 )
-            if not callable(value) and not (isinstance(value, int | float) and math.isfinite(value)):
+            if not callable(value) and not is_finite(value):
                 raise InputError(
                     f"fixed[{component}] of option {self.name} must be a finite number or a function of observations, "
                     f"got {value!r}"

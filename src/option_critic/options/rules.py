@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from option_critic.checks import conform
 from option_critic.errors import InputError
 from option_critic.options.option import Option
 from option_critic.options.sets import find, load
@@ -33,6 +34,7 @@ class OptionSettings:
     then, so both can still learn otherwise."""
 
     def __post_init__(self) -> None:
+        conform(self)
         if self.num_options < 1:
             raise InputError(f"num_options must be at least 1, got {self.num_options}")
         if self.option_names and len(self.option_names) != self.num_options:

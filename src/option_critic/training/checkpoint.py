@@ -39,7 +39,7 @@ from option_critic.training.folders import (
     verify,
 )
 from option_critic.training.parts import check_parts, parts_of
-from option_critic.training.state import WINDOW, Episodes, TrainState
+from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
 from option_critic.training.tensors import load_finite
 
 
@@ -64,7 +64,7 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
 
 
 @torch.inference_mode(False)  # what is loaded within that mode could never be trained
-def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings, Spaces]:
+def read(folder: Path, device: str | torch.device | None = None) -> tuple[TrainState, Settings, Spaces]:
     """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError.
 
     All that the files claim is compared with their config.json before anything of that size is allocated.
@@ -73,10 +73,7 @@ def read(folder: Path, device: str | None = None) -> tuple[TrainState, Settings,
     settings, spaces = _configuration(folder / "config.json")
     counters = read_counters(folder / "state.json")
     check_parts(folder, settings, spaces)
-    if device is None and settings.device == "cuda" and not torch.cuda.is_available():
-        device = "cpu"  # trained elsewhere
-    if device is not None:
-        settings = settings.override(device=device)
+    settings = settings.override(device=nearest_device(settings.device) if device is None else device)
     parts = [(part, load_finite(folder / part.file)) for part in parts_of(settings.algorithm)]
     state = TrainState.fresh(settings, spaces)
     try:

@@ -144,9 +144,20 @@ class TrainState:
 
 
 def pick_device(wish: str) -> torch.device:
-    """auto, cpu or cuda -> a device. Raises ValueError where there is no CUDA."""
+    """auto, cpu, cuda or cuda:N -> a device. Raises InputError where there is none of that number."""
     if wish == "auto":
-        wish = "cuda" if torch.cuda.is_available() else "cpu"
-    if wish == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for, but this PyTorch sees no CUDA device; use --device cpu")
+        wish = nearest_device("cuda")
+    if nearest_device(wish) != wish:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        seen = f"only cuda:0 to cuda:{count - 1}; use one of them" if count else "no CUDA device; use --device cpu"
+        raise InputError(f"device {wish} was asked for, but this PyTorch sees {seen}")
     return torch.device(wish)
+
+
+def nearest_device(wish: str) -> str:
+    """`wish` where there is such a device, else cuda or cpu."""
+    if not wish.startswith("cuda"):
+        return wish
+    if not torch.cuda.is_available():
+        return "cpu"
+    return wish if int(wish.partition(":")[2] or 0) < torch.cuda.device_count() else "cuda"
