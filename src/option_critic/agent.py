@@ -278,18 +278,24 @@ def load(
     checkpoint: str | int | None = None,
     device: str | torch.device | None = None,
     options_from: str | None = None,
+    **settings: Any,
 ) -> OptionCritic:
     """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
 
+    `settings`: what to go on with in the place of what it was trained with (`lr_option=1e-4, num_envs=64`).
     Needs neither the environment nor EnvPool. No code from the folder is run, and no module imported that it
     names: where the options are defined in one of your own, import it first or say `options_from="module:NAME"`.
-    Raises CheckpointError, or InputError where those definitions are not at hand.
+    Raises CheckpointError, or InputError where those definitions are not at hand and for settings that cannot act
+    on an agent that has learned (`hidden_dim`).
     """
     if options_from is not None:
         import_definitions(options_from)
-    state, settings, spaces = checkpoints.read(folders.find(Path(path), plain(int, checkpoint)), device)
+    if device is not None:
+        settings["device"] = device
+    state, found, spaces = checkpoints.read(folders.find(Path(path), plain(int, checkpoint)), **settings)
+    check_named(options_from, found)
     agent = OptionCritic.__new__(OptionCritic)
-    agent._restore(settings, spaces, state)
+    agent._restore(found, spaces, state)
     return agent
 
 
@@ -311,12 +317,21 @@ def resume(
         import_definitions(options_from)
     folder, call = Path(path), as_one(callback)
     agent = at_boundary(folder)
+    check_named(options_from, agent.settings)
     if agent.state.env_steps < agent.state.schedule_end:
         check_env_id(agent.settings.env_id)
         resolve_backend(agent.settings.env_id, agent.settings.env)
         agent._meet(agent.settings.env_id)
         agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), call, progress)
     return agent
+
+
+def check_named(options_from: str | None, settings: Settings) -> None:
+    """Raise InputError if definitions were named that the agent does not have: they would do nothing."""
+    own = settings.options.options_from or settings.model.observe_interest
+    if options_from not in (None, own, settings.model.observe_interest):
+        where = f"defined in {own!r}" if own else "not defined by anything"
+        raise InputError(f"the options of this agent are {where}: options_from {options_from!r} would do nothing")
 
 
 def at_boundary(folder: Path) -> OptionCritic:

@@ -23,6 +23,19 @@ Algorithm = Literal["dac", "ppo_oc"]
 DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
 
 
+DECIDED = {
+    "env_id": "`set_env` moves an agent to another environment",
+    "options_from": "its options are what their definitions say, with their names",
+    **dict.fromkeys(
+        ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
+         "quaternions", "differences", "observe_interest", "normalize_observation"),
+        "that would be another network; make a new agent",
+    ),
+    **dict.fromkeys(("initial_log_std", "initial_beta"), "it says where a training begins, and this one has begun"),
+}  # fmt: skip
+"""Settings that can no longer act once an agent has been made, and why."""
+
+
 class UnknownSettingError(InputError):
     """A setting of that name does not exist."""
 
@@ -88,6 +101,18 @@ class Settings:
         top = parts.pop("", {})
         top |= {part: dataclasses.replace(getattr(self, part), **values) for part, values in parts.items()}
         return dataclasses.replace(self, **top)
+
+    def going_on(self, **changes: Any) -> Self:
+        """These settings, of an agent that has learned, with some replaced that still can act. As `override`, and
+        raises InputError, with the reason, for the others.
+        """
+        new = self.override(**changes)
+        for name, reason in DECIDED.items():
+            old, wanted = (getattr(getattr(s, part) if (part := _part_of(Settings, name)) else s, name)
+                           for s in (self, new))  # fmt: skip
+            if old != wanted:
+                raise InputError(f"{name} of this agent is {old!r} and cannot become {wanted!r}: {reason}")
+        return new
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, for JSON."""

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from option_critic.disk import write_json
 from option_critic.errors import InputError
+from option_critic.model.act import Generators
 from option_critic.options.sets import describe
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -64,23 +65,26 @@ def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -
 
 
 @torch.inference_mode(False)  # what is loaded within that mode could never be trained
-def read(folder: Path, device: str | torch.device | None = None) -> tuple[TrainState, Settings, Spaces]:
-    """Verify and load one checkpoint, onto `device` if given. Raises CheckpointError.
+def read(folder: Path, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
+    """Verify and load one checkpoint, with settings to go on with. Raises CheckpointError, or InputError for settings
+    that cannot act any more.
 
     All that the files claim is compared with their config.json before anything of that size is allocated.
     """
     verify(folder)
-    settings, spaces = _configuration(folder / "config.json")
+    saved, spaces = _configuration(folder / "config.json")
+    settings = saved.going_on(**{"device": nearest_device(saved.device)} | changes)
     counters = read_counters(folder / "state.json")
-    check_parts(folder, settings, spaces)
-    settings = settings.override(device=nearest_device(settings.device) if device is None else device)
-    parts = [(part, load_finite(folder / part.file)) for part in parts_of(settings.algorithm)]
+    check_parts(folder, saved, spaces)
+    parts = [(part, load_finite(folder / part.file)) for part in parts_of(saved.algorithm)]
     state = TrainState.fresh(settings, spaces)
     try:
         for part, tensors in parts:
             part.restore(state, tensors)
     except (RuntimeError, KeyError) as error:
         raise CheckpointError(f"{folder} does not fit its own config.json: {error}") from error
+    if settings.seed != saved.seed:
+        state.generators = Generators.seeded(settings.seed)
     _restore_counters(state, counters)
     return state, settings, spaces
 
