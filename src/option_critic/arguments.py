@@ -78,7 +78,7 @@ class EvaluateArgs:
     checkpoint: str | None = None
     """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
     workers: int = 0
-    """Simulator processes that run at a time; 0: one per processor core. Results do not depend on it."""
+    """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
     options_from: str | None = None
     """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
     json: Path | None = None
@@ -101,7 +101,7 @@ class DiagnoseArgs:
     checkpoint: str | None = None
     """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
     workers: int = 0
-    """Simulator processes that run at a time; 0: one per processor core. Results do not depend on it."""
+    """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
     options_from: str | None = None
     """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
     json: Path | None = None

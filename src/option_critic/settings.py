@@ -60,7 +60,7 @@ class Settings:
     device: str = "cpu"
     """Where the networks live: cpu, cuda, or one of several by its number (cuda:1). auto: cuda where there is one."""
     torch_threads: int = 0
-    """Threads of the gradient updates; 0: one per processor core. Acting always uses one."""
+    """Threads of the gradient updates; 0: one per processor core that this process may use. Acting always uses one."""
     env: EnvSettings = field(default_factory=EnvSettings)
     options: OptionSettings = field(default_factory=OptionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -108,7 +108,7 @@ class Settings:
         """
         new = self.override(**changes)
         for name, reason in DECIDED.items():
-            old, wanted = (getattr(getattr(s, part) if (part := _part_of(Settings, name)) else s, name)
+            old, wanted = (getattr(getattr(s, part) if (part := _part_of(self.algorithm, name)) else s, name)
                            for s in (self, new))  # fmt: skip
             if old != wanted:
                 raise InputError(f"{name} of this agent is {old!r} and cannot become {wanted!r}: {reason}")

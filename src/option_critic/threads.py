@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,11 +9,13 @@ from functools import cache
 import torch
 from threadpoolctl import ThreadpoolController
 
+from option_critic.cores import usable_cores
+
 
 @contextmanager
 def compute_threads(count: int) -> Iterator[None]:
-    """Compute with `count` threads (0: one per processor core) inside of this block."""
-    before, count = torch.get_num_threads(), count or os.cpu_count() or 1
+    """Compute with `count` threads (0: one per core that this process may use) inside of this block."""
+    before, count = torch.get_num_threads(), count or usable_cores()
     with pools().limit(limits=count, user_api="blas"):
         torch.set_num_threads(count)
         try:

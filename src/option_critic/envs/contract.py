@@ -57,7 +57,7 @@ class EnvSettings:
     an agent's steps (rollout and option lengths, gamma, lam) counts decisions; what counts the environment's
     (total_timesteps, checkpoint_every, max_episode_steps, all results) counts steps as ever."""
     env_threads: int = 0
-    """Threads or worker processes that step environments; 0: one per processor core."""
+    """Threads or worker processes that step environments; 0: one per processor core that this process may use."""
     env_groups: int = 1
     """Groups that take turns: while one is stepped in the background, the agent decides for the next. 2 pays
     where there are more cores than `env_threads`. The order is fixed, so runs repeat exactly."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from option_critic.cores import usable_cores
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs, diagnostics
 from option_critic.spaces import Spaces
 
@@ -40,7 +41,7 @@ class EnvPoolEnvs(VectorEnvs):
     def __init__(self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> None:
         import envpool
 
-        self.num_envs, threads = len(seeds), min(threads or os.cpu_count() or 1, len(seeds))
+        self.num_envs, threads = len(seeds), min(threads or usable_cores(), len(seeds))
         before = thread_ids()
         self.envs: Any = envpool.make(
             envpool_id(task),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from option_critic.cores import usable_cores
 from option_critic.envs.contract import Array, EnvSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.held import HeldAction
@@ -124,7 +124,7 @@ def make_official(
     `timeout`: seconds that a step may take; each action is held for `action_repeat` steps. Results do not depend on
     the number of workers.
     """
-    count = min(workers or os.cpu_count() or 1, len(seeds))
+    count = min(workers or usable_cores(), len(seeds))
     slices = [list(part) for part in np.array_split(np.arange(len(seeds)), count)]
     makers = [
         partial(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
-import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
+from option_critic.cores import usable_cores
 from option_critic.disk import check_writable, reason, write_json, writing
 from option_critic.errors import InputError
 from option_critic.options.timeline import Episode, raster
@@ -238,7 +238,7 @@ def clear(folder: Path) -> None:
 
 def versions() -> dict[str, str]:
     """What this run was made with."""
-    found = {"python": platform.python_version(), "processors": str(os.cpu_count())}
+    found = {"python": platform.python_version(), "processors": str(usable_cores())}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -1,0 +1,47 @@
+"""Processor cores that this process may use: a container or an affinity gives fewer than the machine has."""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+
+def usable_cores(system: Path = Path("/")) -> int:
+    """Cores of the affinity (taskset, cpusets), or of the quota (`docker --cpus`) if that is less; 1 at least."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, quota(system))))
+
+
+@cache
+def quota(system: Path) -> float:
+    """Cores' worth of time that Linux's control groups give this process; infinite where they set no limit.
+
+    A group has no more than those around it, so all from its own up to the root are read. In a container its
+    path may be that of the machine outside; then the root is its own.
+    """
+    try:
+        lines = (system / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return math.inf
+    limits = [math.inf]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = system / "sys/fs/cgroup" / ("cpu" if controllers else "")  # version 1 has a tree per controller
+        group = root / path.lstrip("/")
+        limits += [limit(g) for g in (group, *group.parents) if g.is_relative_to(root)]
+    return min(limits)
+
+
+def limit(group: Path) -> float:
+    """Cores of one control group, version 2 or 1; infinite where it sets none or says nothing."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            time, period = " ".join((group / name).read_text() for name in names).split()
+            return float(time) / float(period) if float(time) > 0 else math.inf
+        except (OSError, ValueError, ZeroDivisionError):  # "max 100000": no limit
+            continue
+    return math.inf
