@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from option_critic import cli
+from option_critic.envs import checked
 
 SMALL = ["--num-envs", "2", "--rollout-length", "16", "--minibatch-size", "16", "--epochs", "1", "--hidden-dim", "8",
          "--total-timesteps", "64"]  # fmt: skip
@@ -91,6 +92,14 @@ REFUSED = {
     "bits": (train("bad_envs:BinaryAction-v0"), "action space MultiBinary(3) is not supported; use Discrete"),
     "many": (train("bad_envs:ManyActions-v0"), "action space MultiDiscrete([2 3]) is not supported; use Discrete"),
     "matrix": (train("bad_envs:MatrixAction-v0"), "action space Box(-1.0, 1.0, (2, 2), float32) is not supported"),
+    "nothing to see": (
+        train("bad_envs:NothingSeen-v0"),
+        "observation space Box([], [], (0,), float32) holds no number",
+    ),
+    "nothing to see by name": (train("bad_envs:NothingSeenByName-v0"), "observation space Dict(", "holds no number"),
+    "nothing to do": (train("bad_envs:NothingDone-v0"), "action space Box([], [], (0,), float32) has no action"),
+    "NaN as a bound": (train("bad_envs:NanBound-v0"), "no number lies within the bounds nan and inf of action 1"),
+    "an infinite lower bound": (train("bad_envs:InfiniteBound-v0"), "within the bounds inf and inf of action 1"),
     "integers": (train("bad_envs:IntegerAction-v0"), "Box(0, 10, (2,), int64) is not supported", "real numbers"),
 }
 
@@ -122,22 +131,63 @@ FAULTS = {
     "RaisesInInit": "failed in construction: RuntimeError: no robot on port 7",
     "RaisesInReset": "failed in reset: OSError: [Errno 19] No such device",
     "RaisesInStep": "failed in step: ZeroDivisionError: division by zero",
+    **{
+        f"{error}In{place}": f"failed in {'construction' if place == 'Init' else place.lower()}: {error}"
+        for place in ("Init", "Reset", "Step", "Close")
+        for error in ("SystemExit", "GeneratorExit", "StopIteration")
+    },
+    "HangsInClose": "failed in close: TimeoutError: it took more than 0.3 s",
+    "InfoNone": "step must return a dict as info, got None",
+    "InfoList": "step must return a dict as info, got a list of 0",
+    "InfoArray": "step must return a dict as info, got an array of float64 of shape (3,)",
+    "TextSuccess": "info['is_success'] must be True, False or a number, got 'yes' (str)",
+    "VectorSuccess": "info['success'] must be True, False or a number, got an array of float64 of shape (3,)",
+    "TextEnd": "step must return True or False as terminated, got 'no' (str)",
+    "NanEnd": "step must return True or False as terminated, got nan (float)",
+    "NoEnd": "step must return True or False as terminated, got None (NoneType)",
+    "ArrayEnd": "step must return True or False as terminated, got an array of bool of shape (2,)",
+    "TextCut": "step must return True or False as truncated, got 'no' (str)",
+    "NumberCut": "step must return True or False as truncated, got 2 (int)",
+    "Ragged": "of numbers of shape (2,), as its observation space says, got a list of 2",
+    "Halves": "reset must return observations that fit uint8, as its observation space says, got a list of 2",
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_faulty_environment_is_named_and_writes_nothing(name, command, tmp_path):
+def test_a_faulty_environment_is_named_and_writes_nothing(name, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(checked, "CLOSE_SECONDS", 0.3)
     code, err = command(train(f"bad_envs:{name}-v0"))
     assert code == 1 and FAULTS[name] in err, err
     assert err.startswith(f"option-critic: bad_envs:{name}-v0") and err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_a_module_that_raises_is_named(command, tmp_path):
-    (tmp_path / "raising_module.py").write_text("raise RuntimeError('no licence')\n")
+@pytest.mark.parametrize("error", ["RuntimeError('no licence')", "SystemExit('no licence')"])
+def test_a_module_that_raises_is_named(error, command, tmp_path):
+    (tmp_path / "raising_module.py").write_text(f"raise {error}\n")
     sys.path.insert(0, str(tmp_path))  # undone with `syspath_prepend` of the fixture
     code, err = command(["train", "raising_module:Any-v0"])
-    assert code == 1 and "'raising_module' failed while imported: RuntimeError: no licence" in err
+    assert code == 1 and f"'raising_module' failed while imported: {error.partition('(')[0]}: no licence" in err
+
+
+def test_what_fails_to_close_is_named_when_all_is_saved(command, tmp_path):
+    code, err = command(train("bad_envs:FailsToClose-v0"))
+    assert code == 1 and err.endswith("failed in close: OSError: [Errno 5] the gripper is stuck\n"), err
+    assert err.count("\n") == 1
+    assert (tmp_path / "out/seed-0/checkpoints/000000000064/manifest.json").exists()
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_what_fails_to_close_hides_no_earlier_fault(command):
+    code, err = command(train("bad_envs:FailsTwice-v0"))
+    warning, fault = err.splitlines()
+    assert code == 1 and "failed in step: ZeroDivisionError" in fault
+    assert warning.startswith("warning: bad_envs:FailsTwice-v0 failed in close")
+
+
+def test_an_interrupt_that_nobody_sent_is_a_failure(command):
+    code, err = command(train("bad_envs:Closed-v0"))
+    assert code == 1 and "KeyboardInterrupt" in err and err.count("\n") == 1, err
 
 
 def test_the_traceback_is_there_for_those_who_ask(command, monkeypatch):
@@ -151,6 +201,8 @@ HANDLED = {
     "one-step episodes": (train("bad_envs:OneStep-v0"), {"rollout/ep_len_mean": 1.0}),
     "both ends at once": (train("bad_envs:BothEnds-v0"), {"rollout/ep_len_mean": 12.0}),
     "outside the declared bounds": (train("bad_envs:Outside-v0"), {"rollout/ep_len_mean": 12.0}),
+    "what is none of our business": (train("bad_envs:Foreign-v0"), {"rollout/ep_len_mean": 12.0}),
+    "whole numbers in a list": (train("bad_envs:Wholes-v0"), {"rollout/ep_len_mean": 12.0}),
     "64 options": (train("bad_envs:Good-v0", "--num-options", "64"), {"rollout/ep_len_mean": 12.0}),
     "32 rows in minibatches of 7": (train("CartPole-v1", "--minibatch-size", "7"), {"time/total_timesteps": 64.0}),
     "minibatches larger than the rollout": (train("CartPole-v1", "--minibatch-size", "99"), {"time/iterations": 2.0}),

@@ -17,7 +17,8 @@ import torch
 from option_critic.algorithms.ppo import DivergedError
 from option_critic.checks import plain
 from option_critic.disk import writing
-from option_critic.envs.checked import EnvError, blaming, described
+from option_critic.envs.chance import Chance
+from option_critic.envs.checked import Blaming, EnvError, close_env, described
 from option_critic.envs.make import check_env_id, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError, RunError
@@ -84,7 +85,7 @@ class OptionCritic:
         self.state = state or TrainState.fresh(settings, spaces)
         self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
         self._running = Running()
-        weakref.finalize(self, self._running.close)
+        weakref.finalize(self, self._running.abandon)
         # its own streams: acting in between must not change what is learned
         self._generators = Generators.seeded(stream_seed(settings.seed, "predict"))
 
@@ -173,18 +174,19 @@ class OptionCritic:
                 warnings.warn(line, OptionWarning, stacklevel=2)
             return call(self, metrics)
 
-        goes_on = False
         if run is not None:
             self.close()  # it begins with environments of its own, to be repeated
         try:
             with display:
                 self._train(on_iteration, run)
-            goes_on = run is None
+            if run is not None:
+                self.close()
+        except BaseException:
+            self._running.abandon()
+            raise
         finally:
             if run is not None:
                 run.close()
-            if not goes_on:
-                self.close()
         return self
 
     def _train(self, on_iteration: Callable[[Metrics], bool], run: Run | None) -> None:
@@ -350,14 +352,17 @@ def spaces_of(env_id: str) -> Spaces:
     check_env_id(env_id)
     if task_of(env_id) is not None:
         return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
+    chance = Chance([0])
     try:
-        with blaming(env_id, "construction"):
+        with chance, Blaming(env_id, "in construction"):
             env = gym.make(env_id)
     except EnvError as error:
         if not isinstance(error.__cause__, gym.error.Error | ImportError):
             raise
         raise InputError(f"{env_id} cannot be made: {error.__cause__}") from error
     try:
-        return Spaces.of(env.observation_space, env.action_space, env_id)
+        with Blaming(env_id, "in construction"):
+            return Spaces.of(env.observation_space, env.action_space, env_id)
     finally:
-        env.close()
+        with chance:
+            close_env(env, env_id)

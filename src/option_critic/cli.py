@@ -163,9 +163,9 @@ def ended(interrupt: Interrupt, work: Callable[[], None]) -> int:
     """Work until done or stopped; the exit code."""
     try:
         work()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if interrupt.received is None:
-            raise
+            raise RunError("the environment (or a callback) raised KeyboardInterrupt; no signal was sent") from error
     return 0 if interrupt.received is None else 128 + interrupt.received
 
 

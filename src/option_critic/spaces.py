@@ -50,8 +50,8 @@ class Spaces:
     def of(observation_space: gym.Space[Any], action_space: gym.Space[Any], name: str) -> Spaces:
         """Read the spaces of one environment called `name`.
 
-        Raises UnsupportedSpaceError: observations that are not Box or Dict of Box; actions that are
-        not Box [A] of real numbers or Discrete.
+        Raises UnsupportedSpaceError: observations that are not Box or Dict of Box, or hold no number; actions
+        that are not Box [A] of real numbers or Discrete, or have bounds between which nothing lies.
         """
         if isinstance(observation_space, Box):
             boxes: dict[str, Any] = {"": observation_space}
@@ -65,6 +65,8 @@ class Spaces:
             )
         keys = () if isinstance(observation_space, Box) else tuple(sorted(boxes))
         size = sum(int(np.prod(s.shape)) for s in boxes.values())
+        if size == 0:
+            raise UnsupportedSpaceError(f"{name}: observation space {observation_space} holds no number: size 0.")
         shapes = tuple(tuple(map(int, boxes[k].shape)) for k in keys or ("",))
         if isinstance(action_space, Discrete):
             return Spaces(
@@ -77,6 +79,7 @@ class Spaces:
                 action_start=int(action_space.start),
             )
         if isinstance(action_space, Box) and len(action_space.shape) == 1 and action_space.dtype.kind == "f":
+            _check_bounds(action_space, name)
             return Spaces(
                 obs_size=size,
                 obs_keys=keys,
@@ -226,6 +229,19 @@ def kept(dtype: npt.DTypeLike) -> np.dtype[Any]:
     all else in float64."""
     exact = np.can_cast(dtype, np.float32)
     return np.dtype(dtype if dtype == np.uint8 else np.float32 if exact else np.float64)
+
+
+def _check_bounds(space: Box, name: str) -> None:
+    """Raise UnsupportedSpaceError unless there are actions, and numbers between the bounds of each."""
+    low, high = space.low, space.high
+    if not low.size:
+        raise UnsupportedSpaceError(f"{name}: action space {space} has no action: size 0.")
+    bad = ~((low <= high) & (low < np.inf) & (high > -np.inf))  # NaN is bad, too
+    if bad.any():
+        i = int(bad.argmax())
+        raise UnsupportedSpaceError(
+            f"{name}: no number lies within the bounds {low[i]} and {high[i]} of action {i}; mend its action space."
+        )
 
 
 def _bounds(name: str, values: Any, infinity: float) -> tuple[float, ...]:

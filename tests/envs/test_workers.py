@@ -116,6 +116,7 @@ def test_workers_that_listen_end_by_themselves():
     ("makers", "error"),
     [
         (slices("Good", "RaisesInInit"), "no robot on port 7"),
+        ([*slices("Good"), partial(sys.exit, 3)], "SystemExit: 3"),
         ([*slices("Good"), lambda: None], "pickle"),  # fails while the second is started
     ],
 )

@@ -7,6 +7,7 @@ into the same `EnvStep`, so nothing behind it knows which backend runs.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -116,6 +117,9 @@ class VectorEnvs(Protocol):
 
     num_envs: int
     spaces: Spaces
+    chance: AbstractContextManager[object] = nullcontext()
+    """Where they share global random generators with the rest of the process: what switches those to theirs and back.
+    Each call does so by itself; around a rollout it is done once."""
 
     def reset(self) -> Observations:
         """Start an episode everywhere -> observations [B, D]. Called once."""

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from option_critic.envs.checked import Checked, blaming
+from option_critic.envs.chance import Chance
+from option_critic.envs.checked import Blaming, Checked
 from option_critic.envs.contract import EnvStep, Mask, Observations, VectorEnvs, check_finite, diagnostics
 from option_critic.envs.held import STEPS, HeldAction
 from option_critic.envs.unstable import CutUnstable, shows_warnings
@@ -21,26 +22,40 @@ from option_critic.spaces import Spaces
 class GymnasiumEnvs(VectorEnvs):
     """A Gymnasium vector environment behind the contract, whatever its autoreset mode."""
 
-    def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any], seeds: Sequence[int], name: str) -> None:
+    def __init__(
+        self,
+        envs: gym.vector.VectorEnv[Any, Any, Any],
+        seeds: Sequence[int],
+        name: str,
+        chance: Chance | None = None,
+    ) -> None:
+        """`chance`: that in which `envs` were made."""
         self.envs, self.seeds, self.num_envs, self.name = envs, list(seeds), envs.num_envs, name
+        self.chance = chance or Chance(seeds)
         self.mode = envs.metadata["autoreset_mode"]
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
     def reset(self) -> Observations:
         """Start every environment from its own seed -> [B, D]."""
-        obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
+        with self.chance:
+            obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
         self.resets_next[:] = False
         flat = self.spaces.flatten(obs, batched=True)
         check_finite(self.name, "observations", flat)
         return flat
 
     def send(self, action: npt.NDArray[Any]) -> None:
-        """Keep the actions: these environments step in this process, when asked for the result."""
-        self.action = action
+        """Keep the actions, a copy, as environments may change theirs: they step in this process, when asked for
+        the result."""
+        self.action = action.copy()
 
     def recv(self) -> EnvStep:
         """Step all environments; see `EnvStep` for what comes back."""
+        with self.chance:
+            return self._step()
+
+    def _step(self) -> EnvStep:
         raw, reward, terminated, truncated, info = self.envs.step(self.action)
         obs = self.spaces.flatten(raw, batched=True)
         done, next_obs, act_obs = terminated | truncated, obs, obs
@@ -62,9 +77,9 @@ class GymnasiumEnvs(VectorEnvs):
             next_obs=next_obs,
             act_obs=act_obs,
             is_first=is_first,
-            reward=np.asarray(reward, dtype=np.float64),
-            terminated=terminated,
-            truncated=truncated,
+            reward=np.array(reward, dtype=np.float64),
+            terminated=np.array(terminated),
+            truncated=np.array(truncated),
             valid=valid,
             steps=told.pop(STEPS, np.ones(self.num_envs)),
             info=told,
@@ -83,8 +98,13 @@ class GymnasiumEnvs(VectorEnvs):
         return next_obs, merged
 
     def close(self) -> None:
-        """Close all environments and their processes."""
-        self.envs.close()
+        """Close all environments and their processes. Raises EnvError."""
+        try:
+            with self.chance:
+                self.envs.close()
+        except BaseException:
+            self.envs.closed = True  # else it is tried again when memory is freed, with nobody to tell
+            raise
 
 
 def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wrapper[Any, Any, Any, Any]:
@@ -99,14 +119,15 @@ def make_gymnasium(
 ) -> GymnasiumEnvs:
     """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
     kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-    with blaming(env_id, "construction"):
+    chance = Chance(seeds)
+    with chance, Blaming(env_id, "in construction"):
         envs = gym.make_vec(
             env_id,
             num_envs,
             vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP, "copy": False},  # `flatten` copies
             wrappers=(partial(guarded, name=env_id, action_repeat=action_repeat),),
             disable_env_checker=True,
             **kwargs,
         )
-    return GymnasiumEnvs(envs, seeds, env_id)
+    return GymnasiumEnvs(envs, seeds, env_id, chance)

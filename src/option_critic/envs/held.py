@@ -50,7 +50,7 @@ class HeldTogether(VectorEnvs):
 
     def __init__(self, envs: VectorEnvs, count: int) -> None:
         self.envs, self.count = envs, count
-        self.num_envs, self.spaces = envs.num_envs, envs.spaces
+        self.num_envs, self.spaces, self.chance = envs.num_envs, envs.spaces, envs.chance
 
     def reset(self) -> Observations:
         """Start an episode everywhere -> [B, D]."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import difflib
 import importlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from option_critic.envs import envpool, metaworld
-from option_critic.envs.checked import EnvError, described
+from option_critic.envs.chance import Chance
+from option_critic.envs.checked import Blaming, EnvError, described
 from option_critic.envs.contract import EnvSettings, VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.held import HeldTogether
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
-from option_critic.errors import InputError
+from option_critic.errors import InputError, RunError
 
 
 def check_is_id(env_id: Any) -> None:
@@ -49,13 +51,14 @@ def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
 def import_module(module: str) -> None:
     """Import the module of `module:EnvId-v0`, which registers it. Raises InputError, or EnvError if it raises."""
     try:
-        importlib.import_module(module)
-    except ImportError as error:
+        with Chance([0]), Blaming(f"module {module!r}", "while imported"):
+            importlib.import_module(module)
+    except EnvError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
         raise InputError(
-            f"module {module!r} cannot be imported ({error}); install it, or put its folder on PYTHONPATH"
+            f"module {module!r} cannot be imported ({error.__cause__}); install it, or put its folder on PYTHONPATH"
         ) from error
-    except Exception as error:  # it is somebody else's code: anything can come
-        raise EnvError(f"module {module!r} failed while imported: {type(error).__name__}: {error}") from error
 
 
 def resolve_backend(env_id: str, settings: EnvSettings) -> str:
@@ -95,15 +98,33 @@ def make_groups(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> lis
         for group in np.array_split(np.array(seeds), settings.env_groups):
             groups.append(make_envs(env_id, settings, group.tolist()))
     except BaseException:
-        close(groups)
+        abandon(groups)
         raise
     return groups
 
 
+@contextmanager
+def in_their_chance(groups: Sequence[VectorEnvs]) -> Iterator[None]:
+    """While the environments are stepped: see `VectorEnvs.chance`."""
+    with ExitStack() as stack:
+        for envs in groups:
+            stack.enter_context(envs.chance)
+        yield
+
+
 def close(groups: list[VectorEnvs]) -> None:
-    """Free the environments; `groups` is empty afterwards."""
+    """Free the environments; `groups` is empty afterwards. Raises EnvError."""
     while groups:
         groups.pop().close()
+
+
+def abandon(groups: list[VectorEnvs]) -> None:
+    """The same where something went wrong already: what goes wrong now is only told in a warning."""
+    while groups:
+        try:
+            groups.pop().close()
+        except RunError as error:
+            warnings.warn(str(error), stacklevel=2)
 
 
 def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:

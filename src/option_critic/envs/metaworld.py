@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.cores import usable_cores
+from option_critic.envs.chance import Chance
 from option_critic.envs.contract import Array, EnvSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.held import HeldAction
@@ -150,8 +151,10 @@ def make_slice(
         return env if action_repeat == 1 else HeldAction(env, action_repeat)
 
     makers = [partial(make, i) for i in range(len(seeds))]
-    envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-    return GymnasiumEnvs(envs, seeds, PREFIX + task)
+    chance = Chance(seeds)
+    with chance:
+        envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    return GymnasiumEnvs(envs, seeds, PREFIX + task, chance)
 
 
 NAMES = """

@@ -51,10 +51,11 @@ def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
     try:
         envs = make()
         connection.send((envs.num_envs, envs.spaces))
-        for message in requests(connection):
-            connection.send(envs.reset() if message == "reset" else envs.step(message[1]))
+        with envs.chance:
+            for message in requests(connection):
+                connection.send(envs.reset() if message == "reset" else envs.step(message[1]))
         envs.close()
-    except Exception as error:
+    except BaseException as error:  # an exit, too, must be told
         failure = WorkerError(f"an environment worker failed: {type(error).__name__}: {error}")
         failure.add_note(traceback.format_exc())
         with contextlib.suppress(OSError):  # stopped in the middle of a step: nobody to tell

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.make import make_envs
+from option_critic.envs.make import in_their_chance, make_envs
 from option_critic.model.act import Generators
 from option_critic.settings import Settings
 from option_critic.threads import compute_threads
@@ -116,8 +116,13 @@ def bare(settings: Settings) -> Iterator[Block]:
     actions = rng.integers(size, size=(length, num_envs)) if discrete else rng.uniform(-1, 1, (length, num_envs, size))
     actions = envs.spaces.to_env(actions)
     envs.reset()
+
+    def block() -> int:
+        with envs.chance:
+            return sum(int(envs.step(a).valid.sum()) for a in actions)
+
     try:
-        yield lambda: sum(int(envs.step(a).valid.sum()) for a in actions)
+        yield block
     finally:
         envs.close()
 
@@ -130,7 +135,7 @@ def inference(settings: Settings) -> Iterator[Block]:
 
     def block() -> int:
         nonlocal live
-        with compute_threads(1):
+        with compute_threads(1), in_their_chance(groups):
             rollout, live = collect(
                 groups, state.model, live, settings.learning.rollout_length, settings.options, state.generators
             )
@@ -177,15 +182,16 @@ def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
     groups, live = start(state, settings)
     steps, actions = 0, []
     for _ in range(rollouts):
-        with compute_threads(1):
+        with compute_threads(1), in_their_chance(groups):
             rollout, live = collect(groups, state.model, live, length, settings.options, Generators.seeded(0))
         actions += list(rollout.decision.action.cpu().numpy())
         steps += rollout.env_steps
     groups[0].close()
     (envs,), _ = start(state, settings)  # the same seeds again
     started = time.perf_counter()
-    for action in actions:
-        envs.step(envs.spaces.to_env(action))
+    with envs.chance:
+        for action in actions:
+            envs.step(envs.spaces.to_env(action))
     took = time.perf_counter() - started
     envs.close()
     return steps / took

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array, VectorEnvs, env_seeds
 from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.make import check_env_id
+from option_critic.envs.make import abandon, check_env_id
 from option_critic.envs.metaworld import available, make_official, task_of
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld
@@ -140,10 +140,13 @@ def _run(
     generators = Generators.seeded(EVALUATION_SEED)
     try:
         check_fit(agent.spaces, envs.spaces, agent.settings.env_id)
-        with compute_threads(1):
-            return run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_episode)
-    finally:
-        envs.close()
+        with compute_threads(1), envs.chance:
+            trace = run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_episode)
+    except BaseException:
+        abandon([envs])
+        raise
+    envs.close()
+    return trace
 
 
 def plain_summary(trace: Trace) -> dict[str, Estimate | None]:

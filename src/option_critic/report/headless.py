@@ -37,7 +37,7 @@ def failing(what: str) -> Iterator[None]:
         yield
     except VideoError:
         raise
-    except Exception as error:  # simulators, drivers and encoders raise anything
+    except (Exception, SystemExit) as error:  # simulators, drivers and encoders raise anything
         text = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise VideoError(f"{what} ({type(error).__name__}: {text})") from error
 

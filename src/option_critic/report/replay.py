@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from option_critic.envs.chance import seed_spaces
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import check_env_id
 from option_critic.envs.metaworld import HORIZON, OfficialTask, task_of
@@ -32,6 +33,8 @@ def replay(env: Any, trace: Trace, episode: int, count: int, seed: int | None = 
     Raises VideoError at the first reward that differs from the recorded one.
     """
     discrete, shape = isinstance(env.action_space, gym.spaces.Discrete), env.action_space.shape
+    if seed is not None:
+        seed_spaces(env, seed)
     env.reset(seed=seed)
     for t in range(count):
         recorded = trace.action[episode, t]

@@ -12,7 +12,7 @@ import torch
 from option_critic.algorithms.ppo import improve
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.contract import EnvSettings, VectorEnvs, env_seeds
-from option_critic.envs.make import close, episode_limit, make_groups
+from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
 from option_critic.structs import Batch, Carry, Rollout
@@ -38,8 +38,12 @@ class Running:
     """the environment and its settings"""
 
     def close(self) -> None:
-        """Free the environments."""
+        """Free the environments. Raises EnvError."""
         close(self.groups)
+
+    def abandon(self) -> None:
+        """The same where something went wrong already."""
+        abandon(self.groups)
 
 
 def train(
@@ -72,8 +76,8 @@ def train(
         crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
         if on_boundary is not None and (crossed or state.env_steps >= state.schedule_end):
             told = told or tell_of_cuts(state, settings)
-            running.close()
             on_boundary()
+            running.close()  # afterwards: nothing is lost where that fails
 
 
 def tell_of_cuts(state: TrainState, settings: Settings) -> bool:
@@ -104,7 +108,7 @@ def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list
         state.spaces = groups[0].spaces  # an older checkpoint may know less of them
         return groups, [Live(envs.reset(), Carry.start(envs.num_envs)) for envs in groups]
     except BaseException:
-        close(groups)
+        abandon(groups)
         raise
 
 
@@ -118,7 +122,7 @@ def iterate(
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
-    with compute_threads(1):  # small batches: more threads only fight with the simulator's
+    with compute_threads(1), in_their_chance(groups):  # small batches: more threads only fight with the simulator's
         rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
