@@ -1,5 +1,6 @@
 """Environments with one fault each, for `option-critic train bad_envs:<id>`. A good one is among them."""
 
+import importlib
 import os
 import random
 import resource
@@ -7,7 +8,6 @@ import time
 
 import gymnasium as gym
 import numpy as np
-import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
 
@@ -335,7 +335,7 @@ DRAWS = {
     "ObservationSpace": (lambda self: self.observation_space.sample()[0], "reset", "step"),
     "Numpy": (lambda _: np.random.normal(), "reset", "step"),
     "Python": (lambda _: random.random(), "reset", "step"),
-    "Torch": (lambda _: torch.rand(()).item(), "reset", "step"),
+    "Torch": (lambda _: importlib.import_module("torch").rand(()).item(), "reset", "step"),
     "NumpyAtFirst": (lambda _: np.random.normal(), "__init__"),
     "PythonAtFirst": (lambda _: random.random(), "__init__"),
 }

@@ -205,3 +205,30 @@ def test_the_setting_reaches_the_workers(monkeypatch):
     assert made["timeout"] == 7.5 and made["name"] == "Meta-World/reach-v3"
     with pytest.raises(InputError, match="worker_timeout must be positive, got 0"):
         EnvSettings(worker_timeout=0.0)
+
+
+PLAIN = """
+import multiprocessing, sys
+from functools import partial
+
+print("begins", flush=True)
+multiprocessing.get_all_start_methods = lambda: [sys.argv[1]]
+from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.workers import WorkerEnvs
+
+envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", 1, [i], None) for i in range(2)])
+print(envs.reset().shape, sys.modules["__main__"].envs is envs)
+envs.close()
+"""
+
+
+@pytest.mark.parametrize("method", [m for m in multiprocessing.get_all_start_methods() if m != "fork"])
+def test_a_script_without_a_main_guard_runs_once(method, tmp_path):
+    (tmp_path / "plain.py").write_text(PLAIN)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "plain.py", method],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])},
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("begins\n(2, 2) True\n", "", 0)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,6 +64,18 @@ def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
             connection.send(error if isinstance(error, RunError) else failure)
 
 
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Let processes that are started in this block not run the user's script again. `multiprocessing` has them
+    import it under another name; nothing of it is needed here, and a script without a main guard would train anew."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def stop(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
     """End all workers, those that hang by force, in STOP_SECONDS + KILL_SECONDS at most."""
     for connection in connections:
@@ -103,8 +117,9 @@ class WorkerEnvs(VectorEnvs):
         self.stop = Finalize(self, stop, (self.connections, self.processes), exitpriority=0)
         self.sizes: list[int] = []
         try:
-            for make in makers:
-                self._start(context, make)
+            with without_main():
+                for make in makers:
+                    self._start(context, make)
         except BaseException:
             self.close()
             raise
