@@ -3,6 +3,7 @@
 In this process for speed; `tests/test_cli.py` has a few of them in a process of their own.
 """
 
+import importlib
 import json
 import os
 import re
@@ -12,11 +13,15 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from types import ModuleType
 
+import gymnasium as gym
 import pytest
 
 from option_critic import cli
+from option_critic.agent import OptionCritic
 from option_critic.envs import checked
+from option_critic.presets import settings_for
 
 SMALL = ["--num-envs", "2", "--rollout-length", "16", "--minibatch-size", "16", "--epochs", "1", "--hidden-dim", "8",
          "--total-timesteps", "64"]  # fmt: skip
@@ -339,6 +344,51 @@ def test_a_run_is_not_replaced_by_one_that_fails_at_once(trained, command, tmp_p
     before = contents(tmp_path / "out")
     assert command(train("bad_envs:NanObservation-v0", "--overwrite"))[0] == 1
     assert contents(tmp_path / "out") == before
+
+
+MODULE = """
+import gymnasium as gym
+from bad_envs import Good
+gym.register("Own-v0", Good)
+"""
+
+
+@pytest.fixture(params=["Own-v0", "own_module:Own-v0"])
+def own(request, command, tmp_path, monkeypatch):
+    """The id of a run that is half done, `out/seed-0`; by now nothing registers its environment any more.
+
+    In the one case a script did, in the other `train` was told a module."""
+    (tmp_path / "own_module.py").write_text(MODULE)
+
+    def forget():
+        gym.registry.pop("Own-v0", None)
+        sys.modules.pop("own_module", None)
+
+    settings = settings_for("CartPole-v1").override(
+        num_envs=2, rollout_length=16, minibatch_size=16, hidden_dim=8, total_timesteps=64, checkpoint_every=32
+    )
+    importlib.import_module("bad_envs")
+    exec(MODULE)
+    sys.modules["own_module"] = ModuleType("own_module")
+    agent = OptionCritic.from_settings(settings.override(env_id=request.param))
+    agent.learn(run_folder=tmp_path / "out/seed-0", callback=lambda agent, _: agent.num_timesteps < 32)
+    forget()
+    yield request.param
+    forget()
+
+
+NEEDING = {"evaluate": ["--episodes", "1"], "diagnose": ["--episodes", "1", "--no-ablations"], "resume": []}
+
+
+@pytest.mark.parametrize("verb", NEEDING)
+def test_an_environment_that_only_a_script_registers_is_named_by_the_user(verb, own, command):
+    code, err = command([verb, "out/seed-0", *NEEDING[verb]])
+    module = "own_module" if ":" in own else "MODULE"
+    assert code == 2 and f"--env {module}:Own-v0" in err and err.count("\n") == 1, err
+    assert "own_module" not in sys.modules  # the folder alone imports nothing
+    code, err = command([verb, "out/seed-0", *NEEDING[verb], "--env", "CartPole-v1"])
+    assert code == 2 and f"the run's own environment is registered, {own}, not CartPole-v1" in err, err
+    assert command([verb, "out/seed-0", *NEEDING[verb], "--env", "own_module:Own-v0"]) == (0, "")
 
 
 def alone(args, folder):

@@ -19,7 +19,7 @@ from option_critic.checks import plain
 from option_critic.disk import writing
 from option_critic.envs.chance import Chance
 from option_critic.envs.checked import Blaming, EnvError, close_env, described
-from option_critic.envs.make import check_env_id, resolve_backend
+from option_critic.envs.make import check_env_id, check_known, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
@@ -145,7 +145,7 @@ class OptionCritic:
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
-        check_env_id(self.settings.env_id)
+        check_known(self.settings.env_id)
         resolve_backend(self.settings.env_id, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
         self.settings = self.settings.override(total_timesteps=steps)
@@ -321,7 +321,7 @@ def resume(
     agent = at_boundary(folder)
     check_named(options_from, agent.settings)
     if agent.state.env_steps < agent.state.schedule_end:
-        check_env_id(agent.settings.env_id)
+        check_known(agent.settings.env_id)
         resolve_backend(agent.settings.env_id, agent.settings.env)
         agent._meet(agent.settings.env_id)
         agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), call, progress)

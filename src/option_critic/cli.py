@@ -32,6 +32,7 @@ from option_critic.arguments import (
 )
 from option_critic.checks import whole
 from option_critic.disk import check_writable
+from option_critic.envs.make import check_env_id
 from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for, settings_for
 from option_critic.settings import names_of_others
@@ -153,6 +154,7 @@ def resume(argv: Sequence[str]) -> int:
     from option_critic.training.boundaries import runs_in
 
     folders = [folder for path in args.runs for folder in runs_in(path)]
+    name_env(args.env, folders)
     from option_critic import commands
 
     with Interrupt() as interrupt:
@@ -180,6 +182,7 @@ def evaluate(argv: Sequence[str]) -> int:
     from option_critic.training.folders import find
 
     checkpoint = find(a.run, a.checkpoint)
+    name_env(a.env, [checkpoint])
     check_writable(a.run)
     from option_critic import commands
 
@@ -196,6 +199,7 @@ def diagnose(argv: Sequence[str]) -> int:
     from option_critic.training.folders import find
 
     checkpoint = find(a.run, a.checkpoint)
+    name_env(a.env, [checkpoint])
     check_writable(a.run)
     from option_critic.diagnose import diagnose
 
@@ -211,9 +215,27 @@ def report(argv: Sequence[str]) -> int:
     from option_critic.report.report import check_libraries, report
 
     check_libraries()
+    name_env(args.env, [])
     check_writable((args.out or args.runs[0]).parent)
     report(args.runs, args.out, args.videos)
     return 0
+
+
+def name_env(env_id: str | None, folders: Sequence[Path]) -> None:
+    """Import the module of `--env`, which registers the environment of the runs or checkpoints in `folders`.
+
+    Raises InputError if it is another one.
+    """
+    if env_id is None:
+        return
+    from option_critic.training.folders import read_json
+
+    check_env_id(env_id)
+    for folder in folders:
+        settings = read_json(folder / "config.json").get("settings")
+        own = settings.get("env_id") if isinstance(settings, dict) else None
+        if isinstance(own, str) and own.rpartition(":")[2] != env_id.rpartition(":")[2]:
+            raise InputError(f"--env says where the run's own environment is registered, {own}, not {env_id}")
 
 
 def list_(argv: Sequence[str]) -> int:

@@ -82,7 +82,7 @@ def saying(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         saved = folder / "checkpoints" / "interrupted"
         if saved.exists():
-            print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}", file=sys.stderr)
+            print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", file=sys.stderr)
         raise
 
 
@@ -92,7 +92,14 @@ def done(agent: OptionCritic, folder: Path) -> None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
     print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
-    print(f"next: option-critic evaluate {folder}")
+    print(f"next: option-critic evaluate {folder}{naming(folder)}")
+
+
+def naming(folder: Path) -> str:
+    """The flags that name the user's own modules: no command finds them through the run alone."""
+    settings = Settings.from_dict(read_config(folder)["settings"])
+    named = {"env": settings.env_id, "options-from": settings.options.options_from}
+    return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
 
 
 def check_same(folder: Path, settings: Settings) -> None:

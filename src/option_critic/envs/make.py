@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,7 +34,10 @@ def check_is_id(env_id: Any) -> None:
 
 
 def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
-    """Raise InputError, with the nearest match (also among `presets`), unless `env_id` names an environment."""
+    """Raise InputError, with the nearest match (also among `presets`), unless `env_id` names an environment.
+
+    For an id that the user gives: the module of `module:EnvId-v0` is imported.
+    """
     check_is_id(env_id)
     if task_of(env_id) is not None:
         return
@@ -48,8 +53,30 @@ def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
         raise InputError(f"there is no {'preset or ' if presets else ''}environment {name!r}. {hint}") from error
 
 
+def check_known(env_id: str) -> None:
+    """The same for an id that a run folder gives: no module is imported that only a folder names."""
+    if task_of(env_id) is not None:
+        return
+    module, _, name = env_id.rpartition(":")
+    if module and module not in sys.modules:
+        raise InputError(
+            f"the environment {name!r} is registered by module {module!r}, and no code is imported that only a "
+            f"folder names. If you trust it, say so: --env {env_id}, or `import {module}` first"
+        )
+    try:
+        gym.spec(name)
+    except gym.error.Error as error:
+        raise InputError(
+            f"there is no environment {name!r} ({str(error).rstrip('.')}). If a module of yours registers it, "
+            f"name that: --env MODULE:{name}, or import it first"
+        ) from error
+
+
 def import_module(module: str) -> None:
-    """Import the module of `module:EnvId-v0`, which registers it. Raises InputError, or EnvError if it raises."""
+    """Import the module of `module:EnvId-v0`, which registers it, from the current folder too. Raises InputError,
+    or EnvError if it raises."""
+    here = os.getcwd()
+    sys.path.insert(0, here)
     try:
         with Chance([0]), Blaming(f"module {module!r}", "while imported"):
             importlib.import_module(module)
@@ -59,6 +86,8 @@ def import_module(module: str) -> None:
         raise InputError(
             f"module {module!r} cannot be imported ({error.__cause__}); install it, or put its folder on PYTHONPATH"
         ) from error
+    finally:
+        sys.path.remove(here)
 
 
 def resolve_backend(env_id: str, settings: EnvSettings) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array, VectorEnvs, env_seeds
 from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.make import abandon, check_env_id
+from option_critic.envs.make import abandon, check_known
 from option_critic.envs.metaworld import available, make_official, task_of
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld
@@ -120,7 +120,7 @@ def run_plain(
 ) -> Trace:
     """Episodes of a Gymnasium environment, full length (or that of training, if it has none), with fixed seeds."""
     env_id, num_envs = agent.settings.env_id, min(NUM_ENVS, num_episodes)
-    check_env_id(env_id)
+    check_known(env_id)
     own_limit = gym.spec(env_id.rpartition(":")[2]).max_episode_steps
     limit = agent.settings.env.max_episode_steps if own_limit is None else None
     envs = make_gymnasium(env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), limit)

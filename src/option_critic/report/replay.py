@@ -12,7 +12,7 @@ import numpy as np
 
 from option_critic.envs.chance import seed_spaces
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.make import check_env_id
+from option_critic.envs.make import check_known
 from option_critic.envs.metaworld import HORIZON, OfficialTask, task_of
 from option_critic.envs.unstable import shows_warnings
 from option_critic.evaluation.trace import Trace
@@ -88,7 +88,7 @@ def plain_frames(env_id: str, trace: Trace, episode: int, count: int, size: int)
     """Its random numbers run on from episode to episode: those before it in its environment are replayed too."""
     from option_critic.evaluation import evaluate
 
-    check_env_id(env_id)
+    check_known(env_id)
     entry = gym.spec(env_id.rpartition(":")[2]).entry_point
     creator = gym.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
     if "rgb_array" not in getattr(creator, "metadata", {}).get("render_modes", ["rgb_array"]):
