@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from option_critic.algorithms.ppo import DivergedError
+from option_critic.algorithms.update import DivergedError
 from option_critic.checks import plain
 from option_critic.disk import writing
 from option_critic.envs.chance import Chance

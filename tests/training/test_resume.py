@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.algorithms.ppo import DivergedError
+from option_critic.algorithms.update import DivergedError
 from option_critic.errors import InputError, RunError
 from option_critic.training import boundaries, folders
 from option_critic.training.run import Run

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from option_critic.algorithms.settings import PPOSettings
-from option_critic.errors import NonFiniteError
 from option_critic.functional.losses import approximate_kl, clip_fraction, clipped_surrogate, standardise, value_loss
 from option_critic.functional.options import (
     arrival_probs,
@@ -91,57 +89,3 @@ def bonus_loss(arrival: Arrival[Tensor], batch: Batch, rules: OptionSettings) ->
 
 Losses = Callable[[OptionModel, Batch, Any, OptionSettings], tuple[Tensor, dict[str, Tensor]]]
 """The joint loss of a minibatch, and what to log of it. The third is the algorithm's own settings."""
-
-
-class DivergedError(NonFiniteError):
-    """Update after update had gradients that are NaN or infinite."""
-
-    def __init__(self, in_row: int, batch: Batch) -> None:
-        super().__init__(
-            f"the gradients of {in_row} updates in a row were NaN or infinite; the weights are those before them. "
-            "Look at the rewards and observations, or lower the learning rates."
-        )
-        self.batch = batch
-        """the rows of the last of them"""
-
-
-def improve(
-    losses: Losses,
-    model: OptionModel,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    config: PPOSettings,
-    rules: OptionSettings,
-    generator: torch.Generator,
-    in_row: int = 0,
-) -> tuple[dict[str, Tensor], int]:
-    """Epochs over shuffled minibatches: the only place where gradients flow. Means of the metrics.
-
-    An update whose gradients are NaN or infinite is skipped. `in_row`: updates skipped in a row, so far and
-    returned; at `max_skipped_updates` of them DivergedError is raised.
-    """
-    parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
-    params, history, epochs, skipped = list(model.parameters()), list[dict[str, Tensor]](), 0, 0
-    for _ in range(config.epochs):
-        moved: list[Tensor] = []
-        order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
-        for minibatch in batch.rows(order).split(parts):
-            loss, metrics = losses(model, minibatch, config, rules)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(params, config.max_grad_norm, foreach=True)
-            if not torch.isfinite(norm):
-                skipped, in_row = skipped + 1, in_row + 1
-                if in_row >= config.max_skipped_updates:
-                    raise DivergedError(in_row, minibatch)
-                continue
-            in_row = 0
-            optimizer.step()
-            moved.append(metrics["train/approx_kl"])
-            history.append({name: value.detach() for name, value in metrics.items()} | {"train/grad_norm": norm})
-        epochs += 1
-        if config.target_kl and moved and torch.stack(moved).mean() > config.target_kl:
-            break
-    means = {name: torch.stack([m[name] for m in history]).mean() for name in history[0]} if history else {}
-    counts = {"train/n_epochs": float(epochs), "train/skipped_updates": float(skipped)}
-    return means | {name: torch.tensor(count, device="cpu") for name, count in counts.items()}, in_row

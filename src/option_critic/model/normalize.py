@@ -33,17 +33,26 @@ class RunningMoments(nn.Module):
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64, device=device))
         self.register_buffer("var", torch.ones(size, dtype=torch.float64, device=device))
 
-    @torch.no_grad()
     def update(self, batch: Tensor) -> None:
         """Merge the rows of `batch` [N, D]."""
-        x = batch.to(torch.float64)
-        n, mean, var = len(x), x.mean(0), x.var(0, correction=0)
+        self.merge(*moments_of(batch))
+
+    @torch.no_grad()
+    def merge(self, n: int, mean: Tensor, var: Tensor) -> None:
+        """Add what `moments_of` says of other rows."""
         total = self.count + n
         shift = mean - self.mean
         spread = self.var * self.count + var * n + shift.square() * self.count * n / total
         self.mean += shift * n / total
         self.var.copy_(spread / total)
         self.count.copy_(total)
+
+
+@torch.no_grad()
+def moments_of(batch: Tensor) -> tuple[int, Tensor, Tensor]:
+    """(N, mean [D], variance [D]) of the rows [N, D], in float64: all that has to be known of them elsewhere."""
+    x = batch.to(torch.float64)
+    return len(x), x.mean(0), x.var(0, correction=0)
 
 
 class ObservationNormalizer(nn.Module):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from option_critic.algorithms.ppo import improve
 from option_critic.algorithms.table import ALGORITHMS
+from option_critic.algorithms.update import improve
 from option_critic.envs.contract import EnvSettings, VectorEnvs, env_seeds
 from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
 from option_critic.settings import Settings

@@ -1,0 +1,84 @@
+"""The update: gradients flow here and nowhere else.
+
+What is decided of it, whether a step is taken and when an epoch is the last, stands in functions of its own: where
+several processes learn together, all of them have to decide alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from option_critic.algorithms.ppo import Losses
+from option_critic.algorithms.settings import PPOSettings
+from option_critic.errors import NonFiniteError
+from option_critic.model.option_model import OptionModel
+from option_critic.options.rules import OptionSettings
+from option_critic.structs import Batch
+
+
+class DivergedError(NonFiniteError):
+    """Update after update had gradients that are NaN or infinite."""
+
+    def __init__(self, in_row: int, batch: Batch) -> None:
+        super().__init__(
+            f"the gradients of {in_row} updates in a row were NaN or infinite; the weights are those before them. "
+            "Look at the rewards and observations, or lower the learning rates."
+        )
+        self.batch = batch
+        """the rows of the last of them"""
+
+
+def improve(
+    losses: Losses,
+    model: OptionModel,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: PPOSettings,
+    rules: OptionSettings,
+    generator: torch.Generator,
+    in_row: int = 0,
+) -> tuple[dict[str, Tensor], int]:
+    """Epochs over shuffled minibatches: the only place where gradients flow. Means of the metrics.
+
+    An update whose gradients are NaN or infinite is skipped. `in_row`: updates skipped in a row, so far and
+    returned; at `max_skipped_updates` of them DivergedError is raised.
+    """
+    parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
+    params, history, epochs, skipped = list(model.parameters()), list[dict[str, Tensor]](), 0, 0
+    for _ in range(config.epochs):
+        moved: list[Tensor] = []
+        order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
+        for minibatch in batch.rows(order).split(parts):
+            loss, metrics = losses(model, minibatch, config, rules)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(params, config.max_grad_norm, foreach=True)
+            if not is_sound(norm):
+                skipped, in_row = skipped + 1, in_row + 1
+                if in_row >= config.max_skipped_updates:
+                    raise DivergedError(in_row, minibatch)
+                continue
+            in_row = 0
+            optimizer.step()
+            moved.append(metrics["train/approx_kl"])
+            history.append({name: value.detach() for name, value in metrics.items()} | {"train/grad_norm": norm})
+        epochs += 1
+        if moved_enough(moved, config.target_kl):
+            break
+    means = {name: torch.stack([m[name] for m in history]).mean() for name in history[0]} if history else {}
+    counts = {"train/n_epochs": float(epochs), "train/skipped_updates": float(skipped)}
+    return means | {name: torch.tensor(count, device="cpu") for name, count in counts.items()}, in_row
+
+
+def is_sound(norm: Tensor) -> bool:
+    """Whether a step may be taken: the norm of the gradients [] is a number."""
+    return bool(torch.isfinite(norm))
+
+
+def moved_enough(moved: Sequence[Tensor], target_kl: float) -> bool:
+    """Whether the last epoch was the last one: its steps moved the policies by more than `target_kl` on average (KL;
+    0: never)."""
+    return bool(target_kl and moved and torch.stack(list(moved)).mean() > target_kl)
