@@ -14,7 +14,7 @@ from typing import Any
 import option_critic as oc
 from option_critic.envs.four_rooms import GOALS, optimal_steps
 from option_critic.evaluation.evaluate import evaluate
-from option_critic.training.run import versions
+from option_critic.runs.run_folder import versions
 
 RESULTS = Path("docs/results/four_rooms.json")
 SEEDS = (100, 101, 102)

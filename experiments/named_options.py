@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
-from option_critic.evaluation.diagnosis import diagnose
+from option_critic.evaluation.option_figures import diagnose
 from option_critic.evaluation.trace import Trace
-from option_critic.options.sets import load
+from option_critic.options.definitions import load
+from option_critic.runs.files import read_json
+from option_critic.runs.inventory import read_config
 from option_critic.settings import Settings
-from option_critic.training.boundaries import read_config
-from option_critic.training.folders import read_json
 
 SUCCESS = 0.9
 NEVER = 1e9

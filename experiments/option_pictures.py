@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from option_critic.options.look import colour
-from option_critic.training.folders import read_json
+from option_critic.runs.files import read_json
 
 
 def read(run: Path) -> tuple[list[str], dict[str, np.ndarray]]:

@@ -24,7 +24,7 @@ from option_critic.agent import spaces_of
 from option_critic.envs.envpool import return_memory
 from option_critic.evaluation.bench import bare, rate, replay
 from option_critic.presets import settings_for
-from option_critic.training.run import Run, versions
+from option_critic.runs.run_folder import Run, versions
 from option_critic.training.state import TrainState
 from option_critic.training.train import Running, train
 

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from option_critic import cores, threads
+from option_critic import cores
 from option_critic.envs import envpool, metaworld
+from option_critic.training import threads
 
 V1 = {"cpu.cfs_quota_us": "150000", "cpu.cfs_period_us": "100000"}
 

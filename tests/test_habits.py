@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic import cli, commands
-from option_critic.envs.contract import EnvSettings
+from option_critic.cli import main as cli
+from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.options.option import Option
 from option_critic.settings import Settings
@@ -200,7 +200,7 @@ def test_an_agent_from_another_machine_loads_here(small, tmp_path, monkeypatch):
 )
 def test_whole_numbers_on_the_command_line(flags, name, meant, monkeypatch):
     asked = []
-    monkeypatch.setattr(commands, "train", lambda settings, *_: asked.append(settings))
+    monkeypatch.setattr("option_critic.cli.train.train_seeds", lambda settings, *_: asked.append(settings))
     assert cli.train(["cartpole", *flags]) == 0
     assert get(asked[0], name) == meant
 

@@ -8,10 +8,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from option_critic import cli, commands
 from option_critic.agent import OptionCritic
 from option_critic.algorithms.settings import SETTINGS
 from option_critic.algorithms.table import ALGORITHMS
+from option_critic.cli import main as cli
 from option_critic.presets import PRESETS, name_for, settings_for
 from option_critic.settings import Algorithm, Settings, UnknownSettingError, setting_names
 
@@ -93,7 +93,9 @@ def test_an_environment_id_means_its_own_preset(env_id, name):
 
 def test_runs_are_kept_under_the_name_that_was_asked_for(monkeypatch):
     asked = []
-    monkeypatch.setattr(commands, "train", lambda settings, seeds, root, *_, **__: asked.append(root))
+    monkeypatch.setattr(
+        "option_critic.cli.train.train_seeds", lambda settings, seeds, root, *_, **__: asked.append(root)
+    )
     for argv in (["tutorial"], ["Meta-World/pick-place-v3"], ["pick-place", "--out", "elsewhere"]):
         assert cli.train(argv) == 0
     assert asked == [Path("runs/tutorial"), Path("runs/pick-place"), Path("elsewhere")]

@@ -7,8 +7,8 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 import option_critic as oc
 from option_critic.errors import InputError
+from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import evaluate
-from option_critic.evaluation.study import study
 from option_critic.spaces import Spaces
 
 MATRIX, VECTOR = Box(-1, 1, (2, 3)), Box(-2, 2, (2,))

@@ -15,34 +15,34 @@ import numpy.typing as npt
 import torch
 
 from option_critic.algorithms.update import DivergedError
-from option_critic.checks import plain
-from option_critic.disk import writing
-from option_critic.envs.chance import Chance
-from option_critic.envs.checked import Blaming, EnvError, close_env, described
+from option_critic.envs.guard import Blaming, EnvError, close_env, described
 from option_critic.envs.make import check_env_id, check_known, resolve_backend
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
+from option_critic.envs.randomness import Chance
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.layers import stream_seed
 from option_critic.observations import read_observations, read_starts
+from option_critic.options.definitions import load as import_definitions
 from option_critic.options.interest import check_definitions
-from option_critic.options.sets import load as import_definitions
 from option_critic.presets import settings_for
+from option_critic.records import Carry
+from option_critic.runs import checkpoint as checkpoints
+from option_critic.runs import inventory
+from option_critic.runs.files import writing
+from option_critic.runs.inventory import last_whole, read_config
+from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces, check_fit
-from option_critic.structs import Carry
-from option_critic.training import checkpoint as checkpoints
-from option_critic.training import folders
 from option_critic.training.alarms import Alarms, OptionWarning
-from option_critic.training.boundaries import last_whole, read_config
 from option_critic.training.callbacks import Callback, Callbacks, as_one
-from option_critic.training.glimpse import Glimpse
 from option_critic.training.progress import TrainingDisplay
-from option_critic.training.run import Run
 from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, Running, train
+from option_critic.training.watch import Glimpse
+from option_critic.value_types import plain
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class OptionCritic:
         """
         folder = Path(path)
         empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
-        if not folder.name or (folder.exists() and not empty and not folders.is_checkpoint(folder)):
+        if not folder.name or (folder.exists() and not empty and not inventory.is_checkpoint(folder)):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
             checkpoints.write(folder, self.state, self.settings, self.spaces)
@@ -294,7 +294,7 @@ def load(
         import_definitions(options_from)
     if device is not None:
         settings["device"] = device
-    state, found, spaces = checkpoints.read(folders.find(Path(path), plain(int, checkpoint)), **settings)
+    state, found, spaces = checkpoints.read(inventory.find(Path(path), plain(int, checkpoint)), **settings)
     check_named(options_from, found)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(found, spaces, state)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.checked import described
 from option_critic.envs.contract import LARGEST
+from option_critic.envs.guard import described
 from option_critic.errors import InputError
 from option_critic.spaces import Spaces
 

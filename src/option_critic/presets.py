@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
-from option_critic.envs.contract import EnvSettings
 from option_critic.envs.make import check_env_id, check_is_id
 from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
+from option_critic.envs.settings import EnvSettings
 from option_critic.model.settings import ModelSettings
-from option_critic.options.rules import OptionSettings
+from option_critic.options.settings import OptionSettings
 from option_critic.settings import Settings
 
 

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 import tyro
 
 from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
-from option_critic.checks import check_type, conform, conformed
-from option_critic.envs.contract import EnvSettings
+from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
-from option_critic.options.rules import OptionSettings, named
+from option_critic.options.settings import OptionSettings, named
+from option_critic.value_types import check_type, conform, conformed
 
 Algorithm = Literal["dac", "ppo_oc"]
 DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete
 
-from option_critic.checks import check_type, is_finite
 from option_critic.errors import InputError
+from option_critic.value_types import check_type, is_finite
 
 
 class UnsupportedSpaceError(InputError):

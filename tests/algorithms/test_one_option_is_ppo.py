@@ -10,7 +10,7 @@ from plain_ppo import EPOCHS, GAMMA, LAM, LR, PlainPPO, iteration
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.model.layers import stream_seed
-from option_critic.structs import Carry
+from option_critic.records import Carry
 from option_critic.training.collect import Live
 from option_critic.training.state import TrainState
 from option_critic.training.train import iterate

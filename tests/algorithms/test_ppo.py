@@ -17,9 +17,9 @@ from option_critic.model.act import Generators, arrive
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.option import Option
-from option_critic.options.rules import OptionSettings
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Batch, Carry, Decision, Interest, Rollout, Targets, Values
 from option_critic.settings import Settings
-from option_critic.structs import Batch, Carry, Decision, Interest, Rollout, Targets, Values
 from option_critic.training.collect import Live, collect, evaluate_rollout, join_rows, stack
 from option_critic.training.metrics import option_metrics
 

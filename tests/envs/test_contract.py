@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from option_critic.envs.contract import EnvSettings, env_seeds
+from option_critic.envs.contract import env_seeds
 from option_critic.envs.envpool import EnvPoolEnvs, thread_ids
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.make import make_envs
 from option_critic.envs.metaworld import make_official
+from option_critic.envs.settings import EnvSettings
 from option_critic.envs.workers import WorkerEnvs
 
 B, LIMIT = 3, 4

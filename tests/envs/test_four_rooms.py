@@ -11,15 +11,16 @@ import option_critic as oc
 from option_critic.algorithms.ppo import advantages
 from option_critic.algorithms.settings import PPOSettings
 from option_critic.envs import four_rooms as rooms
-from option_critic.envs.contract import EnvSettings, env_seeds
+from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs
+from option_critic.envs.settings import EnvSettings
 from option_critic.evaluation.evaluate import evaluate
 from option_critic.functional import options as f
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Carry
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Carry
 from option_critic.training.collect import Live, collect, evaluate_rollout
 
 S, A, K, GAMMA, GOAL = 104, 4, 3, 0.95, rooms.EAST_HALLWAY

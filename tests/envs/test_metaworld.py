@@ -10,7 +10,6 @@ import metaworld
 import numpy as np
 import pytest
 
-from option_critic.envs.contract import EnvSettings
 from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id, has_all_cores
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
@@ -22,10 +21,11 @@ from option_critic.envs.metaworld import (
     make_slice,
     task_of,
 )
+from option_critic.envs.settings import EnvSettings
 from option_critic.envs.workers import WorkerEnvs, WorkerError
 from option_critic.errors import InputError
 from option_critic.evaluation.goals import draw_mt1_goals, mt1_goals
-from option_critic.evaluation.metaworld import GOAL_SETS
+from option_critic.evaluation.metaworld_protocol import GOAL_SETS
 
 TASK = "pick-place-v3"
 

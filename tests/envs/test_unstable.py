@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from option_critic import cli
+from option_critic.cli import main as cli
 from option_critic.envs.gymnasium import guarded, make_gymnasium
 from option_critic.envs.metaworld import OfficialTask
 from option_critic.envs.unstable import CutUnstable

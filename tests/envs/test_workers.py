@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from option_critic.envs import make, metaworld, workers
-from option_critic.envs.contract import EnvSettings
 from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.settings import EnvSettings
 from option_critic.envs.workers import WorkerEnvs, WorkerError
 from option_critic.errors import InputError
 

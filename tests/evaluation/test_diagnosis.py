@@ -9,11 +9,11 @@ import torch
 
 import option_critic as oc
 from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
-from option_critic.evaluation.diagnosis import diagnose, durations, mutual_information, phases, window
+from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import run_plain
-from option_critic.evaluation.study import study
+from option_critic.evaluation.option_figures import diagnose, durations, mutual_information, phases, window
 from option_critic.evaluation.trace import Trace, TraceError
-from option_critic.options.rules import OptionSettings, named
+from option_critic.options.settings import OptionSettings, named
 
 NAMES, PHASES = ("reach", "grasp", "move"), ("approach", "grasp", "carry")
 

@@ -5,7 +5,7 @@ import pytest
 
 import option_critic as oc
 from option_critic.evaluation import evaluate as evaluation
-from option_critic.evaluation import metaworld as protocol
+from option_critic.evaluation import metaworld_protocol as protocol
 from option_critic.evaluation.trace import Trace
 
 T = 300

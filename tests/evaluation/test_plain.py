@@ -5,8 +5,8 @@ import pytest
 
 import option_critic as oc
 from option_critic.evaluation import evaluate as evaluation
-from option_critic.evaluation.protocol import to_trace
-from option_critic.evaluation.statistics import mean, proportion
+from option_critic.evaluation.episodes import to_trace
+from option_critic.evaluation.intervals import mean, proportion
 
 
 def test_episodes_are_counted_and_padded():

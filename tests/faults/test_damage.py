@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import option_critic as oc
-from option_critic.training import folders
-from option_critic.training.folders import CheckpointError
+from option_critic.runs import inventory
+from option_critic.runs.files import CheckpointError, fingerprint
 
 pytestmark = pytest.mark.faults
 
 AGENT = Path(__file__).parents[1] / "fixtures" / "format-1"
-NAMES = [*folders.FILES, "manifest.json"]
+NAMES = [*inventory.FILES, "manifest.json"]
 CUTS = 100
 FLIPS = 1000
 
@@ -32,8 +32,8 @@ def run(tmp_path):
 
 
 def sign(folder):
-    files = {name: folders.fingerprint(folder / name) for name in folders.FILES}
-    (folder / "manifest.json").write_text(json.dumps({"format_version": 1, "files": files}))
+    found = {name: fingerprint(folder / name) for name in inventory.FILES}
+    (folder / "manifest.json").write_text(json.dumps({"format_version": 1, "files": found}))
 
 
 def assert_the_one_before_is_used(run):
@@ -76,17 +76,17 @@ def test_every_bit_of_the_manifest(run):
         data[bit // 8] ^= 1 << bit % 8
         file.write_bytes(data)
         with pytest.raises(CheckpointError):
-            folders.verify(file.parent)
+            inventory.verify(file.parent)
 
 
-@pytest.mark.parametrize("name", folders.FILES)
+@pytest.mark.parametrize("name", inventory.FILES)
 def test_damage_with_checksums_that_are_right(name, run):
     """It is refused, or it makes an agent: numbers may be others than they were. Nothing else happens."""
     draw = random.Random(name)
     last = run / "checkpoints" / "000000000160"
     whole = (last / name).read_bytes()
     refused = 0
-    for _ in range(FLIPS // len(folders.FILES)):
+    for _ in range(FLIPS // len(inventory.FILES)):
         data = bytearray(whole)
         bit = draw.randrange(8 * min(len(whole), 4096))  # headers rather than numbers
         data[bit // 8] ^= 1 << bit % 8

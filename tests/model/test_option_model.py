@@ -10,9 +10,9 @@ from option_critic.model.act import Generators, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
-from option_critic.options.rules import OptionSettings
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Carry
 from option_critic.spaces import Spaces
-from option_critic.structs import Carry
 
 BOX = Spaces(obs_size=5, discrete=False, action_size=2, action_low=(-1, -1), action_high=(1, 1))
 SETTINGS = ModelSettings(hidden_dim=16)

@@ -12,14 +12,14 @@ import option_critic as oc
 from option_critic.errors import InputError
 from option_critic.model.act import arrive
 from option_critic.model.fixed import fixed_actions
-from option_critic.options import sets
+from option_critic.options import definitions
 from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward, stacked
 from option_critic.options.option import Option
 from option_critic.options.reach_grasp_move import FINGERTIPS, REACH_GRASP_MOVE
-from option_critic.options.rules import OptionSettings
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Carry
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
-from option_critic.structs import Carry
 
 
 def low(obs):
@@ -219,7 +219,7 @@ def test_definitions_that_changed_since_are_told(tmp_path, monkeypatch):
     agent = oc.OptionCritic("pick-place")
     agent.save(tmp_path / "agent")
     oc.load(tmp_path / "agent")
-    monkeypatch.setattr("option_critic.training.checkpoint.describe", lambda _: "something else")
+    monkeypatch.setattr("option_critic.runs.checkpoint.describe", lambda _: "something else")
     with pytest.warns(UserWarning, match="reach-grasp-move has changed since"):
         oc.load(tmp_path / "agent")
 
@@ -239,7 +239,7 @@ def test_the_shipped_options_cover_everything():
 
 
 def test_sets_describe_themselves():
-    assert "REACH_GRASP_MOVE" in sets.describe("reach-grasp-move")
+    assert "REACH_GRASP_MOVE" in definitions.describe("reach-grasp-move")
 
 
 def test_none_of_the_shipped_options_can_do_the_work_of_another():

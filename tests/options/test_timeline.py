@@ -8,8 +8,8 @@ import torch
 
 from option_critic.options.look import colour
 from option_critic.options.timeline import BARS, FORCED, FREE, GAP, STRIP, TICK, Episode, raster, timeline
-from option_critic.structs import Decision, Interest, Rollout
-from option_critic.training.glimpse import Glimpse
+from option_critic.records import Decision, Interest, Rollout
+from option_critic.training.watch import Glimpse
 
 NAMES = ("reach", "grasp", "move")
 

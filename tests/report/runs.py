@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from option_critic.evaluation import metaworld
+from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.trace import Trace
 from option_critic.presets import PRESETS
+from option_critic.runs.checkpoint import configuration
 from option_critic.spaces import Spaces
-from option_critic.training.checkpoint import configuration
 
 STEPS = 60
 SPACES = Spaces(obs_size=39, obs_keys=(), obs_ndim=1, discrete=False, action_size=4,
@@ -64,9 +64,10 @@ def make_run(folder, seed=0, episodes=3, goals="D", **settings):
     )
     made, key = trace(episodes, len(names), seed), f"000000192000-{goals}-deterministic"
     made.save(folder / "traces" / f"{key}.safetensors", {"goals": goals})
-    figures = {n: x.to_dict() if x else None for n, x in metaworld.summary(made).items()}
+    figures = {n: x.to_dict() if x else None for n, x in metaworld_protocol.summary(made).items()}
+    rows = metaworld_protocol.rows(made, metaworld_protocol.GoalSet(goals, made.goal))
     result = {"training_steps": 192000, "goals": goals, "mode": "deterministic", "horizon": "60 steps",
-              "summary": figures, "episodes": metaworld.rows(made, metaworld.GoalSet(goals, made.goal)),
+              "summary": figures, "episodes": rows,
               "trace": f"traces/{key}.safetensors"}  # fmt: skip
     write("evaluation.json", {"format_version": 1, "results": {key: result}})
     return folder

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import rliable.library
 import rliable.metrics
-from runs import STEPS, make_run, trace
 
-from option_critic.evaluation.metaworld import steps_to_success
-from option_critic.evaluation.statistics import interquartile_mean
+from option_critic.evaluation.intervals import interquartile_mean
+from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.options.look import colour, letters
 from option_critic.report.charts import goal_map, groups, learning_curves, options_over_training, run_lengths
 from option_critic.report.encode import FLAGS, LEVELS, encode, worth_showing
 from option_critic.report.gather import gather
+from option_critic.report.pictures import picture, save, segments
 from option_critic.report.summary import figure_tables, group_rows, headline
 from option_critic.report.tables import ablation_table, diagnosis_table
-from option_critic.report.timeline import picture, save, segments
-from option_critic.training.folders import CheckpointError
+from option_critic.runs.files import CheckpointError
+from runs import STEPS, make_run, trace
 
 
 def test_interquartile_mean_and_its_interval_are_those_of_rliable(monkeypatch):

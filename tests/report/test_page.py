@@ -9,13 +9,13 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from runs import STEPS, make_run
 
 from option_critic.options.look import colour
 from option_critic.report import video
 from option_critic.report.gather import gather
 from option_critic.report.page import LIMIT, build, data, write
 from option_critic.report.report import report
+from runs import STEPS, make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

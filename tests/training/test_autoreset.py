@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from option_critic.algorithms.ppo import advantages
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.model.act import Generators
-from option_critic.structs import Carry
+from option_critic.records import Carry
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.state import TrainState
 

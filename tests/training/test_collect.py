@@ -14,8 +14,8 @@ from option_critic.envs.make import make_envs
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch, Carry
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Batch, Carry
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.state import TrainState
 

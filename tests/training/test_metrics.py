@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from option_critic.records import Decision, Interest, Rollout, Values
 from option_critic.spaces import Spaces
-from option_critic.structs import Decision, Interest, Rollout, Values
 from option_critic.training.metrics import clipped_actions, option_metrics
 from option_critic.training.state import Episodes
 

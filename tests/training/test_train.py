@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 import option_critic as oc
 from option_critic.errors import NonFiniteError
-from option_critic.training.run import RunFolderError
+from option_critic.runs.run_folder import RunFolderError
 
 
 def weights(agent):

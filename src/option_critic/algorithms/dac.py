@@ -21,8 +21,8 @@ from option_critic.functional.losses import approximate_kl, clipped_surrogate, e
 from option_critic.functional.options import arrival_log_prob
 from option_critic.model.act import arrive
 from option_critic.model.option_model import OptionModel
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch, Rollout, Targets, Values
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Batch, Rollout, Targets, Values
 
 
 def targets(rollout: Rollout, values: Values, config: DACSettings) -> Targets:

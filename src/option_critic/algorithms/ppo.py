@@ -26,8 +26,8 @@ from option_critic.functional.returns import gae
 from option_critic.model.act import Arrival
 from option_critic.model.option_model import Heads, OptionModel
 from option_critic.options.interest import bonus_at
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch, Rollout, Targets, Values
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Batch, Rollout, Targets, Values
 
 
 def advantages(rollout: Rollout, values: Values, config: PPOSettings, every_end: bool = False) -> Targets:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
-from option_critic.checks import conform
 from option_critic.errors import InputError
+from option_critic.value_types import conform
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from option_critic.algorithms import dac, ppo_oc
 from option_critic.algorithms.ppo import Losses
 from option_critic.model.option_model import OptionModel
-from option_critic.structs import Rollout, Targets, Values
+from option_critic.records import Rollout, Targets, Values
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from option_critic.algorithms.ppo import Losses
 from option_critic.algorithms.settings import PPOSettings
 from option_critic.errors import NonFiniteError
 from option_critic.model.option_model import OptionModel
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Batch
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Batch
 
 
 class DivergedError(NonFiniteError):

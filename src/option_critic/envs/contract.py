@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.checks import conform
-from option_critic.errors import InputError, NonFiniteError
+from option_critic.errors import NonFiniteError
 from option_critic.spaces import Spaces
 
 Array = npt.NDArray[np.float64]
 Observations = npt.NDArray[Any]
 """In the dtype that `spaces.kept` names: the model normalises before it computes in float32."""
 Mask = npt.NDArray[np.bool_]
-Backend = Literal["auto", "gymnasium", "envpool", "official"]
 
 SUCCESS = ("success", "is_success")
 """Names under which a step tells whether the task is solved; where a step tells neither, it is not."""
@@ -40,46 +38,6 @@ INFO_KEYS = {
     "success_last": "success_last",
 }
 """Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnvSettings:
-    """The environments that training steps."""
-
-    backend: Backend = "auto"
-    """Who simulates. auto: EnvPool for Meta-World where it is installed, else the official package;
-    Gymnasium for everything else."""
-    num_envs: int = 8
-    """Environments stepped side by side."""
-    max_episode_steps: int | None = None
-    """Truncate training episodes (with bootstrap) after so many steps; none: the environment's own limit."""
-    action_repeat: int = 1
-    """Steps for which each action is held: the agent decides once in so many, and where an episode starts. What counts
-    an agent's steps (rollout and option lengths, gamma, lam) counts decisions; what counts the environment's
-    (total_timesteps, checkpoint_every, max_episode_steps, all results) counts steps as ever."""
-    env_threads: int = 0
-    """Threads or worker processes that step environments; 0: one per processor core that this process may use."""
-    env_groups: int = 1
-    """Groups that take turns: while one is stepped in the background, the agent decides for the next. 2 pays
-    where there are more cores than `env_threads`. The order is fixed, so runs repeat exactly."""
-    worker_timeout: float = 60.0
-    """Seconds that a step of a worker process (the official Meta-World) may take; then it counts as hung, and the
-    run ends."""
-
-    def __post_init__(self) -> None:
-        conform(self)
-        if self.num_envs < 1:
-            raise InputError(f"num_envs must be at least 1, got {self.num_envs}")
-        if self.max_episode_steps is not None and self.max_episode_steps < 1:
-            raise InputError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
-        if self.action_repeat < 1:
-            raise InputError(f"action_repeat must be at least 1, got {self.action_repeat}")
-        if self.env_threads < 0:
-            raise InputError(f"env_threads must not be negative, got {self.env_threads}")
-        if not 1 <= self.env_groups <= self.num_envs:
-            raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {self.env_groups}")
-        if not self.worker_timeout > 0:
-            raise InputError(f"worker_timeout must be positive, got {self.worker_timeout}")
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from option_critic.envs.chance import Chance
-from option_critic.envs.checked import Blaming, Checked
+from option_critic.envs.action_repeat import STEPS, HeldAction
 from option_critic.envs.contract import EnvStep, Mask, Observations, VectorEnvs, check_finite, diagnostics
-from option_critic.envs.held import STEPS, HeldAction
+from option_critic.envs.guard import Blaming, Checked
+from option_critic.envs.randomness import Chance
 from option_critic.envs.unstable import CutUnstable, shows_warnings
 from option_critic.spaces import Spaces
 

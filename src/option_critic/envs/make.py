@@ -15,13 +15,14 @@ import gymnasium as gym
 import numpy as np
 
 from option_critic.envs import envpool, metaworld
-from option_critic.envs.chance import Chance
-from option_critic.envs.checked import Blaming, EnvError, described
-from option_critic.envs.contract import EnvSettings, VectorEnvs
+from option_critic.envs.action_repeat import HeldTogether
+from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
+from option_critic.envs.guard import Blaming, EnvError, described
 from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.held import HeldTogether
 from option_critic.envs.metaworld import HORIZON, make_official, task_of
+from option_critic.envs.randomness import Chance
+from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError, RunError
 
 

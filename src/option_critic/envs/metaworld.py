@@ -14,10 +14,11 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from option_critic.cores import usable_cores
-from option_critic.envs.chance import Chance
-from option_critic.envs.contract import Array, EnvSettings
+from option_critic.envs.action_repeat import HeldAction
+from option_critic.envs.contract import Array
 from option_critic.envs.gymnasium import GymnasiumEnvs
-from option_critic.envs.held import HeldAction
+from option_critic.envs.randomness import Chance
+from option_critic.envs.settings import EnvSettings
 from option_critic.envs.unstable import became_unstable
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError

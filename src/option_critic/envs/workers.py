@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.envs.contract import EnvSettings, EnvStep, Observations, VectorEnvs
+from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.envs.orphans import die_with_parent
+from option_critic.envs.settings import EnvSettings
 from option_critic.errors import RunError
 
 BUILD_SECONDS = 120.0

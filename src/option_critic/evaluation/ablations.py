@@ -10,7 +10,7 @@ from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Noise
 from option_critic.model.network import Network
 from option_critic.options.interest import wishes
-from option_critic.options.rules import OptionSettings
+from option_critic.options.settings import OptionSettings
 
 
 @dataclass(frozen=True)

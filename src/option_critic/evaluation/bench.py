@@ -26,11 +26,11 @@ from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import in_their_chance, make_envs
 from option_critic.model.act import Generators
+from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
-from option_critic.threads import compute_threads
 from option_critic.training.collect import collect
-from option_critic.training.run import Run
 from option_critic.training.state import TrainState
+from option_critic.training.threads import compute_threads
 from option_critic.training.train import Running, start, train
 
 Block = Callable[[], int]

@@ -1,198 +1,90 @@
-"""What the options did: figures of a Trace, and of nothing else.
-
-On Meta-World they are taken over the steps up to the first success and ten more: later an arm only holds, and
-that would look like one option for everything. Elsewhere over whole episodes.
-"""
+"""A diagnosis in full: the agent as it is, with parts taken away, and the scripted expert beside it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from option_critic.envs.contract import Array, Mask
-from option_critic.evaluation.metaworld import LIFT
+from option_critic.agent import OptionCritic
+from option_critic.envs.contract import Array
+from option_critic.envs.metaworld import task_of
+from option_critic.evaluation import metaworld_protocol
+from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
+from option_critic.evaluation.evaluate import plain_summary, run_goals, run_plain
+from option_critic.evaluation.expert import expert_trace
+from option_critic.evaluation.intervals import Estimate
+from option_critic.evaluation.option_figures import Diagnosis, diagnose
 from option_critic.evaluation.trace import Trace
 
-PHASES = ("approach", "grasp", "carry")
-"""Of tasks in which an object is lifted."""
-AFTER = 10
-"""Steps behind the first success that still count."""
-SATURATED = 0.01
-"""A termination probability this close to 0 or 1 hardly learns."""
-Ints = npt.NDArray[np.int64]
+Figures = dict[str, Estimate | None]
 
 
 @dataclass(frozen=True)
-class OptionFigures:
-    """What one option did."""
+class Study:
+    """What `option-critic diagnose` finds out."""
 
-    name: str
-    share: float
-    """of all steps"""
-    phases: dict[str, float]
-    """phase -> share of the option's steps in it; empty where the task has none"""
-    meant_for: str
-    """the phase of its definition; empty: none was named"""
-    duration: float | None
-    """mean steps of the runs that it ended; none: it ended none"""
-    runs: int
-    """such runs"""
-    cut_duration: float | None
-    """mean steps of the runs that the end of the window cut short (censored)"""
-    cut_runs: int
-    distance: dict[str, float | None]
-    """other option -> mean Hellinger distance of its policy where this one ran and both were interested"""
-
-    @property
-    def mean_duration(self) -> float | None:
-        """Of all its runs, a cut one counted with the steps that it had (so at least this)."""
-        count = self.runs + self.cut_runs
-        total = self.runs * (self.duration or 0.0) + self.cut_runs * (self.cut_duration or 0.0)
-        return total / count if count else None
-
-    @property
-    def main_phase(self) -> str:
-        """The phase of most of its steps."""
-        return max(self.phases, key=self.phases.__getitem__) if any(self.phases.values()) else ""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What all options did together."""
-
-    episodes: int
-    steps: int
-    options: tuple[OptionFigures, ...]
-    nmi: float | None
-    """mutual information of option and phase, over the root of both entropies; none: the task has no phases"""
-    effective_number: float
-    """exp of the entropy of the options' shares, 1 to K"""
-    ends: int
-    """ends of options, episode starts apart"""
-    learned_ends: float | None
-    """share of them by the learned termination; the others were forced (interest, own end, length)"""
-    decisions: int
-    """choices of an option, episode starts included"""
-    choices: float
-    """share of them with two or more interested options"""
-    choice_entropy: float
-    """mean entropy of the policy over options at decisions, in nats"""
-    saturation: float | None
-    """share of termination probabilities below 0.01 or above 0.99, where an end was free: not forced, and another
-    option interested"""
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every option that is meant for a phase spends most of its steps in it."""
-        return all(o.main_phase == o.meant_for for o in self.options if o.meant_for)
+    diagnosis: Diagnosis
+    ablations: dict[str, Figures]
+    """what was taken away -> success (Meta-World) or return, with intervals; first: nothing"""
+    expert: Diagnosis | None
+    """the scripted expert, labelled by the options' definitions; none where there are none"""
+    trace: Trace
+    """of the agent as it is"""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        return {
+            "diagnosis": self.diagnosis.to_dict(),
+            "ablations": {
+                name: {label: None if x is None else x.to_dict() for label, x in figures.items()}
+                for name, figures in self.ablations.items()
+            },
+            "expert": None if self.expert is None else {"nmi": self.expert.nmi,
+                                                        "effective_number": self.expert.effective_number},
+        }  # fmt: skip
 
 
-def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -> Diagnosis:
-    """The figures of a trace with the options `names`, each meant for a phase ('' for none)."""
-    steps, phase = window(trace), phases(trace)
-    option, numbers = trace.option[steps], range(len(names))
-    share = np.bincount(option, minlength=len(names)) / len(option)
-    first = np.zeros_like(trace.ended)
-    first[:, 0] = True
-    ended, decided = trace.ended & steps & ~first, trace.ended & steps
-    interested = trace.interest > 0
-    free = steps & ~trace.forced & ((interested.sum(-1) > 1) | (len(names) == 1))
-    done, cut = durations(trace.option, steps, len(names))
-    return Diagnosis(
-        episodes=len(trace.length),
-        steps=int(steps.sum()),
-        options=tuple(
-            OptionFigures(
-                name=names[k],
-                share=float(share[k]),
-                phases={} if phase is None else phase_shares(phase[steps & (trace.option == k)]),
-                meant_for=meant_for[k] if phase is not None else "",
-                duration=average(done[k]),
-                runs=len(done[k]),
-                cut_duration=average(cut[k]),
-                cut_runs=len(cut[k]),
-                distance={
-                    names[j]: average(trace.distance[steps & (trace.option == k) & interested[..., k]
-                                                     & interested[..., j], j])
-                    for j in numbers if j != k
-                },
-            )
-            for k in numbers
-        ),
-        nmi=None if phase is None else mutual_information(option, phase[steps]),
-        effective_number=float(np.exp(entropy(share))),
-        ends=int(ended.sum()),
-        learned_ends=average(~trace.forced[ended]),
-        decisions=int(decided.sum()),
-        choices=float((interested.sum(-1) > 1)[decided].mean()),
-        choice_entropy=float(entropy(trace.mu[decided]).mean()),
-        saturation=average(np.abs(trace.beta[free] - 0.5) > 0.5 - SATURATED),
-    )  # fmt: skip
+def study(
+    agent: OptionCritic,
+    goals: str,
+    episodes: int,
+    workers: int,
+    with_ablations: bool,
+    on_episode: Callable[[], None] = lambda: None,
+) -> Study:
+    """Deterministic, on `episodes` goals of a goal set (Meta-World) or plain episodes, the same for all parts."""
+    task, rules = task_of(agent.settings.env_id), agent.settings.options
+    vectors = None if task is None else spread(metaworld_protocol.goal_set(task, goals).vectors, episodes)
+    traces, figures = dict[str, Trace](), dict[str, Figures]()
+    for ablation in [NOTHING, *(ablations(rules, agent.spaces.discrete) if with_ablations else [])]:
+        trace = run(agent, task, vectors, episodes, workers, ablation, on_episode)
+        summary = plain_summary(trace) if task is None else metaworld_protocol.summary(trace)
+        kept = ("return",) if task is None else ("any", "held", "return")
+        figures[ablation.name] = {name: summary[name] for name in kept}
+        traces.setdefault(NOTHING.name, trace)
+    meant_for = tuple(o.phase for o in rules.definitions) or ("",) * rules.num_options
+    expert = None
+    if task is not None and vectors is not None and rules.definitions:
+        expert = diagnose(expert_trace(task, vectors, rules), rules.names, meant_for)
+    return Study(diagnose(traces[NOTHING.name], rules.names, meant_for), figures, expert, traces[NOTHING.name])
 
 
-def window(trace: Trace) -> Mask:
-    """[E, T] the steps that count: up to the first success and ten more, where the task tells success."""
-    if "success" not in trace.info:
-        return trace.mask
-    before = np.cumsum((trace.info["success"] > 0) & trace.mask, axis=1) == 0
-    last = np.where(before.all(1), before.shape[1], before.sum(1) + AFTER)
-    steps: Mask = trace.mask & (np.arange(before.shape[1])[None] <= last[:, None])
-    return steps
+def run(
+    agent: OptionCritic,
+    task: str | None,
+    goals: Array | None,
+    episodes: int,
+    workers: int,
+    ablation: Ablation,
+    on_episode: Callable[[], None],
+) -> Trace:
+    """One evaluation under an ablation."""
+    if task is None or goals is None:
+        return run_plain(agent, episodes, True, on_episode, ablation)
+    return run_goals(agent, task, goals, True, workers, on_episode, ablation)
 
 
-def phases(trace: Trace) -> Ints | None:
-    """[E, T] number of the phase: carry once the object is 2 cm above its start, else grasp once the hand has
-    been near it, else approach. None where the task does not tell.
-    """
-    if not {"near_object", "object_height", "initial_height"} <= set(trace.info):
-        return None
-    lifted = trace.info["object_height"] > trace.info["initial_height"][:, :1] + LIFT
-    near = np.logical_or.accumulate(trace.info["near_object"] > 0, axis=1)
-    return np.where(lifted, 2, near.astype(np.int64))
-
-
-def phase_shares(phase: Ints) -> dict[str, float]:
-    """Phase -> its share of the steps `phase` [N]."""
-    counts = np.bincount(phase, minlength=len(PHASES))
-    return {name: float(n / max(1, len(phase))) for name, n in zip(PHASES, counts, strict=True)}
-
-
-def durations(option: Ints, steps: Mask, num_options: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Per option, the lengths of its runs within `steps` [E, T]: those that it ended, and those cut short.
-
-    A run lasts until another option takes over: to end and be chosen again does not end it.
-    """
-    done: list[list[int]] = [[] for _ in range(num_options)]
-    cut: list[list[int]] = [[] for _ in range(num_options)]
-    for sequence, mask in zip(option, steps, strict=True):
-        ran = sequence[mask]
-        bounds = [0, *(np.flatnonzero(np.diff(ran)) + 1), len(ran)]
-        for begin, end in pairwise(bounds):
-            (cut if end == len(ran) else done)[int(ran[begin])].append(int(end - begin))
-    return done, cut
-
-
-def mutual_information(a: Ints, b: Ints) -> float:
-    """I(a; b) / sqrt(H(a) H(b)) of two labellings [N]; 0 where one of them never changes."""
-    joint = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(joint, (a, b), 1.0 / len(a))
-    h_a, h_b, h_ab = entropy(joint.sum(1)), entropy(joint.sum(0)), entropy(joint.ravel())
-    return float((h_a + h_b - h_ab) / np.sqrt(h_a * h_b)) if min(h_a, h_b) > 1e-9 else 0.0
-
-
-def entropy(p: Array) -> Any:
-    """- sum p log p over the last axis, in nats."""
-    return -(p * np.log(np.where(p > 0, p, 1.0))).sum(-1)
-
-
-def average(x: Any) -> float | None:
-    """The mean; none of nothing."""
-    return float(np.mean(x)) if len(x) else None
+def spread(goals: Array, count: int) -> Array:
+    """`count` of the goals, evenly spread over the set; all if there are no more."""
+    return goals if count >= len(goals) else goals[[i * len(goals) // count for i in range(count)]]

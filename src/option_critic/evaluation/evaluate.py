@@ -16,14 +16,14 @@ from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.make import abandon, check_known
 from option_critic.envs.metaworld import available, make_official, task_of
 from option_critic.errors import InputError
-from option_critic.evaluation import metaworld
+from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation
-from option_critic.evaluation.protocol import run_episodes
-from option_critic.evaluation.statistics import Estimate, mean
+from option_critic.evaluation.episodes import run_episodes
+from option_critic.evaluation.intervals import Estimate, mean
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
 from option_critic.spaces import check_fit
-from option_critic.threads import compute_threads
+from option_critic.training.threads import compute_threads
 
 EVALUATION_SEED = 2_000_000_011
 """Start of the random streams of evaluations, far from those of training."""
@@ -64,16 +64,20 @@ def evaluate(
             trace = run_plain(agent, num_episodes, deterministic, on_episode)
             results.append(Result("episodes", mode, plain_summary(trace), plain_rows(trace), trace))
             continue
-        sets = [metaworld.goal_set(task, name) for name in goals]
+        sets = [metaworld_protocol.goal_set(task, name) for name in goals]
         vectors, members = union(sets)
         everything = run_goals(agent, task, vectors, deterministic, workers, on_episode)
         for chosen, member in zip(sets, members, strict=True):
             trace = everything.take(member)
-            results.append(Result(chosen.name, mode, metaworld.summary(trace), metaworld.rows(trace, chosen), trace))
+            results.append(
+                Result(
+                    chosen.name, mode, metaworld_protocol.summary(trace), metaworld_protocol.rows(trace, chosen), trace
+                )
+            )
     return results
 
 
-def union(sets: Sequence[metaworld.GoalSet]) -> tuple[Array, list[npt.NDArray[np.int64]]]:
+def union(sets: Sequence[metaworld_protocol.GoalSet]) -> tuple[Array, list[npt.NDArray[np.int64]]]:
     """Goals of all sets without repetition (C lies within B), and where each set's goals stand among them."""
     vectors, index, inverse = np.unique(
         np.concatenate([s.vectors for s in sets]), axis=0, return_index=True, return_inverse=True
@@ -86,7 +90,7 @@ def union(sets: Sequence[metaworld.GoalSet]) -> tuple[Array, list[npt.NDArray[np
 def num_episodes_of(agent: OptionCritic, goals: Sequence[str], modes: Sequence[str], num_episodes: int) -> int:
     """How many episodes `evaluate` will run, for a progress bar. Raises ValueError for unknown goals."""
     task = task_of(agent.settings.env_id)
-    one = num_episodes if task is None else len(union([metaworld.goal_set(task, g) for g in goals])[0])
+    one = num_episodes if task is None else len(union([metaworld_protocol.goal_set(task, g) for g in goals])[0])
     return one * len(modes)
 
 

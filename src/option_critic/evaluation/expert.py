@@ -11,11 +11,11 @@ import torch
 
 from option_critic.envs.contract import Array
 from option_critic.envs.metaworld import HORIZON, OfficialTask
-from option_critic.evaluation.diagnosis import AFTER
-from option_critic.evaluation.protocol import Rows, to_trace
+from option_critic.evaluation.episodes import Rows, to_trace
+from option_critic.evaluation.option_figures import AFTER
 from option_critic.evaluation.trace import Trace
 from option_critic.options.interest import interest_at
-from option_critic.options.rules import OptionSettings
+from option_critic.options.settings import OptionSettings
 
 
 def expert_trace(task: str, goals: Array, rules: OptionSettings) -> Trace:

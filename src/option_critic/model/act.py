@@ -21,8 +21,8 @@ from option_critic.model.distributions import ActionDistribution, DiagonalGaussi
 from option_critic.model.layers import stream_seed
 from option_critic.model.network import Network
 from option_critic.options.interest import interest_at, wishes
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Carry, Choice, Decision, Interest
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Carry, Choice, Decision, Interest
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from option_critic.model.layers import initialise, linear, mlp
 from option_critic.model.network import Network
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
+from option_critic.options.definitions import find
 from option_critic.options.option import Option
-from option_critic.options.sets import find
 from option_critic.spaces import Spaces
 
 

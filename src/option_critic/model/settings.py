@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from option_critic.checks import conform
 from option_critic.errors import InputError
+from option_critic.value_types import conform
 
 Activation = Literal["tanh", "relu", "elu"]
 

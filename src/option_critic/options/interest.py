@@ -14,8 +14,8 @@ from option_critic.errors import InputError
 from option_critic.functional.arrays import Numbers, single, xp
 from option_critic.functional.options import permitted_interest, pick
 from option_critic.options.option import Option, where
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Interest
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Interest
 
 
 def stacked(options: Sequence[Option], name: str, nothing: float, *states: Numbers) -> Numbers:

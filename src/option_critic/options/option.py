@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from option_critic.checks import conformed, is_finite, plain
 from option_critic.errors import InputError
+from option_critic.value_types import conformed, is_finite, plain
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from option_critic.envs.contract import Array
-from option_critic.evaluation.diagnosis import durations, window
+from option_critic.evaluation.option_figures import durations, window
 from option_critic.report.gather import Evaluated, Row, RunData
 
 POINTS = 160

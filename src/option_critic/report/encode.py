@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from option_critic.envs.contract import Array, Mask
-from option_critic.evaluation.metaworld import LIFT
+from option_critic.evaluation.metaworld_protocol import LIFT
 from option_critic.evaluation.trace import Trace
 from option_critic.report.gather import Evaluated
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from option_critic.evaluation.trace import Trace, TraceError
-from option_critic.training.boundaries import runs_in
-from option_critic.training.folders import CheckpointError, check_format, read_json
+from option_critic.runs.files import CheckpointError, check_format, read_json
+from option_critic.runs.inventory import runs_in
 
 Row = dict[str, Any]
 

@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import Any
 
 from option_critic import __version__
-from option_critic.disk import writing
 from option_critic.options.look import colour
 from option_critic.report.charts import goal_map, learning_curves, options_over_training, run_lengths
 from option_critic.report.encode import encode
 from option_critic.report.gather import Evaluated, RunData
 from option_critic.report.summary import figure_tables, group_rows, headline
 from option_critic.report.tables import ablation_table, diagnosis_table, label, settings_rows
+from option_critic.runs.files import writing
 
 Films = Mapping[tuple[Path, str], Mapping[int, Mapping[str, Any]]]
 """(run folder, evaluation) -> episode -> path, fps, frames and why it was filmed"""

@@ -10,10 +10,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from option_critic.envs.chance import seed_spaces
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import check_known
 from option_critic.envs.metaworld import HORIZON, OfficialTask, task_of
+from option_critic.envs.randomness import seed_spaces
 from option_critic.envs.unstable import shows_warnings
 from option_critic.evaluation.trace import Trace
 from option_critic.report.headless import VideoError, failing, needed, prepare, screen

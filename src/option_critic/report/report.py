@@ -11,14 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from option_critic.disk import WriteError
 from option_critic.errors import InputError
 from option_critic.report import page, video
+from option_critic.report.four_rooms import room_maps
 from option_critic.report.gather import Evaluated, RunData, gather
 from option_critic.report.headless import VideoError
-from option_critic.report.rooms import room_maps
+from option_critic.report.pictures import picture, save
 from option_critic.report.tables import label
-from option_critic.report.timeline import picture, save
+from option_critic.runs.files import WriteError
 
 
 def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from option_critic.evaluation.statistics import Estimate, interquartile_mean
-from option_critic.evaluation.words import LABELS, cell
+from option_critic.evaluation.intervals import Estimate, interquartile_mean
+from option_critic.evaluation.labels import LABELS, cell
 from option_critic.report.charts import groups, points
 from option_critic.report.gather import Row, RunData
 

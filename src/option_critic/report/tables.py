@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from option_critic.evaluation.words import LABELS
+from option_critic.evaluation.labels import LABELS
 from option_critic.options.look import colour
 from option_critic.report.gather import Row, RunData
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from option_critic.evaluation.metaworld import steps_to_success
+from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.evaluation.trace import Trace
 from option_critic.report.headless import VideoError, failing, needed
 from option_critic.report.overlay import Frame, overlay

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from option_critic.envs.checked import described
+from option_critic.envs.guard import described
 from option_critic.errors import InputError
 from option_critic.training.train import Metrics
 

@@ -19,8 +19,8 @@ from option_critic.model.acting import snapshot
 from option_critic.model.distributions import ActionDistribution
 from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import check_definitions, interest_at, own_reward
-from option_critic.options.rules import OptionSettings
-from option_critic.structs import Carry, Choice, Decision, Rollout, Values
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Carry, Choice, Decision, Rollout, Values
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -8,8 +8,8 @@ from torch import Tensor
 from option_critic.functional.losses import entropy
 from option_critic.functional.options import pick
 from option_critic.model.option_model import OptionModel
+from option_critic.records import Rollout, Targets, Values
 from option_critic.spaces import Spaces
-from option_critic.structs import Rollout, Targets, Values
 
 SATURATED = 0.01
 """A termination probability this close to 0 or 1 hardly has a gradient."""

@@ -14,9 +14,9 @@ from option_critic.algorithms.table import ALGORITHMS
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
+from option_critic.records import Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
-from option_critic.structs import Rollout
 
 WINDOW = 128
 """Training episodes over which return, length and success are averaged."""

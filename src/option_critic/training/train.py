@@ -11,15 +11,16 @@ import torch
 
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.algorithms.update import improve
-from option_critic.envs.contract import EnvSettings, VectorEnvs, env_seeds
+from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
+from option_critic.envs.settings import EnvSettings
+from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
-from option_critic.structs import Batch, Carry, Rollout
-from option_critic.threads import compute_threads
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.metrics import action_std, clipped_actions, divergence, explained_variance, option_metrics
 from option_critic.training.state import TrainState
+from option_critic.training.threads import compute_threads
 
 Metrics = dict[str, float]
 OnRollout = Callable[[Rollout], None]

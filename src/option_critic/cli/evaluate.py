@@ -1,0 +1,121 @@
+"""The verb `evaluate`: figures with intervals, in a table and in evaluation.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from option_critic.agent import OptionCritic, load
+from option_critic.cli.printing import print_timeline
+from option_critic.envs.metaworld import task_of
+from option_critic.evaluation import evaluate as evaluation
+from option_critic.evaluation.labels import LABELS, cell
+from option_critic.evaluation.metaworld_protocol import steps_to_success
+from option_critic.options.timeline import Episode
+from option_critic.runs.files import (
+    FORMAT_VERSION,
+    CheckpointError,
+    check_format,
+    emit,
+    read_json,
+    write_json,
+    writing,
+)
+from option_critic.runs.run_folder import versions
+
+
+def evaluate_run(
+    path: Path,
+    checkpoint: Path,
+    goals: Sequence[str],
+    modes: Sequence[str],
+    num_episodes: int,
+    workers: int,
+    json_path: Path | None,
+    options_from: str | None = None,
+) -> None:
+    """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
+    agent = load(checkpoint, options_from=options_from)
+    record = read_evaluation(path)
+    total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("episodes", total=total)
+        results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
+    step = agent.num_timesteps
+    with writing(path):
+        keep(record, path, agent, step, results)
+    if json_path != Path("-"):
+        print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
+        for result in results:
+            print_timeline(*typical(result, agent.option_names))
+        print(f"kept in {path / 'evaluation.json'}")
+    emit(json_path, record)
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """What evaluation.json holds so far. Raises CheckpointError if it is damaged, before any work is done."""
+    file = path / "evaluation.json"
+    if not file.exists():
+        return {"format_version": FORMAT_VERSION, "results": {}}
+    record = read_json(file)
+    check_format(file, record)
+    if not isinstance(record.get("results"), dict):
+        raise CheckpointError(f"{file} is damaged: it holds no results. Move it away and evaluate again.")
+    return record
+
+
+def keep(
+    record: dict[str, Any], path: Path, agent: OptionCritic, step: int, results: Sequence[evaluation.Result]
+) -> None:
+    """Add results to evaluation.json (an equal set, mode and step is replaced) and write their traces."""
+    record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
+    horizon = "500 steps, official package, goal observable" if task_of(agent.settings.env_id) else "full episodes"
+    for result in results:
+        name = f"{step:012d}-{result.name}-{result.mode}"
+        trace = path / "traces" / f"{name}.safetensors"
+        meta = {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "step": step}
+        result.trace.save(trace, meta | {"goals": result.name, "mode": result.mode})
+        record["results"][name] = {
+            "training_steps": step,
+            "goals": result.name,
+            "mode": result.mode,
+            "horizon": horizon,
+            "summary": {n: e.to_dict() if e else None for n, e in result.summary.items()},
+            "episodes": result.episodes,
+            "trace": str(trace.relative_to(path)),
+        }
+    write_json(path / "evaluation.json", record)
+
+
+def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
+    """A column per goal set and mode, two side by side (80 columns), 95 % intervals in brackets."""
+    print(title)
+    for pair in (results[i : i + 2] for i in range(0, len(results), 2)):
+        table = Table()
+        table.add_column("95 % intervals")
+        for r in pair:
+            table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
+        for name in pair[0].summary:
+            table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in pair))
+        Console().print(table)
+
+
+def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:
+    """The episode with the median number of steps to success, or the first where none succeeded; and its title."""
+    trace, e, which = result.trace, 0, ""
+    if "success" in trace.info:
+        first = steps_to_success(trace)
+        if succeeded := int(np.isfinite(first).sum()):
+            e, which = int(np.argsort(first, kind="stable")[(succeeded - 1) // 2]), " (the median)"  # NaN comes last
+    rows = e, slice(0, int(trace.length[e]))
+    success = trace.info["success"][rows] > 0 if "success" in trace.info else None
+    episode = Episode(names, trace.option[rows], trace.ended[rows], trace.forced[rows], trace.beta[rows], success)
+    kind = result.mode if result.name == "episodes" else f"goals {result.name} {result.mode}"
+    return episode, f"{kind}, episode {e}{which}"

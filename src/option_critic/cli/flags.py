@@ -1,0 +1,164 @@
+"""The flags of each verb, as tyro shows them under --help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from option_critic.presets import generic
+from option_critic.settings import Settings
+from option_critic.value_types import is_whole, whole
+
+WHOLE_NUMBERS = tyro.constructors.ConstructorRegistry()
+"""How flags are read that take whole numbers: 1e6 is one."""
+
+
+@WHOLE_NUMBERS.primitive_rule
+def whole_number(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[int] | None:
+    """In place of tyro's own rule for int; None: not for other types."""
+    if flag.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: whole(words[0]),
+        is_instance=is_whole,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+@dataclass
+class TrainArgs:
+    """Train an option-critic agent."""
+
+    target: tyro.conf.Positional[str]
+    """A preset (see `option-critic list`), Meta-World/<task>-v3, or any Gymnasium id."""
+    seeds: str = "0"
+    """Training seeds, one run after the other: 0,1,2 or 0..4."""
+    out: Path | None = None
+    """Folder of the runs; each writes OUT/seed-<n>. Default: runs/<preset>."""
+    overwrite: bool = False
+    """Replace runs that are there already."""
+    resume: Literal["never", "auto"] = "never"
+    """auto: go on with runs that are there and unfinished, skip finished ones, start the others. For
+    schedulers, which start the same command again."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=lambda: generic("CartPole-v1"))
+
+
+@dataclass
+class ResumeArgs:
+    """Go on with trainings that were stopped, killed or crashed, from their last boundary: the result is
+    bit for bit that of a training that never stopped."""
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
+    """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...)."""
+    options_from: str | None = None
+    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    env: str | None = None
+    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
+    do not name."""
+
+
+@dataclass
+class EvaluateArgs:
+    """Evaluate a run or a saved agent: Meta-World tasks on the official package (500 steps, the
+    goals of a set), other environments by their return."""
+
+    run: tyro.conf.Positional[Path]
+    """A run folder, or a folder written by `save`."""
+    goals: str = "D"
+    """Meta-World goal sets, e.g. A,B,C. A: the official 50; B: 200 held out; C: those of B above 9 cm;
+    D: 100 for development. Tune on D only, or figures on A to C mean nothing."""
+    goals_seed: int | None = None
+    """The 50 goals that Meta-World's MT1 draws from this seed, instead of a set."""
+    episodes: int = 100
+    """Episodes, for environments other than Meta-World."""
+    mode: Literal["deterministic", "stochastic", "both"] = "deterministic"
+    """deterministic: most likely action and option, an option ends where its termination exceeds 0.5."""
+    checkpoint: str | None = None
+    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
+    workers: int = 0
+    """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
+    options_from: str | None = None
+    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    env: str | None = None
+    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
+    do not name."""
+    json: Path | None = None
+    """Write the figures here as JSON; - for standard output."""
+
+
+@dataclass
+class DiagnoseArgs:
+    """What the options of a run do: who runs when and for how long, whether ends are learned, whether names agree
+    with the phases of the task, and what becomes of success when something is taken away."""
+
+    run: tyro.conf.Positional[Path]
+    """A run folder, or a folder written by `save`."""
+    goals: str = "D"
+    """A Meta-World goal set (see `evaluate`)."""
+    episodes: int = 50
+    """Episodes, once for the agent as it is and once for each thing that is taken away."""
+    ablations: bool = True
+    """Take away each option in turn, all but one, the learned choice, the learned ends."""
+    checkpoint: str | None = None
+    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
+    workers: int = 0
+    """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
+    options_from: str | None = None
+    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    env: str | None = None
+    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
+    do not name."""
+    json: Path | None = None
+    """Write the figures here as JSON; - for standard output."""
+
+
+@dataclass
+class ReportArgs:
+    """Write one page (HTML, opens from disk, needs no network) about one or more runs: figures with intervals,
+    curves, and a timeline of every evaluated episode: which option ran, when did it end, why. Timelines of the
+    median, the slowest and a failed episode are also kept as PNG and SVG in the run's folder `pictures`."""
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
+    """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...): the seeds of one recipe.
+    Several are compared side by side."""
+    out: Path | None = None
+    """The page. Default: report.html in the first folder that is named."""
+    videos: bool = False
+    """Film those three episodes of each run, too, on the official simulator, and keep them in the run's folder
+    `videos` (about half a minute each). Videos that are there already are shown either way."""
+    env: str | None = None
+    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
+    do not name."""
+
+
+@dataclass
+class ListArgs:
+    """List presets, algorithms, Meta-World tasks, and the runs under a folder."""
+
+    runs: Path = Path("runs")
+    """Where runs are kept."""
+    json: Path | None = None
+    """Write the lists here as JSON; - for standard output."""
+
+
+@dataclass
+class BenchArgs:
+    """Measure steps per second: environments alone, with inference, with training."""
+
+    target: tyro.conf.Positional[str] = "pick-place"
+    """A preset or environment id."""
+    num_options: str = "1,3,8"
+    """Numbers of options to measure."""
+    options_from: str | None = None
+    """Options that are defined, as train takes them; "" measures the preset without its own."""
+    seconds: float = 20.0
+    """Length of each measured block."""
+    rounds: int = 2
+    """Blocks of each kind; environments alone, inference and training take turns."""
+    json: Path | None = None
+    """Write the figures here as JSON; - for standard output."""

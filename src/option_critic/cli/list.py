@@ -1,0 +1,49 @@
+"""What `option-critic list` prints. Needs no PyTorch, so it answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.console import Console
+
+from option_critic.envs.metaworld import PREFIX, TASKS
+from option_critic.options.definitions import SETS
+from option_critic.presets import PRESETS
+from option_critic.runs.files import emit
+from option_critic.runs.inventory import listing, steps_of
+from option_critic.settings import Algorithm
+
+
+def list_everything(runs: Path, json_path: Path | None) -> None:
+    """Presets, algorithms, tasks and runs."""
+    found = sorted(p.parent for p in runs.rglob("config.json") if p.parent.name.startswith("seed-"))
+    record: dict[str, Any] = {
+        "presets": {name: s.env_id for name, s in PRESETS.items()},
+        "algorithms": list(get_args(Algorithm)),
+        "options": {name: [o.name for o in options] for name, options in SETS.items()},
+        "metaworld": [PREFIX + task for task in TASKS],
+        "runs": {str(p): latest(p) for p in found},
+    }
+    if json_path != Path("-"):
+        console = Console()
+        console.print("[bold]presets[/bold]")
+        for name, s in PRESETS.items():
+            print(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
+        console.print("[bold]algorithms[/bold]", ", ".join(get_args(Algorithm)))
+        console.print(
+            "[bold]options[/bold]",
+            ", ".join(f"{name} ({', '.join(names)})" for name, names in record["options"].items()),
+        )
+        console.print("[bold]Meta-World[/bold]", f"{PREFIX}<task>:", ", ".join(TASKS))
+        console.print("[bold]Gymnasium[/bold] any registered id with Box or Discrete actions")
+        console.print(f"[bold]runs under {runs}[/bold]")
+        for folder, step in record["runs"].items():
+            print(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
+    emit(json_path, record)
+
+
+def latest(run: Path) -> int | None:
+    """Steps of a run's last checkpoint."""
+    folders = listing(run / "checkpoints")
+    return steps_of(folders[-1]) if folders else None

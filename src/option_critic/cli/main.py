@@ -1,0 +1,280 @@
+"""The command line: a thin caller of `OptionCritic` and the evaluation.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved. With OPTION_CRITIC_DEBUG set, a
+failure also shows where it happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from option_critic.cli.flags import (
+    WHOLE_NUMBERS,
+    BenchArgs,
+    DiagnoseArgs,
+    EvaluateArgs,
+    ListArgs,
+    ReportArgs,
+    ResumeArgs,
+    TrainArgs,
+)
+from option_critic.cli.signals import Interrupt, ended
+from option_critic.envs.make import check_env_id
+from option_critic.errors import InputError, RunError
+from option_critic.presets import name_for, settings_for
+from option_critic.runs.files import check_writable
+from option_critic.settings import names_of_others
+from option_critic.value_types import whole
+
+if TYPE_CHECKING:
+    pass
+
+USAGE = """usage: option-critic VERB ...
+
+  train TARGET      train a preset or environment: pick-place, Hopper-v5, ...
+  resume RUN ...    go on with trainings that were stopped, to the same result
+  evaluate RUN      success and return of a trained agent, with intervals
+  diagnose RUN      what its options do: shares, durations, ends, phases, ablations
+  report RUN ...    a page: curves, timelines of the options, videos
+  list              presets, environments, algorithms, runs
+  bench [PRESET]    steps per second: environments, + inference, + training
+
+`option-critic VERB --help` explains every setting.
+"""
+
+
+def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -> Any:
+    """Parse one verb's flags with tyro; it prints help, or errors with the nearest flag (exit 2)."""
+    return tyro.cli(
+        arguments,
+        prog=f"option-critic {verb}",
+        args=list(argv),
+        default=default,
+        config=(tyro.conf.OmitArgPrefixes,),
+        registry=WHOLE_NUMBERS,
+    )
+
+
+def train(argv: Sequence[str]) -> int:
+    """`option-critic train TARGET`: the defaults of the flags are the target's preset."""
+    named = bool(argv) and not argv[0].startswith("-")
+    target = argv[0] if named else parse(TrainArgs, "train", argv).target
+    preset = TrainArgs(target=target, settings=settings_for(target).override(**which_options(argv)))
+    check_flags(argv, preset.settings.algorithm)
+    args = parse(TrainArgs, "train", argv, default=preset)
+    from option_critic.cli.train import train_seeds  # here and below late, with PyTorch: bad input is answered at once
+
+    out = args.out or Path("runs") / name_for(args.target)
+    with Interrupt() as interrupt:
+        return ended(interrupt, lambda: train_seeds(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
+                                                    args.resume == "auto", interrupt.on_iteration))  # fmt: skip
+
+
+def which_options(argv: Sequence[str]) -> dict[str, Any]:
+    """The flags that say which options there are, and by which algorithm they learn: a preset's names and definitions
+    give way to them together, and each algorithm has flags of its own."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--num-options", "--num_options", nargs="?")
+    parser.add_argument("--option-names", "--option_names", nargs="*")
+    parser.add_argument("--options-from", "--options_from", nargs="?")
+    parser.add_argument("--algorithm", nargs="?")
+    found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
+    if "num_options" in found:
+        try:
+            found["num_options"] = whole(found["num_options"])
+        except ValueError:
+            return {}  # what is wrong with it is told when all flags are read
+    return found
+
+
+def check_flags(argv: Sequence[str], algorithm: str) -> None:
+    """Raise InputError for a flag that only another algorithm has."""
+    others = names_of_others(algorithm)
+    for flag in argv:
+        name = flag.removeprefix("--").partition("=")[0].replace("-", "_")
+        if flag.startswith("--") and name in others:
+            raise InputError(f"{name} is a setting of algorithm {others[name]}; {algorithm} has none of that name")
+
+
+def resume(argv: Sequence[str]) -> int:
+    """`option-critic resume RUN ...`."""
+    args = parse(ResumeArgs, "resume", argv)
+    if not args.runs:
+        raise InputError("resume takes a run folder; `option-critic list` names the runs")
+    from option_critic.runs.inventory import runs_in
+
+    folders = [folder for path in args.runs for folder in runs_in(path)]
+    name_env(args.env, folders)
+    from option_critic.cli.train import resume_runs
+
+    with Interrupt() as interrupt:
+        return ended(interrupt, lambda: resume_runs(folders, interrupt.on_iteration, args.options_from))
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """`option-critic evaluate RUN`."""
+    a = parse(EvaluateArgs, "evaluate", argv)
+    goals = [f"seed-{a.goals_seed}"] if a.goals_seed is not None else [g for g in a.goals.split(",") if g]
+    modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
+    if a.episodes < 1:
+        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    check_json(a.json)
+    from option_critic.runs.inventory import find
+
+    checkpoint = find(a.run, a.checkpoint)
+    name_env(a.env, [checkpoint])
+    check_writable(a.run)
+    from option_critic.cli.evaluate import evaluate_run
+
+    evaluate_run(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json, a.options_from)
+    return 0
+
+
+def diagnose(argv: Sequence[str]) -> int:
+    """`option-critic diagnose RUN`."""
+    a = parse(DiagnoseArgs, "diagnose", argv)
+    if a.episodes < 1:
+        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    check_json(a.json)
+    from option_critic.runs.inventory import find
+
+    checkpoint = find(a.run, a.checkpoint)
+    name_env(a.env, [checkpoint])
+    check_writable(a.run)
+    from option_critic.cli.diagnose import diagnose_run
+
+    diagnose_run(a.run, checkpoint, a.goals, a.episodes, a.workers, a.ablations, a.options_from, a.json)
+    return 0
+
+
+def report(argv: Sequence[str]) -> int:
+    """`option-critic report RUN ...`."""
+    args = parse(ReportArgs, "report", argv)
+    if not args.runs:
+        raise InputError("report takes a run folder; `option-critic list` names the runs")
+    from option_critic.report.report import check_libraries, report
+
+    check_libraries()
+    name_env(args.env, [])
+    check_writable((args.out or args.runs[0]).parent)
+    report(args.runs, args.out, args.videos)
+    return 0
+
+
+def name_env(env_id: str | None, folders: Sequence[Path]) -> None:
+    """Import the module of `--env`, which registers the environment of the runs or checkpoints in `folders`.
+
+    Raises InputError if it is another one.
+    """
+    if env_id is None:
+        return
+    from option_critic.runs.files import read_json
+
+    check_env_id(env_id)
+    for folder in folders:
+        settings = read_json(folder / "config.json").get("settings")
+        own = settings.get("env_id") if isinstance(settings, dict) else None
+        if isinstance(own, str) and own.rpartition(":")[2] != env_id.rpartition(":")[2]:
+            raise InputError(f"--env says where the run's own environment is registered, {own}, not {env_id}")
+
+
+def list_(argv: Sequence[str]) -> int:
+    """`option-critic list`."""
+    args = parse(ListArgs, "list", argv)
+    check_json(args.json)
+    from option_critic.cli.list import list_everything
+
+    list_everything(args.runs, args.json)
+    return 0
+
+
+def bench(argv: Sequence[str]) -> int:
+    """`option-critic bench`."""
+    args = parse(BenchArgs, "bench", argv)
+    if args.seconds <= 0:
+        raise InputError(f"--seconds must be positive, got {args.seconds}")
+    if args.rounds < 1:
+        raise InputError(f"--rounds must be at least 1, got {args.rounds}")
+    check_json(args.json)
+    settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
+    if args.options_from is not None:
+        settings = settings.override(options_from=args.options_from)
+    from option_critic.cli.bench import measure_speeds
+
+    measure_speeds(settings, counts, args.seconds, args.rounds, args.json)
+    return 0
+
+
+def check_json(path: Path | None) -> None:
+    """Raise InputError if figures cannot be written there: better now than when they are done."""
+    if path is None or path == Path("-"):
+        return
+    if path.is_dir():
+        raise InputError(f"--json takes a file, but {path} is a folder")
+    check_writable(path.parent)
+
+
+def numbers(text: str, flag: str) -> list[int]:
+    """0,1,2 or 0..4 -> numbers. Raises InputError."""
+    try:
+        parts = [p.split("..") for p in text.split(",")]
+        found = [n for p in parts for n in range(int(p[0]), int(p[-1]) + 1)]
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {text!r}")
+    return found
+
+
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "resume": resume,
+    "evaluate": evaluate,
+    "diagnose": diagnose,
+    "report": report,
+    "list": list_,
+    "bench": bench,
+}
+
+
+def in_thread(args: threading.ExceptHookArgs) -> None:
+    """Leave it to the run to name a full disk: TensorBoard's thread hands its error to the next call."""
+    if not isinstance(args.exc_value, OSError):
+        threading.__excepthook__(args)
+
+
+def main() -> None:
+    """Entry point of the command `option-critic`."""
+    argv = sys.argv[1:]
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        sys.exit(0 if argv else 2)
+    if argv[0] not in VERBS:
+        near = difflib.get_close_matches(argv[0], VERBS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
+        sys.exit(2)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    threading.excepthook = in_thread
+    try:
+        sys.exit(VERBS[argv[0]](argv[1:]))
+    except InputError as error:
+        print(f"option-critic: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RunError as error:
+        print(f"option-critic: {error}", file=sys.stderr)
+        if os.environ.get("OPTION_CRITIC_DEBUG"):
+            raise
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

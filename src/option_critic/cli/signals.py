@@ -1,0 +1,64 @@
+"""Signals while a training runs: it stops and saves, or saves and goes on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from option_critic.errors import RunError
+
+if TYPE_CHECKING:
+    from option_critic.agent import OptionCritic
+
+
+class Interrupt:
+    """While training: SIGINT and SIGTERM stop it wherever it is, SIGUSR1 asks for a checkpoint."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.asked = False
+
+    def __enter__(self) -> Interrupt:
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGINT: self.stop,
+            signal.SIGTERM: self.stop,
+        }
+        if hasattr(signal, "SIGUSR1"):
+            handlers[signal.SIGUSR1] = self.ask
+        self.before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def stop(self, number: int, _: FrameType | None) -> None:
+        """Stop at once; a second signal also ends the saving."""
+        self.received = self.received or number
+        raise KeyboardInterrupt
+
+    def ask(self, *_: object) -> None:
+        """Note that a checkpoint is wanted."""
+        self.asked = True
+
+    def on_iteration(self, agent: OptionCritic, folder: Path) -> bool:
+        """Save if that was asked for. False if a signal was swallowed on its way (in a destructor, say)."""
+        if self.asked:
+            self.asked = False
+            agent.save(folder / "checkpoints" / "saved")
+            print(f"saved {folder / 'checkpoints' / 'saved'}", file=sys.stderr)
+        return self.received is None
+
+
+def ended(interrupt: Interrupt, work: Callable[[], None]) -> int:
+    """Work until done or stopped; the exit code."""
+    try:
+        work()
+    except KeyboardInterrupt as error:
+        if interrupt.received is None:
+            raise RunError("the environment (or a callback) raised KeyboardInterrupt; no signal was sent") from error
+    return 0 if interrupt.received is None else 128 + interrupt.received

@@ -1,0 +1,117 @@
+"""The verbs `train` and `resume`: trainings in run folders, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from option_critic.agent import OptionCritic
+from option_critic.agent import resume as go_on_with
+from option_critic.cli.printing import print_timeline
+from option_critic.errors import InputError
+from option_critic.runs.files import (
+    check_writable,
+)
+from option_critic.runs.inventory import find, position, read_config
+from option_critic.runs.run_folder import check_free
+from option_critic.settings import Settings
+from option_critic.training.train import Metrics
+
+OnIteration = Callable[[OptionCritic, Path], bool]
+"""Called with the agent and its run folder after each iteration; False stops."""
+
+
+def train_seeds(
+    settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, go_on: bool, on_iteration: OnIteration
+) -> None:
+    """Train one agent per seed, each into a run folder of its own under `root`; `go_on` with those there are."""
+    folders = {seed: root / f"seed-{seed}" for seed in seeds}
+    for seed, folder in folders.items():
+        if go_on and position(folder) is not None:
+            check_same(folder, settings.override(seed=seed))
+        else:
+            check_free(folder, overwrite)
+        check_writable(folder)
+    for seed, folder in folders.items():
+        if go_on and position(folder) is not None:
+            resume_runs([folder], on_iteration)
+            continue
+        agent = OptionCritic.from_settings(settings.override(seed=seed))
+        print(header(agent, folder), flush=True)
+        with saying(folder):
+            agent.learn(callback=partial(telling, on_iteration, folder), run_folder=folder,
+                        overwrite=overwrite, progress=True)  # fmt: skip
+        done(agent, folder)
+
+
+def resume_runs(folders: Sequence[Path], on_iteration: OnIteration, options_from: str | None = None) -> None:
+    """Go on with each run that is not finished."""
+    for folder in folders:
+        steps, total = position(folder) or (0, 0)
+        if steps < total:
+            print(f"{folder}: going on at {steps:,} of {total:,} steps", flush=True)
+        with saying(folder):
+            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from)
+        done(agent, folder)
+
+
+def telling(on_iteration: OnIteration, folder: Path, agent: OptionCritic, _: Metrics) -> bool:
+    """A callback of `learn` that also tells the run folder."""
+    return on_iteration(agent, folder)
+
+
+@contextmanager
+def saying(folder: Path) -> Iterator[None]:
+    """Say where an interrupted training was saved, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        saved = folder / "checkpoints" / "interrupted"
+        if saved.exists():
+            print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", file=sys.stderr)
+        raise
+
+
+def done(agent: OptionCritic, folder: Path) -> None:
+    """The last lines of a training; nothing is to be seen of one that was finished before."""
+    if (seen := agent.glimpse.episode) is not None:
+        seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
+        print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
+    print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
+    print(f"next: option-critic evaluate {folder}{naming(folder)}")
+
+
+def naming(folder: Path) -> str:
+    """The flags that name the user's own modules: no command finds them through the run alone."""
+    settings = Settings.from_dict(read_config(folder)["settings"])
+    named = {"env": settings.env_id, "options-from": settings.options.options_from}
+    return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
+
+
+def check_same(folder: Path, settings: Settings) -> None:
+    """Raise InputError, naming the first difference, unless the run in `folder` has these settings."""
+    there, wanted = Settings.from_dict(read_config(folder)["settings"]).to_dict(), settings.to_dict()
+    for part, value in wanted.items():
+        pairs = value.items() if isinstance(value, dict) else [(part, value)]
+        for name, new in pairs:
+            old = there[part][name] if isinstance(value, dict) else there[part]
+            if old != new:
+                raise InputError(
+                    f"{folder} was started with {name} {old}, now it is {new}: take the old value to go on, "
+                    "another --out, or --overwrite without --resume"
+                )
+
+
+def header(agent: OptionCritic, folder: Path) -> str:
+    """What is about to happen, in three lines."""
+    s = agent.settings
+    threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
+    return (
+        f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps\n"
+        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}\n"
+        f"checkpoints every {s.checkpoint_every:,} steps, where environments are made anew, with all they keep"
+    )

@@ -1,0 +1,26 @@
+"""The figures of an evaluation as people write them: in tables of the terminal and of the page."""
+
+from __future__ import annotations
+
+from option_critic.evaluation.intervals import Estimate
+
+LABELS = {
+    "any": "any-step success",
+    "final": "final-step success",
+    "held": "held (last 50 steps)",
+    "lifted": "lifted, then success",
+    "any_200": "any-step within 200",
+    "final_200": "at step 200",
+    "steps_to_success": "steps to success",
+    "return": "return",
+    "length": "episode length",
+}
+SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
+
+
+def cell(name: str, estimate: Estimate | None) -> str:
+    """An estimate as people write it."""
+    if estimate is None:
+        return "-"
+    digits = 3 if name in SHARES else 0 if abs(estimate.value) >= 1000 else 1
+    return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"

@@ -1,0 +1,105 @@
+"""What a user says of options: how many, their names, how long they may run, where they apply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from option_critic.errors import InputError
+from option_critic.options.definitions import find, load
+from option_critic.options.option import Option
+from option_critic.value_types import conform
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionSettings:
+    """The options."""
+
+    num_options: int = 2
+    """K. With 1 this is plain PPO, bit for bit: the flat baseline."""
+    options_from: str = ""
+    """What the options mean: a set that ships (reach-grasp-move), or module:NAME, a tuple of `Option` of your own;
+    "": nothing is said of them. Sets num_options, option_names and observe_interest."""
+    option_names: tuple[str, ...] = ()
+    """A name for each option, shown wherever it is; default: option-0, option-1, ..."""
+    min_option_length: int = 0
+    """Steps during which a chosen option cannot end by learning (0: it may end at once)."""
+    max_option_length: int | None = None
+    """Steps after which an option is ended by force, uncharged; none: no limit."""
+    beta_floor: float = 0.0
+    """The learned termination probability is mapped between this ..."""
+    beta_ceil: float = 1.0
+    """... and this: options that never end go on being ended now and then, and those that end at once go on now and
+    then, so both can still learn otherwise."""
+
+    def __post_init__(self) -> None:
+        conform(self)
+        if self.num_options < 1:
+            raise InputError(f"num_options must be at least 1, got {self.num_options}")
+        if self.option_names and len(self.option_names) != self.num_options:
+            raise InputError(
+                f"option_names has {len(self.option_names)} names ({', '.join(self.option_names)}) "
+                f"for num_options = {self.num_options}; give a name for each option"
+            )
+        if len(set(self.option_names)) != len(self.option_names):
+            raise InputError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
+        if not 0 <= self.beta_floor < self.beta_ceil <= 1:
+            raise InputError(
+                f"beta_floor and beta_ceil must satisfy 0 <= floor < ceil <= 1, "
+                f"got {self.beta_floor} and {self.beta_ceil}"
+            )
+        if self.min_option_length < 0:
+            raise InputError(f"min_option_length must not be negative, got {self.min_option_length}")
+        if self.max_option_length is not None and self.max_option_length < max(1, self.min_option_length):
+            raise InputError(
+                f"max_option_length must be at least 1 and at least min_option_length "
+                f"({self.min_option_length}), got {self.max_option_length}"
+            )
+
+    @cached_property
+    def definitions(self) -> tuple[Option, ...]:
+        """What the user says of each option; empty: nothing. Raises InputError if `options_from` leads nowhere."""
+        if not self.options_from:
+            return ()
+        found = find(self.options_from)
+        if tuple(o.name for o in found) != self.option_names:
+            raise InputError(
+                f"options_from {self.options_from} defines {', '.join(o.name for o in found)}, "
+                f"but the settings name {', '.join(self.names)}"
+            )
+        return found
+
+    @cached_property
+    def least(self) -> tuple[int, ...] | None:
+        """K minimum lengths; none where no option has one."""
+        own = [o.min_length for o in self.definitions] or [None] * self.num_options
+        lengths = tuple(self.min_option_length if length is None else length for length in own)
+        return lengths if any(lengths) else None
+
+    @cached_property
+    def most(self) -> tuple[int | None, ...] | None:
+        """K maximum lengths; none where no option has one."""
+        own = [o.max_length for o in self.definitions] or [None] * self.num_options
+        lengths = tuple(self.max_option_length if length is None else length for length in own)
+        return lengths if any(lengths) else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """K names."""
+        return self.option_names or tuple(f"option-{k}" for k in range(self.num_options))
+
+
+def named(reference: str) -> dict[str, Any]:
+    """The settings that follow from a set of definitions, which may be in a module still to be imported.
+
+    The networks see the interests, too: they are borders in space, a centimetre wide, hard to find in coordinates
+    (measured: flat agents that see them reach 90 % after 0.36 instead of 0.70 million steps).
+    """
+    options = load(reference)
+    return {
+        "options_from": reference,
+        "observe_interest": reference,
+        "num_options": len(options),
+        "option_names": tuple(o.name for o in options),
+    }

@@ -1,0 +1,160 @@
+"""Checkpoints: a folder of safetensors and JSON with a checksum manifest. Never pickle.
+
+    config.json              settings and spaces: enough to rebuild the agent anywhere
+    model.safetensors        weights and normalisers
+    optimizer.safetensors    Adam's moments and the random generators
+    <part>.safetensors       what an algorithm brings besides, if it does (`parts.py`)
+    state.json               counters, schedule, recent episodes
+    manifest.json            format version, SHA-256 and size of each file
+
+Written beside its final name, flushed to the disk and renamed, so a checkpoint is there in full or
+not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from option_critic.runs.files import write_json
+from option_critic.errors import InputError
+from option_critic.model.act import Generators
+from option_critic.options.definitions import describe
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.runs.state_file import read_counters
+from option_critic.runs.files import FORMAT_VERSION, CheckpointError, check_format, fingerprint, read_json
+from option_critic.runs.inventory import verify
+from option_critic.runs.parts import check_parts, parts_of
+from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
+from option_critic.runs.tensor_files import load_finite
+
+
+def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:
+    """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        write_json(new / "config.json", configuration(settings, spaces))
+        write_json(new / "state.json", _counters(state))
+        for part in parts_of(settings.algorithm):
+            safetensors.torch.save_file(_plain(part.tensors(state)), new / part.file)
+        files = {path.name: fingerprint(path) for path in sorted(new.iterdir())}
+        write_json(new / "manifest.json", {"format_version": FORMAT_VERSION, "files": files})
+        for path in [*new.iterdir(), new]:
+            _flush(path)
+        _swap(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+@torch.inference_mode(False)  # what is loaded within that mode could never be trained
+def read(folder: Path, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
+    """Verify and load one checkpoint, with settings to go on with. Raises CheckpointError, or InputError for settings
+    that cannot act any more.
+
+    All that the files claim is compared with their config.json before anything of that size is allocated.
+    """
+    verify(folder)
+    saved, spaces = _configuration(folder / "config.json")
+    settings = saved.going_on(**{"device": nearest_device(saved.device)} | changes)
+    counters = read_counters(folder / "state.json")
+    check_parts(folder, saved, spaces)
+    parts = [(part, load_finite(folder / part.file)) for part in parts_of(saved.algorithm)]
+    state = TrainState.fresh(settings, spaces)
+    try:
+        for part, tensors in parts:
+            part.restore(state, tensors)
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{folder} does not fit its own config.json: {error}") from error
+    if settings.seed != saved.seed:
+        state.generators = Generators.seeded(settings.seed)
+    _restore_counters(state, counters)
+    return state, settings, spaces
+
+
+def configuration(settings: Settings, spaces: Spaces) -> dict[str, Any]:
+    """What config.json holds. The definitions of the options are there to be read; no code is run from it."""
+    config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": spaces.to_dict()}
+    reference = settings.options.options_from
+    return config | {"definitions": describe(reference).splitlines()} if reference else config
+
+
+def _configuration(path: Path) -> tuple[Settings, Spaces]:
+    config = read_json(path)
+    check_format(path, config)
+    try:
+        settings, spaces = Settings.from_dict(config.get("settings", {})), Spaces.from_dict(config.get("spaces", {}))
+    except InputError as error:
+        raise CheckpointError(f"{path} is not usable: {error}") from error
+    reference = settings.options.options_from
+    if reference and describe(reference).splitlines() != config.get("definitions"):
+        warnings.warn(
+            f"{reference} has changed since this agent was trained; {path} holds the options as they were", stacklevel=2
+        )
+    return settings, spaces
+
+
+def _counters(state: TrainState) -> dict[str, Any]:
+    e = state.episodes
+    return {
+        "format_version": FORMAT_VERSION,
+        "env_steps": state.env_steps,
+        "iteration": state.iteration,
+        "schedule_start": state.schedule_start,
+        "schedule_end": state.schedule_end,
+        "elapsed": state.elapsed,
+        "skipped_in_row": state.skipped_in_row,
+        "episodes": {
+            "returns": list(e.returns),
+            "lengths": list(e.lengths),
+            "successes": list(e.successes),
+            "last_successes": list(e.last_successes),
+            "tells_success": e.tells_success,
+        },
+    }
+
+
+def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
+    for name in ("env_steps", "iteration", "schedule_start", "schedule_end", "elapsed"):
+        setattr(state, name, data[name])
+    state.skipped_in_row = data.get("skipped_in_row", 0)  # older checkpoints do not say
+    e = data["episodes"]
+    # older checkpoints hold successes only where the task told of them, and none of last steps
+    windows: dict[str, Any] = {
+        name: deque(e.get(name, []), maxlen=WINDOW) for name in ("returns", "lengths", "successes", "last_successes")
+    }
+    state.episodes = Episodes(**windows, tells_success=e.get("tells_success", bool(e["successes"])))
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+
+
+def _swap(new: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _flush(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open folders
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,101 @@
+"""Which folder and which files are read, and which are not."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+import option_critic as oc
+from option_critic.runs import inventory, inventory
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("name", ["../x", "../../agent", "/", ".", "", "..", "²", "9" * 5000, "checkpoints"])
+def test_a_checkpoint_is_a_name_and_never_a_path(name, run, agent, refused):
+    refused(run, "has no checkpoint", "it has: 80, 160", checkpoint=name)
+
+
+def test_steps_may_have_zeros_before_them(run):
+    assert oc.load(run, checkpoint="0000000000080").num_timesteps == oc.load(run, checkpoint=80).num_timesteps
+
+
+@pytest.mark.parametrize("name", [*inventory.FILES, "manifest.json"])
+def test_links_are_not_followed(name, run, tmp_path, refused):
+    file = run / "checkpoints" / "000000000160" / name
+    file.rename(tmp_path / name)
+    file.symlink_to(tmp_path / name)
+    refused(run, name, "is a link", checkpoint=160)
+    with pytest.warns(UserWarning, match="is a link.* Using the checkpoint before it"):
+        oc.load(run)
+
+
+def test_folders_that_are_links_are_refused(run, agent, tmp_path, refused):
+    (tmp_path / "link").symlink_to(agent)
+    refused(tmp_path / "link", "link is a link; give the folder itself")
+    (run / "checkpoints" / "000000000999").symlink_to(agent)
+    refused(run, "000000000999 is a link", checkpoint=999)
+    with pytest.warns(UserWarning, match="000000000999 is a link.* Using the checkpoint before it"):
+        oc.load(run)
+    (run / "checkpoints").rename(tmp_path / "elsewhere")
+    (run / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    refused(run, "checkpoints is a link")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["state.json", "model.safetensors", "manifest.json"])
+def test_a_pipe_is_not_waited_for(name, run, refused):
+    file = run / "checkpoints" / "000000000160" / name
+    file.unlink()
+    os.mkfifo(file)
+    refused(run, name, "is no ordinary file", checkpoint=160)
+
+
+def test_a_file_of_another_size_is_not_read(agent, monkeypatch, refused):
+    real = inventory.fingerprint
+    os.truncate(agent / "model.safetensors", 10_000_000_000)  # a sparse file, on the disk a few kB
+    monkeypatch.setattr(
+        inventory, "fingerprint", lambda path: pytest.fail("read") if path.suffix == ".safetensors" else real(path)
+    )
+    refused(agent, "model.safetensors", "is damaged")
+
+
+def test_only_a_format_that_config_json_confirms_is_newer(run, refused):
+    last = run / "checkpoints" / "000000000160"
+    edit(last / "manifest.json", format_version=3)
+    with pytest.warns(UserWarning, match="config.json has another format"):
+        oc.load(run)
+    edit(last / "config.json", format_version=3)
+    refused(run, "manifest.json has format version 3; this option-critic reads 1")
+
+
+@pytest.mark.parametrize("files", [[], {}, {"config.json": 1}, None, dict.fromkeys(inventory.FILES, "x")])
+def test_a_manifest_without_its_files_is_damaged(files, agent, refused):
+    edit(agent / "manifest.json", files=files)
+    refused(agent, "manifest.json is damaged")
+
+
+@pytest.mark.parametrize("steps", ["x", None, [1], True, 1e300])
+def test_a_list_of_checkpoints_bears_nonsense(steps, agent, run):
+    shutil.copytree(agent, run / "checkpoints" / "interrupted")
+    edit(run / "checkpoints" / "interrupted" / "state.json", env_steps=steps)
+    assert [p.name for p in inventory.listing(run / "checkpoints")][-1] == "000000000160"
+    assert oc.load(run).num_timesteps == 160
+
+
+def test_a_kill_while_old_boundaries_are_deleted_leaves_no_half(run, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(folder, **kwargs):
+        (folder / "model.safetensors").unlink()
+        raise Killed
+
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(Killed):
+        inventory.prune(run, 1)
+    assert [folder.name for folder in inventory.boundaries(run)] == ["000000000160"]
+    inventory.verify(run / "checkpoints" / "000000000160")
