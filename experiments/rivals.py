@@ -24,9 +24,8 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 
-from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.make import make_envs
+from option_critic.envs.make import make_envs, spaces_of
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE
 from option_critic.evaluation.bench import Block, bare, rate, training
 from option_critic.presets import settings_for

@@ -20,8 +20,8 @@ from typing import Any
 
 from scipy.stats import linregress
 
-from option_critic.agent import spaces_of
 from option_critic.envs.envpool import return_memory
+from option_critic.envs.make import spaces_of
 from option_critic.evaluation.bench import bare, rate, replay
 from option_critic.presets import settings_for
 from option_critic.runs.run_folder import Run, versions

@@ -18,15 +18,20 @@ __all__ = ["Option", "OptionCritic", "OptionState", "Settings", "load", "resume"
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from option_critic.agent import OptionCritic, OptionState, load, resume
+    from option_critic.agent import OptionCritic, OptionState
+    from option_critic.loading import load, resume
     from option_critic.settings import Settings
 else:  # found when first asked for: PyTorch takes over a second to import, and bad input is answered without it
+    HOMES = dict.fromkeys(("OptionCritic", "OptionState"), "option_critic.agent") | {
+        "Settings": "option_critic.settings",
+        "load": "option_critic.loading",
+        "resume": "option_critic.loading",
+    }
 
     def __getattr__(name: str) -> Any:
-        if name not in __all__:
+        if name not in HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = "option_critic.settings" if name == "Settings" else "option_critic.agent"
-        globals()[name] = getattr(importlib.import_module(home), name)
+        globals()[name] = getattr(importlib.import_module(HOMES[name]), name)
         return globals()[name]
 
     def __dir__() -> list[str]:

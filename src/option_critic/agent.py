@@ -9,30 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from option_critic.algorithms.update import DivergedError
-from option_critic.envs.guard import Blaming, EnvError, close_env, described
-from option_critic.envs.make import check_env_id, check_known, resolve_backend
-from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE, task_of
-from option_critic.envs.randomness import Chance
+from option_critic.envs.guard import described
+from option_critic.envs.make import check_known, resolve_backend, spaces_of
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.layers import stream_seed
 from option_critic.observations import read_observations, read_starts
-from option_critic.options.definitions import load as import_definitions
 from option_critic.options.interest import check_definitions
 from option_critic.presets import settings_for
 from option_critic.records import Carry
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import inventory
 from option_critic.runs.files import writing
-from option_critic.runs.inventory import last_whole, read_config
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces, check_fit
@@ -41,8 +36,7 @@ from option_critic.training.callbacks import Callback, Callbacks, as_one
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, Running, train
-from option_critic.training.watch import Glimpse
-from option_critic.value_types import plain
+from option_critic.training.watch import EpisodeWatch
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ class OptionCritic:
         spaces = spaces or spaces_of(settings.env_id)
         check_definitions(torch.zeros(2, spaces.obs_size, dtype=torch.float32, device="cpu"), settings.options)
         self.state = state or TrainState.fresh(settings, spaces)
-        self.glimpse = Glimpse(settings.options.names)  # empty until it has learned
+        self.watch = EpisodeWatch(settings.options.names)  # empty until it has learned
         self._running = Running()
         weakref.finalize(self, self._running.abandon)
         # its own streams: acting in between must not change what is learned
@@ -104,7 +98,7 @@ class OptionCritic:
         self._meet(env_id)
         self.close()
         self.settings = self.settings.override(env_id=env_id)
-        self.state.episodes, self.glimpse = Episodes(), Glimpse(self.option_names)
+        self.state.episodes, self.watch = Episodes(), EpisodeWatch(self.option_names)
 
     def _meet(self, env_id: str) -> None:
         """Raise InputError, naming what differs, unless `env_id` has the spaces that the agent was trained with."""
@@ -195,12 +189,12 @@ class OptionCritic:
         def keep(name: str | None = None) -> None:
             if run is not None:
                 run.checkpoint(self.state, name)
-                run.picture(self.glimpse.episode, self.state.env_steps)
+                run.picture(self.watch.episode, self.state.env_steps)
 
         on_boundary = None if run is None else keep
         try:
             with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
-                for metrics in train(self.state, self.settings, self._running, on_boundary, self.glimpse.see):
+                for metrics in train(self.state, self.settings, self._running, on_boundary, self.watch.see):
                     if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
                         keep("interrupted")
                         break
@@ -273,96 +267,3 @@ class OptionCritic:
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
             checkpoints.write(folder, self.state, self.settings, self.spaces)
-
-
-def load(
-    path: str | Path,
-    checkpoint: str | int | None = None,
-    device: str | torch.device | None = None,
-    options_from: str | None = None,
-    **settings: Any,
-) -> OptionCritic:
-    """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
-
-    `settings`: what to go on with in the place of what it was trained with (`lr_option=1e-4, num_envs=64`).
-    Needs neither the environment nor EnvPool. No code from the folder is run, and no module imported that it
-    names: where the options are defined in one of your own, import it first or say `options_from="module:NAME"`.
-    Raises CheckpointError, or InputError where those definitions are not at hand and for settings that cannot act
-    on an agent that has learned (`hidden_dim`).
-    """
-    if options_from is not None:
-        import_definitions(options_from)
-    if device is not None:
-        settings["device"] = device
-    state, found, spaces = checkpoints.read(inventory.find(Path(path), plain(int, checkpoint)), **settings)
-    check_named(options_from, found)
-    agent = OptionCritic.__new__(OptionCritic)
-    agent._restore(found, spaces, state)
-    return agent
-
-
-def resume(
-    path: str | Path,
-    callback: Callbacks | None = None,
-    *,
-    progress: bool = False,
-    options_from: str | None = None,
-) -> OptionCritic:
-    """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
-
-    It starts at the last boundary (scheduled checkpoint) that is whole and leads bit for bit to the weights,
-    metrics and checkpoints of a training that never stopped: on the same machine, with the same versions and
-    numbers of threads. A finished run is returned as it is. `options_from` as in `load`. Raises InputError if
-    `path` is no run or if another process is writing to it.
-    """
-    if options_from is not None:
-        import_definitions(options_from)
-    folder, call = Path(path), as_one(callback)
-    agent = at_boundary(folder)
-    check_named(options_from, agent.settings)
-    if agent.state.env_steps < agent.state.schedule_end:
-        check_known(agent.settings.env_id)
-        resolve_backend(agent.settings.env_id, agent.settings.env)
-        agent._meet(agent.settings.env_id)
-        agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), call, progress)
-    return agent
-
-
-def check_named(options_from: str | None, settings: Settings) -> None:
-    """Raise InputError if definitions were named that the agent does not have: they would do nothing."""
-    own = settings.options.options_from or settings.model.observe_interest
-    if options_from not in (None, own, settings.model.observe_interest):
-        where = f"defined in {own!r}" if own else "not defined by anything"
-        raise InputError(f"the options of this agent are {where}: options_from {options_from!r} would do nothing")
-
-
-def at_boundary(folder: Path) -> OptionCritic:
-    """The agent of a run as it was at the last boundary that is whole; before the first one, untrained."""
-    config = read_config(folder)
-    boundary = last_whole(folder)
-    if boundary is not None:
-        return load(boundary)
-    agent = OptionCritic.__new__(OptionCritic)
-    agent._restore(Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"]))
-    return agent
-
-
-def spaces_of(env_id: str) -> Spaces:
-    """The spaces of an environment. Raises ValueError for an unknown one or unsupported spaces."""
-    check_env_id(env_id)
-    if task_of(env_id) is not None:
-        return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
-    chance = Chance([0])
-    try:
-        with chance, Blaming(env_id, "in construction"):
-            env = gym.make(env_id)
-    except EnvError as error:
-        if not isinstance(error.__cause__, gym.error.Error | ImportError):
-            raise
-        raise InputError(f"{env_id} cannot be made: {error.__cause__}") from error
-    try:
-        with Blaming(env_id, "in construction"):
-            return Spaces.of(env.observation_space, env.action_space, env_id)
-    finally:
-        with chance:
-            close_env(env, env_id)

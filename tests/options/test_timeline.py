@@ -9,7 +9,7 @@ import torch
 from option_critic.options.look import colour
 from option_critic.options.timeline import BARS, FORCED, FREE, GAP, STRIP, TICK, Episode, raster, timeline
 from option_critic.records import Decision, Interest, Rollout
-from option_critic.training.watch import Glimpse
+from option_critic.training.watch import EpisodeWatch
 
 NAMES = ("reach", "grasp", "move")
 
@@ -160,34 +160,34 @@ def rollout(option, first, done, valid=None, success=None):
 
 
 def test_an_episode_is_followed_through_rollouts():
-    glimpse = Glimpse(NAMES)
-    assert glimpse.episode is None
-    glimpse.see(rollout("0012", first="1000", done="0000"))
-    assert glimpse.episode.option.tolist() == [0, 0, 1, 2] and (glimpse.episode.begins, glimpse.episode.ends) == (1, 0)
-    glimpse.see(rollout("2201", first="0001", done="0010"))
-    whole = glimpse.episode
+    watch = EpisodeWatch(NAMES)
+    assert watch.episode is None
+    watch.see(rollout("0012", first="1000", done="0000"))
+    assert watch.episode.option.tolist() == [0, 0, 1, 2] and (watch.episode.begins, watch.episode.ends) == (1, 0)
+    watch.see(rollout("2201", first="0001", done="0010"))
+    whole = watch.episode
     assert whole.option.tolist() == [0, 0, 1, 2, 2, 2, 0] and whole.begins and whole.ends and whole.success is None
     assert whole.beta.tolist() == pytest.approx([0, 0, 0.1, 0.2, 0.2, 0.2, 0])
     assert whole.forced.tolist() == [True] + [False] * 6
-    glimpse.see(rollout("1111", first="0000", done="0000"))
-    assert glimpse.episode is whole  # another one runs
-    glimpse.see(rollout("121021", first="100100", done="001001"))  # new environments: what ran was cut
-    assert glimpse.episode.option.tolist() == [0, 2, 1]  # the last of two
+    watch.see(rollout("1111", first="0000", done="0000"))
+    assert watch.episode is whole  # another one runs
+    watch.see(rollout("121021", first="100100", done="001001"))  # new environments: what ran was cut
+    assert watch.episode.option.tolist() == [0, 2, 1]  # the last of two
 
 
 def test_rows_in_which_an_environment_only_resets_are_left_out():
-    glimpse = Glimpse(NAMES)
-    glimpse.see(rollout("0", first="0", done="0", valid="0"))
-    assert glimpse.episode is None
-    glimpse.see(rollout("01922", first="10010", done="01000", valid="11011", success="01000"))
-    assert glimpse.episode.option.tolist() == [0, 1] and glimpse.episode.first_success == 1
+    watch = EpisodeWatch(NAMES)
+    watch.see(rollout("0", first="0", done="0", valid="0"))
+    assert watch.episode is None
+    watch.see(rollout("01922", first="10010", done="01000", valid="11011", success="01000"))
+    assert watch.episode.option.tolist() == [0, 1] and watch.episode.first_success == 1
 
 
 def test_an_episode_that_does_not_end_is_kept_in_part(monkeypatch):
-    monkeypatch.setattr(Glimpse, "LONGEST", 5)
-    glimpse = Glimpse(NAMES)
-    glimpse.see(rollout("012", first="100", done="000"))
-    glimpse.see(rollout("012", first="000", done="000"))
-    assert glimpse.episode.option.tolist() == [1, 2, 0, 1, 2] and not glimpse.episode.begins
-    glimpse.see(rollout("0", first="0", done="1"))
-    assert glimpse.episode.ends and not glimpse.episode.begins
+    monkeypatch.setattr(EpisodeWatch, "LONGEST", 5)
+    watch = EpisodeWatch(NAMES)
+    watch.see(rollout("012", first="100", done="000"))
+    watch.see(rollout("012", first="000", done="000"))
+    assert watch.episode.option.tolist() == [1, 2, 0, 1, 2] and not watch.episode.begins
+    watch.see(rollout("0", first="0", done="1"))
+    assert watch.episode.ends and not watch.episode.begins

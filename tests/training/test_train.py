@@ -81,7 +81,7 @@ def test_tensorboard_gets_the_options_of_an_episode_at_each_boundary(small, tmp_
     agent = oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
     found = images(tmp_path / "run")["option/timeline"]
     assert [step for step, _, _ in found] == [128, 256]
-    assert found[-1][1:] == (4 * len(agent.glimpse.episode.option), 58)
+    assert found[-1][1:] == (4 * len(agent.watch.episode.option), 58)
     oc.OptionCritic.from_settings(small(num_options=1)).learn(run_folder=tmp_path / "flat")
     assert not images(tmp_path / "flat")
 
@@ -105,13 +105,13 @@ def test_an_image_that_cannot_be_written_does_not_end_a_training(small, tmp_path
 def test_a_training_is_watched_through_whatever_happens(small):
     """The last whole episode, and that of another environment is forgotten."""
     agent = oc.OptionCritic.from_settings(small(env_id="Pendulum-v1"))
-    assert agent.glimpse.episode is None
+    assert agent.watch.episode is None
     agent.learn(64)  # 16 steps of 200
-    assert len(agent.glimpse.episode.option) == 16 and not agent.glimpse.episode.ends
+    assert len(agent.watch.episode.option) == 16 and not agent.watch.episode.ends
     agent.set_env("Pendulum-v1")
-    assert agent.glimpse.episode is None
+    assert agent.watch.episode is None
     agent.learn(4 * 16 * 13)
-    assert len(agent.glimpse.episode.option) == 200 and agent.glimpse.episode.ends
+    assert len(agent.watch.episode.option) == 200 and agent.watch.episode.ends
 
 
 def test_nothing_is_written_without_a_run_folder(small, tmp_path, monkeypatch):
@@ -221,8 +221,8 @@ def steps(monkeypatch):
 def test_calls_of_learn_go_on_where_the_last_one_stopped(steps):
     """And what an environment keeps for itself is kept, over checkpoints that nothing is written of, too."""
     agent, seen = oc.OptionCritic(**steps, checkpoint_every=10), []
-    see = agent.glimpse.see
-    agent.glimpse.see = lambda rollout: (seen.append(rollout.obs[:, 0, 0].tolist()), see(rollout))
+    see = agent.watch.see
+    agent.watch.see = lambda rollout: (seen.append(rollout.obs[:, 0, 0].tolist()), see(rollout))
     made = Steps.made
     for _ in range(10):
         agent.learn(16)

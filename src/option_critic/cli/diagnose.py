@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from option_critic.agent import load
 from option_critic.envs.metaworld import task_of
 from option_critic.evaluation.ablations import ablations
 from option_critic.evaluation.diagnosis import Study, study
 from option_critic.evaluation.intervals import Estimate
 from option_critic.evaluation.option_figures import Diagnosis, OptionFigures
+from option_critic.loading import load
 from option_critic.runs.files import FORMAT_VERSION, emit, write_json, writing
 from option_critic.runs.run_folder import versions
 

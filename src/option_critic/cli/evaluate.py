@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from option_critic.agent import OptionCritic, load
+from option_critic.agent import OptionCritic
 from option_critic.cli.printing import print_timeline
 from option_critic.envs.metaworld import task_of
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.labels import LABELS, cell
 from option_critic.evaluation.metaworld_protocol import steps_to_success
+from option_critic.loading import load
 from option_critic.options.timeline import Episode
 from option_critic.runs.files import (
     FORMAT_VERSION,

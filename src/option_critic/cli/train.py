@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from option_critic.agent import OptionCritic
-from option_critic.agent import resume as go_on_with
 from option_critic.cli.printing import print_timeline
 from option_critic.errors import InputError
+from option_critic.loading import resume as go_on_with
 from option_critic.runs.files import (
     check_writable,
 )
@@ -78,7 +78,7 @@ def saying(folder: Path) -> Iterator[None]:
 
 def done(agent: OptionCritic, folder: Path) -> None:
     """The last lines of a training; nothing is to be seen of one that was finished before."""
-    if (seen := agent.glimpse.episode) is not None:
+    if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
     print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)

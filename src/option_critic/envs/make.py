@@ -18,12 +18,13 @@ from option_critic.envs import envpool, metaworld
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
-from option_critic.envs.guard import Blaming, EnvError, described
+from option_critic.envs.guard import Blaming, EnvError, close_env, described
 from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.metaworld import HORIZON, make_official, task_of
+from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, make_official, task_of
 from option_critic.envs.randomness import Chance
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError, RunError
+from option_critic.spaces import Spaces
 
 
 def check_is_id(env_id: Any) -> None:
@@ -168,3 +169,24 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
         return envs if count == 1 else HeldTogether(envs, count)
     return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads,
                          timeout=settings.worker_timeout, action_repeat=count)  # fmt: skip
+
+
+def spaces_of(env_id: str) -> Spaces:
+    """The spaces of an environment. Raises ValueError for an unknown one or unsupported spaces."""
+    check_env_id(env_id)
+    if task_of(env_id) is not None:
+        return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
+    chance = Chance([0])
+    try:
+        with chance, Blaming(env_id, "in construction"):
+            env = gym.make(env_id)
+    except EnvError as error:
+        if not isinstance(error.__cause__, gym.error.Error | ImportError):
+            raise
+        raise InputError(f"{env_id} cannot be made: {error.__cause__}") from error
+    try:
+        with Blaming(env_id, "in construction"):
+            return Spaces.of(env.observation_space, env.action_space, env_id)
+    finally:
+        with chance:
+            close_env(env, env_id)

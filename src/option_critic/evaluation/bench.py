@@ -22,9 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.agent import spaces_of
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.make import in_their_chance, make_envs
+from option_critic.envs.make import in_their_chance, make_envs, spaces_of
 from option_critic.model.act import Generators
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings

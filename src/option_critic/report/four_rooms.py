@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from option_critic.agent import OptionCritic, load
+from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array
 from option_critic.envs.four_rooms import CELLS, GOALS, MAP
 from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace
 from option_critic.functional.options import master_log_probs
+from option_critic.loading import load
 from option_critic.options.interest import interest_at
 from option_critic.options.look import colour
 from option_critic.report.gather import RunData

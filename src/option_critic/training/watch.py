@@ -9,7 +9,7 @@ from option_critic.options.timeline import Episode
 from option_critic.records import Rollout
 
 
-class Glimpse:
+class EpisodeWatch:
     """Follows environment 0 through the rollouts, without a step more than the training takes."""
 
     FIRST, DONE, VALID = 5, 6, 7

@@ -1,0 +1,93 @@
+"""Saved agents, and runs that go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from option_critic.agent import OptionCritic
+from option_critic.envs.make import check_known, resolve_backend
+from option_critic.errors import InputError
+from option_critic.options.definitions import load as import_definitions
+from option_critic.runs import checkpoint as checkpoints
+from option_critic.runs import inventory
+from option_critic.runs.inventory import last_whole, read_config
+from option_critic.runs.run_folder import Run
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.training.callbacks import Callbacks, as_one
+from option_critic.value_types import plain
+
+
+def load(
+    path: str | Path,
+    checkpoint: str | int | None = None,
+    device: str | torch.device | None = None,
+    options_from: str | None = None,
+    **settings: Any,
+) -> OptionCritic:
+    """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
+
+    `settings`: what to go on with in the place of what it was trained with (`lr_option=1e-4, num_envs=64`).
+    Needs neither the environment nor EnvPool. No code from the folder is run, and no module imported that it
+    names: where the options are defined in one of your own, import it first or say `options_from="module:NAME"`.
+    Raises CheckpointError, or InputError where those definitions are not at hand and for settings that cannot act
+    on an agent that has learned (`hidden_dim`).
+    """
+    if options_from is not None:
+        import_definitions(options_from)
+    if device is not None:
+        settings["device"] = device
+    state, found, spaces = checkpoints.read(inventory.find(Path(path), plain(int, checkpoint)), **settings)
+    check_named(options_from, found)
+    agent = OptionCritic.__new__(OptionCritic)
+    agent._restore(found, spaces, state)
+    return agent
+
+
+def resume(
+    path: str | Path,
+    callback: Callbacks | None = None,
+    *,
+    progress: bool = False,
+    options_from: str | None = None,
+) -> OptionCritic:
+    """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
+
+    It starts at the last boundary (scheduled checkpoint) that is whole and leads bit for bit to the weights,
+    metrics and checkpoints of a training that never stopped: on the same machine, with the same versions and
+    numbers of threads. A finished run is returned as it is. `options_from` as in `load`. Raises InputError if
+    `path` is no run or if another process is writing to it.
+    """
+    if options_from is not None:
+        import_definitions(options_from)
+    folder, call = Path(path), as_one(callback)
+    agent = at_boundary(folder)
+    check_named(options_from, agent.settings)
+    if agent.state.env_steps < agent.state.schedule_end:
+        check_known(agent.settings.env_id)
+        resolve_backend(agent.settings.env_id, agent.settings.env)
+        agent._meet(agent.settings.env_id)
+        agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), call, progress)
+    return agent
+
+
+def check_named(options_from: str | None, settings: Settings) -> None:
+    """Raise InputError if definitions were named that the agent does not have: they would do nothing."""
+    own = settings.options.options_from or settings.model.observe_interest
+    if options_from not in (None, own, settings.model.observe_interest):
+        where = f"defined in {own!r}" if own else "not defined by anything"
+        raise InputError(f"the options of this agent are {where}: options_from {options_from!r} would do nothing")
+
+
+def at_boundary(folder: Path) -> OptionCritic:
+    """The agent of a run as it was at the last boundary that is whole; before the first one, untrained."""
+    config = read_config(folder)
+    boundary = last_whole(folder)
+    if boundary is not None:
+        return load(boundary)
+    agent = OptionCritic.__new__(OptionCritic)
+    agent._restore(Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"]))
+    return agent
