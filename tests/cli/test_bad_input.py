@@ -1,6 +1,6 @@
 """Bad input through the command line: one sentence, the right exit code, and what was there stays as it was.
 
-In this process for speed; `tests/test_cli.py` has a few of them in a process of their own.
+In this process for speed; `tests/cli/test_cli.py` has a few of them in a process of their own.
 """
 
 import importlib
