@@ -33,7 +33,8 @@ class HeldAction(gym.Wrapper[Any, Any, Any, Any]):
         told: dict[str, Any] = {}
         while held < self.count and not ended:
             held += 1
-            obs, reward, terminated, truncated, info = self.env.step(action)
+            again = action.copy() if isinstance(action, np.ndarray) else action  # it may change what it is given
+            obs, reward, terminated, truncated, info = self.env.step(again)
             total = total + reward
             for name in (*SUCCESS, "unstable"):
                 if name in info:
