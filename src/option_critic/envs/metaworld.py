@@ -143,7 +143,7 @@ def make_official(
 
 
 def make_slice(
-    task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None, action_repeat: int
+    task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None, action_repeat: int = 1
 ) -> GymnasiumEnvs:
     """Official environments in this process."""
 
