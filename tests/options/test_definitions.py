@@ -191,6 +191,13 @@ def test_definitions_that_are_not_there(reference, words):
     assert words in str(error.value)
 
 
+def test_a_module_of_definitions_that_exits_is_named(tmp_path, monkeypatch):
+    (tmp_path / "exiting_skills.py").write_text("raise SystemExit('no licence')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="exiting_skills, where the options are defined, cannot be imported: no lic"):
+        oc.OptionCritic("CartPole-v1", options_from="exiting_skills:OPTIONS")
+
+
 def test_number_and_names_follow_from_the_definitions(rules):
     agent = oc.OptionCritic("pick-place")
     assert agent.option_names == ("reach", "grasp", "move") == tuple(o.name for o in REACH_GRASP_MOVE)

@@ -49,7 +49,7 @@ def load(reference: str) -> tuple[Option, ...]:
         sys.path.insert(0, os.getcwd())
         try:
             importlib.import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(f"{module}, where the options are defined, cannot be imported: {error}") from error
         finally:
             sys.path.remove(os.getcwd())
