@@ -51,14 +51,15 @@ def figure(run: Path, goals: str, name: str) -> str:
 
 def options(run: Path) -> list[str]:
     """What the trace of set B says, as cells, and the ablations of diagnosis.json."""
-    settings = Settings.from_dict(read_config(run)["settings"]).options
+    whole = Settings.from_dict(read_config(run)["settings"])
+    settings = whole.options
     if settings.options_from:
         load(settings.options_from)
     found = sorted((run / "traces").glob("*-B-deterministic.safetensors"))
     if not found or settings.num_options == 1:
         return ["-"] * 9
     meant_for = tuple(o.phase for o in settings.definitions) or ("",) * settings.num_options
-    d = diagnose(Trace.load(found[-1])[0], settings.names, meant_for)
+    d = diagnose(Trace.load(found[-1], whole.env.action_repeat)[0], settings.names, meant_for)
     path = run / "diagnosis.json"
     without: dict[str, Any] = read_json(path)["ablations"] if path.exists() else {}
 

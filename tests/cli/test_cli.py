@@ -81,7 +81,8 @@ def test_the_episode_shown_is_the_median_in_steps_to_success():
     from option_critic.evaluation.evaluate import Result
 
     def episode(steps, success):
-        rows = {"option": [e % 2 for e in range(steps)], "ended": [True] * steps, "forced": [False] * steps}
+        rows = {"option": [e % 2 for e in range(steps)], "forced": [False] * steps}
+        rows |= {name: [True] * steps for name in ("decided", "ended")}
         numbers = {name: [0.0] * steps for name in ("beta", "reward")}
         lists = {name: [[0.0, 0.0]] * steps for name in ("q", "mu", "interest", "distance", "action")}
         return {**rows, **numbers, **lists, "info": [{"success": float(t == success)} for t in range(steps)]}

@@ -33,7 +33,8 @@ def trace(option, near=None, height=None, success=None, **changes):
         info = {"near_object": rows(near), "object_height": 0.02 + rows(height) / 100, "success": rows(success),
                 "initial_height": np.full((episodes, steps), 0.02)}  # fmt: skip
     fields = {
-        "length": np.array([len(text) for text in option]), "option": options, "ended": changed,
+        "length": np.array([len(text) for text in option]), "option": options,
+        "decided": ones[..., 0] > 0, "ended": changed,
         "forced": changed & first, "beta": np.where(changed, 0.9, 0.1), "q": 0 * ones, "mu": ones / 3,
         "interest": ones, "distance": ones / 2, "action": 0 * ones, "goal": ones[:, 0],
         "reward": 0.0 * options, "info": info,

@@ -21,7 +21,8 @@ def trace(**flags):
     height[[1, 2, 4], 20:] = 0.05
     zeros = np.zeros((5, T))
     info = {"success": success, "object_height": height, "initial_height": np.full((5, T), 0.02)}
-    return Trace(length=np.full(5, T), option=zeros.astype(int), ended=zeros > 0, forced=zeros > 0, beta=zeros,
+    return Trace(length=np.full(5, T), option=zeros.astype(int), decided=zeros == 0, ended=zeros > 0,
+                 forced=zeros > 0, beta=zeros,
                  q=zeros[..., None], mu=zeros[..., None], interest=zeros[..., None], distance=zeros[..., None],
                  action=zeros[..., None], goal=np.zeros((5, 0)), reward=zeros + 1, info=info | flags)  # fmt: skip
 

@@ -40,6 +40,7 @@ def test_infos_told_only_now_and_then_are_zero_in_between():
     two = [np.zeros(2)] * 2
     first = {
         "option": [0, 0],
+        "decided": [True, True],
         "ended": [True, False],
         "forced": [True, False],
         "beta": [1.0, 0.5],

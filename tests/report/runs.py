@@ -27,7 +27,8 @@ def trace(episodes=3, num_options=3, seed=0):
     lifted, solved = t >= 26 + e, (t >= 30 + e) & (e < episodes - 1)
     shape = (episodes, STEPS)
     return Trace(
-        length=np.full(episodes, STEPS), option=option, ended=ended, forced=ended & ((t == 0) | (t == 24 + e)),
+        length=np.full(episodes, STEPS), option=option, decided=np.ones(shape, bool),
+        ended=ended, forced=ended & ((t == 0) | (t == 24 + e)),
         beta=np.where(ended, 0.9, 0.04), q=rng.normal(size=(*shape, num_options)),
         mu=np.full((*shape, num_options), 1 / num_options), interest=np.ones((*shape, num_options)),
         distance=np.full((*shape, num_options), 0.5), action=rng.uniform(-1, 1, (*shape, 4)),

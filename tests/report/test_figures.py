@@ -1,6 +1,8 @@
 """What the page says is what the run folders hold."""
 
+import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +40,6 @@ def test_interquartile_mean_and_its_interval_are_those_of_rliable(monkeypatch):
 def test_packed_episodes_say_what_the_trace_says(tmp_path):
     (run,) = gather([make_run(tmp_path / "a" / "seed-0")])
     packed, original = encode(run.evaluated[0], 10), trace()
-    import base64
 
     def raw(name, dtype):
         return np.frombuffer(base64.b64decode(packed[name]), dtype)
@@ -57,6 +58,18 @@ def test_packed_episodes_say_what_the_trace_says(tmp_path):
     assert [e["success"] or np.nan for e in packed["episodes"]] == pytest.approx(
         steps_to_success(original), nan_ok=True
     )
+
+
+def test_where_actions_are_held_only_decisions_have_a_termination(tmp_path):
+    decided = np.arange(STEPS) % 2 == 0
+    held = replace(trace(), decided=np.tile(decided, (3, 1)), beta=np.where(decided, 0.3, 0.9) + np.zeros((3, 1)))
+    (run,) = gather([make_run(tmp_path / "seed-0")])
+    packed = encode(replace(run.evaluated[0], trace=held), 10)
+    bits = np.frombuffer(base64.b64decode(packed["flags"]), np.uint8).reshape(3, STEPS)
+    assert ((bits >> FLAGS.index("decided") & 1) == decided).all()
+    (line,) = picture(held, 2, ("reach", "grasp", "move")).axes[1].lines[:1]
+    assert line.get_xdata().tolist() == list(range(3, STEPS, 2))  # the first step ends nothing
+    assert set(line.get_ydata()) == {0.3}
 
 
 def test_where_there_are_too_many_episodes_the_failed_ones_are_shown(tmp_path):

@@ -72,10 +72,12 @@ def walk():
 def made(steps, **changes):
     """One episode of so many steps of option 0, by hand."""
     zeros = np.zeros((1, steps))
-    fields = {"length": np.array([steps]), "option": zeros.astype(int), "ended": zeros > 0, "forced": zeros > 0,
+    fields = {"length": np.array([steps]), "option": zeros.astype(int), "ended": zeros > 0,
+              "forced": zeros > 0,
               **{n: zeros[..., None] for n in ("q", "mu", "interest", "distance", "action")},
               "beta": zeros, "reward": zeros, "goal": np.zeros((1, 0)), "info": {}}  # fmt: skip
-    return Trace(**fields | changes)
+    fields |= changes
+    return Trace(**{"decided": fields["option"] >= 0, **fields})
 
 
 def decoded(path):
@@ -136,6 +138,16 @@ def test_the_overlay_of_a_switch_an_end_and_a_termination():
     assert np.all(np.diff(filled) > 5)
     won = dataclasses.replace(trace, info={"success": np.ones((1, 13))})
     assert not np.array_equal(overlay.overlay(grey, NAMES, won, 0, 12), shown[12])
+
+
+def test_where_an_action_is_held_the_termination_is_that_of_its_decision():
+    """Of option 0, which ended at step 2: not of option 1, which was held at step 3."""
+    option, decided = np.array([[0, 0, 1, 1]]), np.array([[True, False, True, False]])
+    trace = made(4, option=option, decided=decided, beta=np.full((1, 4), 0.8))
+    grey = np.full((480, 480, 3), 128, np.uint8)
+    bars = [overlay.overlay(grey, NAMES, trace, 0, t)[456, 100:-60] for t in (2, 3)]
+    assert (np.abs(bars[0].astype(int) - overlay.rgb(COLOURS[0])).sum(1) < 10).any()
+    assert np.array_equal(*bars)
 
 
 def test_all_colours_are_told_apart():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def run_episodes(
     """Let environment b run `quota[b]` episodes from its first reset on -> Trace, ordered (b, episode).
 
     A fixed number per environment, so that short episodes do not crowd out long ones. A row of the trace is a step of
-    the environment; where each action is held for several, options end only where one is chosen.
+    the environment; where each action is held for several, options end, and ablations act, only where one is chosen.
     """
     device, num_options = model.log_std.device, model.num_options
     obs, carry, rules = envs.reset(), Carry.start(envs.num_envs), ablation.rules(settings.options)
@@ -49,14 +50,16 @@ def run_episodes(
         quiet = ablation.noise(envs.num_envs, network, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), network, generators)
         offered, _, arrival = act(network, seen, carry, rules, noise, mask)
+        offered = replace(offered, action=ablation.action(offered.action, seen, rules))
         held = Held.after(offered, held, settings.env.action_repeat)
         choice = held.choice
         tensor, option = torch.from_numpy(seen).to(device), torch.from_numpy(choice.option).to(device)
         (q, _, _), policies = model.values(tensor), model.behaviour(tensor)
-        action = envs.spaces.to_env(ablation.action(choice.action, seen, rules))
+        action = envs.spaces.to_env(choice.action)
         step = envs.step(action)
         row: dict[str, Any] = {
             "option": choice.option,
+            "decided": held.made,
             "ended": choice.ended & held.made,
             "forced": choice.forced & held.made,
             "beta": choice.beta,
@@ -99,8 +102,7 @@ def to_trace(episodes: list[Rows]) -> Trace:
     return Trace(
         length=length,
         option=padded("option", np.int64),
-        ended=padded("ended", np.bool_),
-        forced=padded("forced", np.bool_),
+        **{name: padded(name, np.bool_) for name in ("decided", "ended", "forced")},
         **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "interest", "distance", "action", "reward")},
         goal=np.zeros((len(length), 0)),
         info={name: padded(f"info/{name}", np.float64) for name in sorted(names)},

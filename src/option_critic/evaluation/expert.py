@@ -61,5 +61,6 @@ def labelled(obs: Array, rewards: list[float], infos: list[dict[str, float]], ru
         "interest": list(interest),
         **{name: list(nothing) for name in ("q", "mu", "distance", "action")},
         "beta": list(changed.astype(float)),
+        "decided": [True] * len(option),
         **{name: list(changed) for name in ("ended", "forced")},
     }

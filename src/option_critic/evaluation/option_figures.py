@@ -45,7 +45,7 @@ class OptionFigures:
     """mean steps of the runs that the end of the window cut short (censored)"""
     cut_runs: int
     distance: dict[str, float | None]
-    """other option -> mean Hellinger distance of its policy where this one ran and both were interested"""
+    """other option -> mean Hellinger distance of its policy where this one decided and both were interested"""
 
     @property
     def mean_duration(self) -> float | None:
@@ -82,8 +82,8 @@ class Diagnosis:
     choice_entropy: float
     """mean entropy of the policy over options at decisions, in nats"""
     saturation: float | None
-    """share of termination probabilities below 0.01 or above 0.99, where an end was free: not forced, and another
-    option interested"""
+    """share of termination probabilities below 0.01 or above 0.99, where an end was free: at a decision, not forced,
+    and another option interested"""
 
     @property
     def agrees(self) -> bool:
@@ -96,15 +96,18 @@ class Diagnosis:
 
 
 def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -> Diagnosis:
-    """The figures of a trace with the options `names`, each meant for a phase ('' for none)."""
+    """The figures of a trace with the options `names`, each meant for a phase ('' for none).
+
+    Shares, phases and durations are of steps; what is said of policies, choices and ends is of decisions.
+    """
     steps, phase = window(trace), phases(trace)
     option, numbers = trace.option[steps], range(len(names))
     share = np.bincount(option, minlength=len(names)) / len(option)
     first = np.zeros_like(trace.ended)
     first[:, 0] = True
-    ended, decided = trace.ended & steps & ~first, trace.ended & steps
-    interested = trace.interest > 0
-    free = steps & ~trace.forced & ((interested.sum(-1) > 1) | (len(names) == 1))
+    ended, chosen = trace.ended & steps & ~first, trace.ended & steps
+    decided, interested = trace.decided & steps, trace.interest > 0
+    free = decided & ~trace.forced & ((interested.sum(-1) > 1) | (len(names) == 1))
     done, cut = durations(trace.option, steps, len(names))
     return Diagnosis(
         episodes=len(trace.length),
@@ -120,7 +123,7 @@ def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -
                 cut_duration=average(cut[k]),
                 cut_runs=len(cut[k]),
                 distance={
-                    names[j]: average(trace.distance[steps & (trace.option == k) & interested[..., k]
+                    names[j]: average(trace.distance[decided & (trace.option == k) & interested[..., k]
                                                      & interested[..., j], j])
                     for j in numbers if j != k
                 },
@@ -131,9 +134,9 @@ def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -
         effective_number=float(np.exp(entropy(share))),
         ends=int(ended.sum()),
         learned_ends=average(~trace.forced[ended]),
-        decisions=int(decided.sum()),
-        choices=float((interested.sum(-1) > 1)[decided].mean()),
-        choice_entropy=float(entropy(trace.mu[decided]).mean()),
+        decisions=int(chosen.sum()),
+        choices=float((interested.sum(-1) > 1)[chosen].mean()),
+        choice_entropy=float(entropy(trace.mu[chosen]).mean()),
         saturation=average(np.abs(trace.beta[free] - 0.5) > 0.5 - SATURATED),
     )  # fmt: skip
 

@@ -32,12 +32,14 @@ class Trace:
     """[E] steps of each episode"""
     option: npt.NDArray[np.int64]
     """[E, T] the option that executed"""
+    decided: Mask
+    """[E, T] the agent decided here; in other steps it went on with the action that it holds, and nothing could end"""
     ended: Mask
     """[E, T] the arriving option ended here"""
     forced: Mask
     """[E, T] ... by force (first step, length, no interest)"""
     beta: Array
-    """[E, T] effective termination probability of the arriving option"""
+    """[E, T] effective termination probability of the option that arrived at the last decision"""
     q: Array
     """[E, T, K] option values"""
     mu: Array
@@ -80,8 +82,11 @@ class Trace:
         save_file(tensors, path, metadata={"meta": json.dumps(meta)})
 
     @staticmethod
-    def load(path: Path) -> tuple[Trace, dict[str, Any]]:
-        """Read what `save` wrote -> (trace, meta). Raises TraceError for what is damaged or of another version."""
+    def load(path: Path, action_repeat: int | None = None) -> tuple[Trace, dict[str, Any]]:
+        """Read what `save` wrote -> (trace, meta). Raises TraceError for what is damaged or of another version.
+
+        Older files do not say which steps were decisions; `action_repeat`, that of their run, does.
+        """
         try:
             with safe_open(path, framework="numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -90,7 +95,10 @@ class Trace:
             raise TraceError(path, f"is missing or damaged ({type(error).__name__})") from error
         info = {name.removeprefix("info/"): x for name, x in arrays.items() if name.startswith("info/")}
         wanted, there = {f.name for f in fields(Trace)} - {"info"}, arrays.keys() - {f"info/{name}" for name in info}
-        if wanted != there:
+        if wanted ^ there == {"decided"} and action_repeat is not None:
+            steps = np.arange(arrays["option"].shape[1])
+            arrays["decided"] = (steps % action_repeat == 0) & (steps < arrays["length"][:, None])
+        elif wanted != there:
             names = ", ".join(sorted(wanted ^ there))
             raise TraceError(path, f"was written by another version (it differs in {names})")
         return Trace(**{name: arrays[name] for name in wanted}, info=info), meta

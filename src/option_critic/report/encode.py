@@ -14,7 +14,7 @@ from option_critic.evaluation.metaworld_protocol import LIFT
 from option_critic.evaluation.trace import Trace
 from option_critic.report.gather import Evaluated
 
-FLAGS = ("ended", "forced", "near", "grasped", "lifted", "success")
+FLAGS = ("ended", "forced", "near", "grasped", "lifted", "success", "decided")
 """One bit each, from the lowest on."""
 LEVELS = 65535
 
@@ -74,7 +74,8 @@ def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -
 
 
 def flags(trace: Trace) -> dict[str, Mask]:
-    """Name -> [E, T]: ends of options (of an episode's first step none), and the marks of the task, if it has any."""
+    """Name -> [E, T]: ends of options (of an episode's first step none), the marks of the task, if it has any, and
+    where the agent decided."""
     later = np.arange(trace.option.shape[1])[None] > 0
     nothing = np.zeros(trace.option.shape, dtype=np.bool_)
     info = trace.info
@@ -88,6 +89,7 @@ def flags(trace: Trace) -> dict[str, Mask]:
         "grasped": info["grasp_success"] > 0 if "grasp_success" in info else nothing,
         "lifted": lifted,
         "success": info["success"] > 0 if "success" in info else nothing,
+        "decided": trace.decided,
     }
 
 

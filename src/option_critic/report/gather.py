@@ -105,7 +105,7 @@ def read(folder: Path) -> RunData:
         metrics=lines(folder / "metrics.jsonl", problems),
         timing=lines(folder / "timing.jsonl", problems),
         alarms=lines(folder / "alarms.jsonl", []),
-        evaluated=evaluations(folder, evaluation, problems),
+        evaluated=evaluations(folder, evaluation, held(config), problems),
         diagnosis=diagnosis or None,
         problems=tuple(problems),
     )
@@ -148,7 +148,15 @@ def lines(path: Path, problems: list[str]) -> list[Row]:
     return found
 
 
-def evaluations(folder: Path, record: Row, problems: list[str]) -> list[Evaluated]:
+def held(config: Row) -> int | None:
+    """For how many steps the run's actions are held; none where its settings do not say."""
+    settings = config.get("settings")
+    env = settings.get("env") if isinstance(settings, dict) else None
+    count = env.get("action_repeat", 1) if isinstance(env, dict) else None
+    return count if isinstance(count, int) and count > 0 else None
+
+
+def evaluations(folder: Path, record: Row, action_repeat: int | None, problems: list[str]) -> list[Evaluated]:
     """The evaluations after the most training steps, each with its trace if that can be read."""
     results = record.get("results")
     if not isinstance(results, dict):
@@ -162,7 +170,7 @@ def evaluations(folder: Path, record: Row, problems: list[str]) -> list[Evaluate
         if result["training_steps"] < last:
             continue
         try:
-            trace, _ = Trace.load(folder / "traces" / f"{key}.safetensors")
+            trace, _ = Trace.load(folder / "traces" / f"{key}.safetensors", action_repeat)
         except TraceError as error:
             lost.setdefault(error.why, []).append(key)
             trace = None

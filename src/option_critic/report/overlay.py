@@ -29,7 +29,8 @@ def overlay(frame: Frame, names: Sequence[str], trace: Trace, episode: int, t: i
     draw, (width, height) = draws.Draw(image), image.size
     options, k = trace.option[episode], int(trace.option[episode, t])
     (edge, tall), own = measures(width), colour(k)
-    before = colour(int(options[max(t - 1, 0)]))  # the termination is of the option that arrives
+    decision = int(np.flatnonzero(trace.decided[episode, : t + 1])[-1])
+    before = colour(int(options[max(decision - 1, 0)]))  # the termination is of the option that arrived there
     recent = range(max(t - FLASH + 1, 1), t + 1)
     if any(options[s] != options[s - 1] for s in recent):
         draw.rectangle((0, 0, width - 1, height - 1), outline=own, width=3 * edge)

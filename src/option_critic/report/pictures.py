@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PHASES = ("near", "grasped", "lifted", "success")
+"""What is marked where it happens first."""
 BEHIND = 40
 """Steps that are shown behind the first success."""
 SOFT, DARK = "#6b7580", "#1d2126"
@@ -43,7 +45,8 @@ def picture(trace: Trace, episode: int, names: Sequence[str], title: str = "") -
     axes = figure.subplots(len(rows), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     strip(axes[0], one.option[0, :shown], names, steps)
     x = np.arange(1, shown + 1)
-    axes[1].plot(x[1:], one.beta[0, 1:shown], color=DARK)  # an episode's first step ends nothing
+    asked = steps["decided"][(steps["decided"] > 1) & (steps["decided"] <= shown)]  # the first step ends nothing
+    axes[1].plot(asked, one.beta[0, asked - 1], color=DARK)
     axes[1].set_ylim(-0.05, 1.05)
     for k in range(len(names)):
         axes[2].plot(x, one.q[0, :shown, k], color=colour(k), label=names[k])
@@ -56,7 +59,7 @@ def picture(trace: Trace, episode: int, names: Sequence[str], title: str = "") -
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_xlim(0.5, shown + 0.5)
         axis.tick_params(labelsize=8)
-    marks(axes, {name: at[0] for name, at in steps.items() if name not in ("ended", "forced") and len(at)}, shown)
+    marks(axes, {name: steps[name][0] for name in PHASES if len(steps[name])}, shown)
     axes[-1].set_xlabel("step", fontsize=9)
     if title:
         figure.suptitle(title, fontsize=11, x=0.01, ha="left")

@@ -19,9 +19,10 @@ function moveTo(step, seek) {
   const before = t > 0 ? run().options[ep.option[t - 1]] : "",
     how = f & BIT.forced ? "by force" : f & BIT.ended ? "by learning" : "",
     why = before && how ? `; ${before} ended ${how}${before === name ? " and was chosen again" : ""}` : "";
+  const asked = f & BIT.decided ? `termination ${ep.beta[t].toFixed(2)}` : "the action is held";
   $("readout").innerHTML = `<i style="background:${run().colours[ep.option[t]]}"></i>`;
   $("readout").append(
-    `step ${t + 1} of ${ep.n}: ${name}, termination ${ep.beta[t].toFixed(2)}, reward ${ep.reward[t].toFixed(2)}${ep.distance ? `, ${(100 * ep.distance[t]).toFixed(1)} cm from the goal` : ""}${why}`,
+    `step ${t + 1} of ${ep.n}: ${name}, ${asked}, reward ${ep.reward[t].toFixed(2)}${ep.distance ? `, ${(100 * ep.distance[t]).toFixed(1)} cm from the goal` : ""}${why}`,
   );
   const slider = $("line");
   slider.setAttribute("aria-valuenow", t + 1);

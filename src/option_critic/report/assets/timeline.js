@@ -34,7 +34,7 @@ function episode() {
     distance: cut(all.distance),
   };
 }
-const BIT = { ended: 1, forced: 2, near: 4, grasped: 8, lifted: 16, success: 32 };
+const BIT = { ended: 1, forced: 2, near: 4, grasped: 8, lifted: 16, success: 32, decided: 64 };
 const shown = (ep) => (now.whole || !ep.success ? ep.n : Math.min(ep.n, ep.success + 40));
 const stepsOf = (ep) => Array.from({ length: ep.n }, (_, i) => i + 1);
 const marked = (ep, bit, not = 0) => stepsOf(ep).filter((s) => ep.flags[s - 1] & bit && !(ep.flags[s - 1] & not));
@@ -101,9 +101,10 @@ function signals(ep) {
     hovertemplate: `step %{x}: ${name} %{y:.3g}<extra></extra>`,
     showlegend: false,
   });
-  const beta = Array.from(ep.beta, (b, t) => (t ? b : null)); // an episode's first step ends nothing
+  const asked = marked(ep, BIT.decided).filter((s) => s > 1); // an episode's first step ends nothing
   const value = (k) => x.map((s) => ep.q[(s - 1) * options.length + k]);
-  const found = [line(beta, "y2", "termination", css("--fg"))];
+  const termination = asked.map((s) => ep.beta[s - 1]);
+  const found = [{ ...line(termination, "y2", "termination", css("--fg")), x: asked }];
   options.forEach((name, k) => found.push(line(value(k), "y3", "value of " + name, colours[k])));
   found.push(line(ep.reward, "y4", "reward", css("--fg")));
   if (ep.distance)
