@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -47,7 +48,7 @@ def draw(record: dict[str, dict[str, list[list[float]]]], picture: Path) -> None
     )
     for axes in panels.flat[len(record) :]:
         axes.set_visible(False)
-    for axes, (label, curves), colour in zip(panels.flat, record.items(), COLOURS, strict=False):
+    for axes, (label, curves), colour in zip(panels.flat, record.items(), cycle(COLOURS), strict=False):
         grid = np.linspace(0, 1.49, 300)
         lines = [np.interp(grid, [p[0] / 1e6 for p in c], [p[1] for p in c]) for c in curves.values()]
         for line in lines:
@@ -68,6 +69,8 @@ if __name__ == "__main__":
     results = Path("docs/results") / f"{name}.json"
     if folders:
         pairs = [text.rpartition("=") for text in folders]
+        if len({label for label, _, _ in pairs}) < len(pairs):
+            sys.exit("each folder needs a label of its own: label=folder")
         before = json.loads(results.read_text()) if results.exists() else {}
         results.write_text(json.dumps(before | {label: read(Path(folder)) for label, _, folder in pairs}) + "\n")
     draw(json.loads(results.read_text()), Path("docs/figures") / f"{name}.png")

@@ -18,6 +18,7 @@ from scipy.stats import bootstrap
 from option_critic.evaluation.option_figures import diagnose
 from option_critic.evaluation.trace import Trace
 from option_critic.options.definitions import load
+from option_critic.report.gather import apart
 from option_critic.runs.files import read_json
 from option_critic.runs.inventory import read_config
 from option_critic.settings import Settings
@@ -100,15 +101,16 @@ def main() -> None:
     head = ("run", "90 % after", "B any", "B held", "NMI", "effective number", "names agree", "steps a run",
             "ends learned", "real choices", "entropy", "without each", "..., at rest", "entropy early")  # fmt: skip
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    names = apart(folder.resolve() for folder in args.folders)
     for folder in args.folders:
         for run in sorted(folder.glob("seed-*")):
-            cells = [f"{folder.name}, {run.name[5:]}", told(steps_to(run)), figure(run, "B", "any"),
+            cells = [f"{names[folder.resolve()]}, {run.name[5:]}", told(steps_to(run)), figure(run, "B", "any"),
                      figure(run, "B", "held"), *options(run), early_entropy(run)]  # fmt: skip
             print("| " + " | ".join(cells) + " |")
     print()
     for folder in args.folders:
         steps = np.array([steps_to(run) for run in sorted(folder.glob("seed-*"))])
-        line = f"{folder.name}: median {told(np.median(steps))} of {len(steps)} seeds"
+        line = f"{names[folder.resolve()]}: median {told(np.median(steps))} of {len(steps)} seeds"
         if len(steps) > 1:
             numbers = np.where(np.isfinite(steps), steps, NEVER)
             low, high = bootstrap((numbers,), np.median, method="percentile", rng=0).confidence_interval

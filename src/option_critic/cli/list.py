@@ -17,7 +17,7 @@ from option_critic.settings import Algorithm
 
 def list_everything(runs: Path, json_path: Path | None) -> None:
     """Presets, algorithms, tasks and runs."""
-    found = sorted(p.parent for p in runs.rglob("config.json") if p.parent.name.startswith("seed-"))
+    found = sorted(p.parent for p in runs.rglob("metrics.jsonl") if (p.parent / "config.json").exists())
     record: dict[str, Any] = {
         "presets": {name: s.env_id for name, s in PRESETS.items()},
         "algorithms": list(get_args(Algorithm)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -25,14 +24,21 @@ OVER_TRAINING = {
 
 
 def groups(runs: Sequence[RunData]) -> dict[str, list[RunData]]:
-    """Runs that lie in one folder: the seeds of one recipe. In the order in which they were named."""
-    return {name: list(members) for name, members in groupby(runs, key=lambda run: run.group)}
+    """Group -> its runs, the seeds of one recipe. In the order in which they were named."""
+    members: dict[str, list[RunData]] = {}
+    for run in runs:
+        members.setdefault(run.group, []).append(run)
+    return members
 
 
 def learning_curves(runs: Sequence[RunData]) -> dict[str, Any]:
-    """Curve -> group -> steps, the line of each seed, and their median, least and greatest."""
+    """Curve -> group -> its number among all groups, steps, the line of each seed, their median, least and greatest."""
     return {
-        label: {group: curve for group, members in groups(runs).items() if (curve := over_seeds(members, name))}
+        label: {
+            group: {"number": g, **curve}
+            for g, (group, members) in enumerate(groups(runs).items())
+            if (curve := over_seeds(members, name))
+        }
         for label, name in CURVES.items()
     }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from option_critic.runs.files import CheckpointError, check_format, read_json
 from option_critic.runs.inventory import runs_in
 
 Row = dict[str, Any]
+KEPT = ("config.json", "metrics.jsonl", "evaluation.json", "diagnosis.json")
+"""Each of them shows that a folder is a run's."""
+NO_RECIPE = {"seed", "device", "torch_threads", "env_threads", "worker_timeout", "keep_checkpoints"}
+"""Settings in which the runs of one recipe may differ."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,19 @@ class RunData:
     diagnosis: Row | None
     problems: tuple[str, ...]
     """what could not be read, a sentence each"""
+    group: str = ""
+    """of the seeds of one recipe: no other group on the page has this name"""
 
     @property
-    def group(self) -> str:
-        """Runs of one group differ in their seeds: the folder that they lie in."""
-        return self.folder.absolute().parent.name
+    def place(self) -> Path:
+        """Where it lies: the same whatever way its folder was named."""
+        named = self.folder.name not in ("", "..")
+        return self.folder.parent.resolve() / self.folder.name if named else self.folder.resolve()
 
     @property
     def name(self) -> str:
         """Of the run within its group."""
-        return self.folder.absolute().name
+        return self.place.name
 
     @property
     def settings(self) -> Row:
@@ -78,15 +86,52 @@ class RunData:
 
 def gather(paths: list[Path]) -> list[RunData]:
     """The runs at `paths`: run folders, or folders of such. Raises CheckpointError where there is none."""
-    folders = dict.fromkeys(folder for path in paths for folder in runs_at(path))
-    return [read(folder) for folder in folders]
+    folders: dict[Path, Path] = {}
+    for folder in (folder for path in paths for folder in runs_at(path)):
+        folders.setdefault(folder.resolve(), folder)  # one run under two names is one run
+    return in_groups([read(folder) for folder in folders.values()])
+
+
+def in_groups(runs: Sequence[RunData]) -> list[RunData]:
+    """Runs with the names of their groups: those that lie in one folder and differ in nothing but their seeds.
+
+    Where runs in a folder differ in more, each recipe is a group, named after its first run.
+    """
+    places = []
+    for run in runs:
+        beside = [other for other in runs if other.place.parent == run.place.parent]
+        alike = [other for other in beside if same_recipe(run.settings, other.settings)]
+        places.append(run.place.parent if len(alike) == len(beside) else alike[0].place)
+    names = apart(places)
+    return [replace(run, group=names[place]) for run, place in zip(runs, places, strict=True)]
+
+
+def same_recipe(a: Row, b: Row) -> bool:
+    """Whether two runs have the same settings, as far as both tell them (older ones tell fewer), seeds apart."""
+    return all(
+        same_recipe(a[name], b[name]) if isinstance(a[name], dict) and isinstance(b[name], dict) else a[name] == b[name]
+        for name in a.keys() & b.keys() - NO_RECIPE
+    )
+
+
+def apart(folders: Iterable[Path]) -> dict[Path, str]:
+    """Each folder -> the shortest end of its path that tells it from the others."""
+    different = dict.fromkeys(folders)
+
+    def end(folder: Path) -> str:
+        ends = (folder.parts[-n:] for n in range(1, len(folder.parts) + 1))
+        return str(Path(*next(x for x in ends if sum(other.parts[-len(x) :] == x for other in different) == 1)))
+
+    return {folder: end(folder) for folder in different}
 
 
 def runs_at(path: Path) -> list[Path]:
     """The run folders at `path`, one without a config.json too if there are metrics or figures in it."""
-    if any((path / name).exists() for name in ("metrics.jsonl", "evaluation.json", "diagnosis.json")):
-        return [path]
-    return runs_in(path)
+
+    def is_run(folder: Path) -> bool:
+        return any((folder / name).is_file() for name in KEPT)
+
+    return [path] if is_run(path) else sorted(filter(is_run, path.glob("*"))) or runs_in(path)
 
 
 def read(folder: Path) -> RunData:

@@ -135,7 +135,7 @@ def headline(runs: Sequence[RunData]) -> str:
             if results:
                 name = "any" if "any" in results[0]["summary"] else "return"
                 where = f"goal set {goals}, official package" if name == "any" else "full episodes"
-                value = over(name, [r["summary"][name] for r in results])
+                value = over(name, [r["summary"].get(name) for r in results])
                 seeds = f"{len(results)} seed{'s' * (len(results) > 1)}"
                 return f"{what}: {LABELS[name]} {value} ({group}, {seeds}, {where}, deterministic)"
     return f"{what}: trained, not yet evaluated"

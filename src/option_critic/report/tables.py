@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from option_critic.evaluation.labels import LABELS
@@ -21,7 +22,7 @@ TOGETHER = {
 
 def label(run: RunData) -> str:
     """A run within the page."""
-    return f"{run.group}, {run.name}"
+    return run.group if Path(run.group).name == run.name else f"{run.group}, {run.name}"
 
 
 def diagnosis_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
@@ -77,17 +78,24 @@ def ablation_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
     if not told:
         return None
     found = [dict((run.diagnosis or {})["ablations"]) for run in told]
-    figure = "any" if "any" in next(iter(found[0].values())) else "return"
+    figures = ["any" if "any" in next(iter(ablations.values())) else "return" for ablations in found]
     names = list(dict.fromkeys(name for ablations in found for name in ablations))
 
-    def cell(ablations: Row, name: str) -> str:
+    def cell(ablations: Row, name: str, figure: str) -> str:
         estimate = ablations.get(name, {}).get(figure)
         return (
             "-" if estimate is None else f"{estimate['value']:.2f}" if figure == "any" else f"{estimate['value']:,.1f}"
         )
 
-    rows = [{"label": name, "cells": [cell(ablations, name) for ablations in found]} for name in names]
-    return {"figure": LABELS[figure], "columns": [label(run) for run in told], "rows": rows}
+    rows = [
+        {
+            "label": name,
+            "cells": [cell(ablations, name, figure) for ablations, figure in zip(found, figures, strict=True)],
+        }
+        for name in names
+    ]
+    columns = [f"{label(run)}: {LABELS[figure]}" for run, figure in zip(told, figures, strict=True)]
+    return {"columns": columns, "rows": rows}
 
 
 def settings_rows(run: RunData) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ function drawCurves() {
       nothing("curve-" + where, "Nothing was logged.");
       continue;
     }
-    found.forEach(([group, c], g) => {
-      const colour = GROUPS[g % GROUPS.length],
+    found.forEach(([group, c]) => {
+      const colour = GROUPS[c.number % GROUPS.length],
         legendgroup = group,
         base = { hoverinfo: "skip", showlegend: false, legendgroup };
       if (Object.keys(c.seeds).length > 1) {
@@ -37,7 +37,7 @@ function drawCurves() {
         mode: "lines",
         name: group,
         legendgroup,
-        line: { width: 3, color: colour, dash: GROUP_DASH[g % 4] },
+        line: { width: 3, color: colour, dash: GROUP_DASH[c.number % 4] },
       });
     });
     draw(
