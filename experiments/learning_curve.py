@@ -1,4 +1,4 @@
-"""Pictures of learning: success in training of every seed, a panel for each folder of runs.
+"""Pictures of learning: any-step success in training of every seed, a panel for each folder of runs.
 
 option-critic train pick-place --seeds 0..4
 option-critic train pick-place --seeds 0..4 --num-options 1 --out runs/flat
@@ -21,8 +21,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from option_critic.report.charts import SUCCESS, points
+from option_critic.report.gather import gather
+
 COLOURS = ("#0b6e99", "#8c6bb1", "#e08e0b", "#5a7d2a", "#b0413e")
-NAMES = ("time/total_timesteps", "rollout/success_rate", "rollout/ep_rew_mean")
 ACROSS = 3
 """Panels side by side."""
 EVERY = 4
@@ -30,12 +32,13 @@ EVERY = 4
 
 
 def read(folder: Path) -> dict[str, list[list[float]]]:
-    """Points (steps, success, return) of each seed under `folder`."""
+    """Points (steps, any-step success, return) of each seed under `folder`."""
     curves = {}
-    for path in sorted(folder.glob("seed-*/metrics.jsonl")):
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        points = [[round(line[name], 4) for name in NAMES] for line in lines if NAMES[1] in line]
-        curves[path.parent.name] = [*points[::EVERY], points[-1]]
+    for run in gather([folder]):
+        steps, success = points(run.metrics, *SUCCESS)
+        returns = np.interp(steps, *points(run.metrics, "rollout/ep_rew_mean"))
+        rows = np.stack([steps, success, returns], axis=1).round(4).tolist()
+        curves[run.name] = [*rows[::EVERY], rows[-1]]
     return curves
 
 
@@ -59,7 +62,7 @@ def draw(record: dict[str, dict[str, list[list[float]]]], picture: Path) -> None
         axes.set(xlabel="million environment steps", xlim=(0, 1.5), ylim=(-0.02, 1.03))
         axes.grid(alpha=0.25)
     for axes in panels[:, 0]:
-        axes.set_ylabel("success in training\n(last 128 episodes)")
+        axes.set_ylabel("any-step success in training\n(last 128 episodes)")
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=120)
 

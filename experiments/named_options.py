@@ -18,21 +18,22 @@ from scipy.stats import bootstrap
 from option_critic.evaluation.option_figures import diagnose
 from option_critic.evaluation.trace import Trace
 from option_critic.options.definitions import load
+from option_critic.report.charts import SUCCESS
 from option_critic.report.gather import apart
 from option_critic.runs.files import read_json
 from option_critic.runs.inventory import read_config
 from option_critic.settings import Settings
 
-SUCCESS = 0.9
+REACHED = 0.9
 NEVER = 1e9
 """A number of million steps that stands for never."""
 
 
-def steps_to(run: Path, success: float = SUCCESS) -> float:
-    """Million steps until the mean success of the last 128 training episodes reached `success`; inf: never."""
+def steps_to(run: Path, success: float = REACHED) -> float:
+    """Million steps until the mean any-step success of the last 128 training episodes reached `success`; inf: never."""
     for line in (run / "metrics.jsonl").read_text().splitlines():
         row = json.loads(line)
-        if row.get("rollout/success_rate", 0) >= success:
+        if next((row[name] for name in SUCCESS if name in row), 0) >= success:
             return float(row["time/total_timesteps"]) / 1e6
     return float("inf")
 

@@ -4,6 +4,8 @@ import base64
 import json
 from dataclasses import replace
 
+import learning_curve
+import named_options
 import numpy as np
 import pytest
 import rliable.library
@@ -97,6 +99,22 @@ def test_curves_are_over_the_seeds_of_a_folder(tmp_path):
     assert named.learned == "0.11 [0.11, 0.11] M"  # success 0.9 in the 23rd iteration of 4,800 steps
     assert named.minutes == "1.0 min"
     assert set(options_over_training(runs[0])["shares"]) == {"reach", "grasp", "move"}
+
+
+@pytest.mark.parametrize("old", [40, 20, 0])
+def test_success_in_training_is_that_of_any_step(tmp_path, old):
+    """Rows of older versions meant it by `success_rate`, which is that of the last step now; a run may hold both."""
+    folder = make_run(tmp_path / "named" / "seed-0")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    any_step = [row["rollout/success_rate"] for row in rows]
+    for row in rows[old:]:
+        row |= {"rollout/success_any_rate": row["rollout/success_rate"], "rollout/success_rate": 0.0}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    runs = gather([folder])
+    assert learning_curves(runs)["success"]["named"]["median"][-1] == any_step[-1] == 1.0
+    assert group_rows(runs)[0].learned == "0.11 M"
+    assert named_options.steps_to(folder) == pytest.approx(4800 * 23 / 1e6)
+    assert learning_curve.read(folder.parent)["seed-0"][-1][1] == 1.0
 
 
 def test_tables_give_seeds_together_and_one_seed_with_its_episodes(tmp_path):

@@ -12,12 +12,13 @@ from option_critic.envs.metaworld import task_of
 from option_critic.evaluation.ablations import ablations
 from option_critic.evaluation.diagnosis import Study, study
 from option_critic.evaluation.intervals import Estimate
+from option_critic.evaluation.labels import LABELS
 from option_critic.evaluation.option_figures import Diagnosis, OptionFigures
 from option_critic.loading import load
 from option_critic.runs.files import FORMAT_VERSION, emit, write_json, writing
 from option_critic.runs.run_folder import versions
 
-SHORT = {"any": "any-step success", "held": "held", "return": "return"}
+SHORT = LABELS | {"held": "held"}
 
 
 def diagnose_run(
@@ -63,7 +64,7 @@ def print_study(found: Study) -> None:
     """The tables, within 80 columns."""
     d, console = found.diagnosis, Console()
     console.print(options_table(d))
-    if any(o.phases for o in d.options):
+    if "success" in found.trace.info:
         print("up to the first success and ten steps more; (n): runs cut short by that end")
     for line in lines(d):
         print(line)

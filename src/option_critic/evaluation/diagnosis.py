@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array
 from option_critic.envs.metaworld import task_of
@@ -13,7 +15,7 @@ from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
 from option_critic.evaluation.evaluate import plain_summary, run_goals, run_plain
 from option_critic.evaluation.expert import expert_trace
-from option_critic.evaluation.intervals import Estimate
+from option_critic.evaluation.intervals import Estimate, proportion
 from option_critic.evaluation.option_figures import Diagnosis, diagnose
 from option_critic.evaluation.trace import Trace
 
@@ -26,7 +28,7 @@ class Study:
 
     diagnosis: Diagnosis
     ablations: dict[str, Figures]
-    """what was taken away -> success (Meta-World) or return, with intervals; first: nothing"""
+    """what was taken away -> success (where it is told) and return, with intervals; first: nothing"""
     expert: Diagnosis | None
     """the scripted expert, labelled by the options' definitions; none where there are none"""
     trace: Trace
@@ -56,18 +58,26 @@ def study(
     """Deterministic, on `episodes` goals of a goal set (Meta-World) or plain episodes, the same for all parts."""
     task, rules = task_of(agent.settings.env_id), agent.settings.options
     vectors = None if task is None else spread(metaworld_protocol.goal_set(task, goals).vectors, episodes)
-    traces, figures = dict[str, Trace](), dict[str, Figures]()
-    for ablation in [NOTHING, *(ablations(rules, agent.spaces.discrete) if with_ablations else [])]:
+    learned = run(agent, task, vectors, episodes, workers, NOTHING, on_episode)
+    figures = {NOTHING.name: kept(task, learned)}
+    for ablation in ablations(rules, agent.spaces.discrete) if with_ablations else []:
         trace = run(agent, task, vectors, episodes, workers, ablation, on_episode)
-        summary = plain_summary(trace) if task is None else metaworld_protocol.summary(trace)
-        kept = ("return",) if task is None else ("any", "held", "return")
-        figures[ablation.name] = {name: summary[name] for name in kept}
-        traces.setdefault(NOTHING.name, trace)
+        figures[ablation.name] = kept(task, trace)
+    if task is None and (agent.state.episodes.tells_success or any("any" in found for found in figures.values())):
+        never = proportion(np.zeros(episodes))  # some environments tell success only when it happens
+        figures = {name: {"any": never, "final": never} | found for name, found in figures.items()}
     meant_for = tuple(o.phase for o in rules.definitions) or ("",) * rules.num_options
     expert = None
     if task is not None and vectors is not None and rules.definitions:
         expert = diagnose(expert_trace(task, vectors, rules), rules.names, meant_for)
-    return Study(diagnose(traces[NOTHING.name], rules.names, meant_for), figures, expert, traces[NOTHING.name])
+    return Study(diagnose(learned, rules.names, meant_for), figures, expert, learned)
+
+
+def kept(task: str | None, trace: Trace) -> Figures:
+    """The figures that stand beside each other: success at any step, success at the end, return."""
+    summary = plain_summary(trace) if task is None else metaworld_protocol.summary(trace)
+    at_the_end = "final" if task is None else "held"
+    return {name: summary[name] for name in ("any", at_the_end, "return") if name in summary}
 
 
 def run(

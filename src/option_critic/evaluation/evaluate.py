@@ -1,4 +1,4 @@
-"""Evaluate an agent: Meta-World tasks by the protocol on the official package, others by their return."""
+"""Evaluate an agent: Meta-World tasks by the protocol on the official package, others by return and success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from option_critic.agent import OptionCritic
-from option_critic.envs.contract import Array, VectorEnvs, env_seeds
+from option_critic.envs.contract import Array, Mask, VectorEnvs, env_seeds
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.make import abandon, check_known
 from option_critic.envs.metaworld import available, make_official, task_of
@@ -19,7 +19,7 @@ from option_critic.errors import InputError
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.episodes import run_episodes
-from option_critic.evaluation.intervals import Estimate, mean
+from option_critic.evaluation.intervals import Estimate, mean, proportion
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
 from option_critic.spaces import check_fit
@@ -57,13 +57,12 @@ def evaluate(
     Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`.
     """
     task = task_of(agent.settings.env_id)
+    if task is None:
+        traces = telling(agent, [run_plain(agent, num_episodes, m == "deterministic", on_episode) for m in modes])
+        return [Result("episodes", m, plain_summary(t), plain_rows(t), t) for m, t in zip(modes, traces, strict=True)]
     results = []
     for mode in modes:
         deterministic = mode == "deterministic"
-        if task is None:
-            trace = run_plain(agent, num_episodes, deterministic, on_episode)
-            results.append(Result("episodes", mode, plain_summary(trace), plain_rows(trace), trace))
-            continue
         sets = [metaworld_protocol.goal_set(task, name) for name in goals]
         vectors, members = union(sets)
         everything = run_goals(agent, task, vectors, deterministic, workers, on_episode)
@@ -153,11 +152,33 @@ def _run(
     return trace
 
 
+def telling(agent: OptionCritic, traces: Sequence[Trace]) -> list[Trace]:
+    """Traces that all tell success if the environment tells it: some tell it only when it happens, and in some of
+    the traces it may never have."""
+    if not (agent.state.episodes.tells_success or any("success" in trace.info for trace in traces)):
+        return list(traces)
+    return [replace(t, info={"success": np.zeros(t.reward.shape)} | t.info) for t in traces]
+
+
+def plain_successes(trace: Trace) -> dict[str, Mask]:
+    """Name -> [E]: success at any step of an episode, and at its last; nothing where the environment tells none."""
+    if "success" not in trace.info:
+        return {}
+    success = (trace.info["success"] > 0) & trace.mask
+    any_step = np.logical_or.reduce(success, axis=1)
+    return {"any": any_step, "final": success[np.arange(len(success)), trace.length - 1]}
+
+
 def plain_summary(trace: Trace) -> dict[str, Estimate | None]:
-    """Return and length with 95 % intervals."""
-    return {"return": mean(trace.reward.sum(1)), "length": mean(trace.length)}
+    """Success, where the environment tells it, return and length, with 95 % intervals."""
+    successes = {name: proportion(flags) for name, flags in plain_successes(trace).items()}
+    return successes | {"return": mean(trace.reward.sum(1)), "length": mean(trace.length)}
 
 
 def plain_rows(trace: Trace) -> list[dict[str, Any]]:
     """One record per episode."""
-    return [{"return": float(r.sum()), "length": int(n)} for r, n in zip(trace.reward, trace.length, strict=True)]
+    successes = plain_successes(trace)
+    return [
+        {"return": float(r.sum()), "length": int(n), **{name: bool(x[e]) for name, x in successes.items()}}
+        for e, (r, n) in enumerate(zip(trace.reward, trace.length, strict=True))
+    ]

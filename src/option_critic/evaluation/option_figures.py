@@ -1,7 +1,7 @@
 """What the options did: figures of a Trace, and of nothing else.
 
-On Meta-World they are taken over the steps up to the first success and ten more: later an arm only holds, and
-that would look like one option for everything. Elsewhere over whole episodes.
+Where the task tells success they are taken over the steps up to the first one and ten more: later an arm only holds,
+and that would look like one option for everything. Elsewhere over whole episodes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from option_critic.report.gather import Evaluated, Row, RunData
 
 POINTS = 160
 """Of a curve: as many as a screen can show."""
-CURVES = {"success": "rollout/success_rate", "return": "rollout/ep_rew_mean", "length": "rollout/ep_len_mean"}
+SUCCESS = ("rollout/success_any_rate", "rollout/success_rate")
+"""Success at any step of an episode: rows without the first name are older, and meant it by the second."""
+CURVES = {"success": SUCCESS, "return": ("rollout/ep_rew_mean",), "length": ("rollout/ep_len_mean",)}
 OVER_TRAINING = {
     "duration": "option/duration",
     "ends": "option/end_rate",
@@ -37,15 +39,15 @@ def learning_curves(runs: Sequence[RunData]) -> dict[str, Any]:
         label: {
             group: {"number": g, **curve}
             for g, (group, members) in enumerate(groups(runs).items())
-            if (curve := over_seeds(members, name))
+            if (curve := over_seeds(members, *names))
         }
-        for label, name in CURVES.items()
+        for label, names in CURVES.items()
     }
 
 
-def over_seeds(runs: Sequence[RunData], name: str) -> dict[str, Any] | None:
-    """One metric over the seeds of a group on common steps; none where no run has it."""
-    series = {run.name: points(run.metrics, name) for run in runs}
+def over_seeds(runs: Sequence[RunData], *names: str) -> dict[str, Any] | None:
+    """One metric over the seeds of a group on common steps; none where no run has it. `names` as in `points`."""
+    series = {run.name: points(run.metrics, *names) for run in runs}
     series = {seed: s for seed, s in series.items() if len(s[0]) > 1}
     if not series:
         return None
@@ -66,9 +68,10 @@ def over_seeds(runs: Sequence[RunData], name: str) -> dict[str, Any] | None:
     }
 
 
-def points(rows: Sequence[Row], name: str) -> tuple[Array, Array]:
-    """(steps, values) of a metric where it was logged."""
-    found = [(row["time/total_timesteps"], row[name]) for row in rows if isinstance(row.get(name), int | float)]
+def points(rows: Sequence[Row], *names: str) -> tuple[Array, Array]:
+    """(steps, values) of a metric where it was logged: by the first of `names` that a row has."""
+    told = [(row["time/total_timesteps"], next((row[name] for name in names if name in row), None)) for row in rows]
+    found = [(steps, value) for steps, value in told if isinstance(value, int | float)]
     pairs = np.array(found, dtype=float).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 

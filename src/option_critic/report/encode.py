@@ -70,6 +70,7 @@ def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -
         "return": round(float(row["return"]), 2),
         "success": int(success.argmax()) + 1 if success.any() else None,
         "held": row.get("held"),
+        "missed": row.get("any") is False,
     }
 
 

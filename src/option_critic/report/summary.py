@@ -8,11 +8,11 @@ from typing import Any
 
 from option_critic.evaluation.intervals import Estimate, interquartile_mean
 from option_critic.evaluation.labels import LABELS, cell
-from option_critic.report.charts import groups, points
+from option_critic.report.charts import SUCCESS, groups, points
 from option_critic.report.gather import Row, RunData
 
 REACHED = 0.9
-"""Success in training (last 128 episodes) that counts as learned."""
+"""Any-step success in training (last 128 episodes) that counts as learned."""
 SHOWN = ("any", "held", "final", "lifted", "steps_to_success", "return", "length")
 
 
@@ -28,7 +28,7 @@ class GroupRow:
     steps: str
     minutes: str
     learned: str
-    """million steps to 90 %"""
+    """million steps to 90 % any-step success"""
 
 
 def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
@@ -68,10 +68,10 @@ def span(values: Sequence[float], form: str) -> str:
 
 
 def learned(runs: Sequence[RunData]) -> str:
-    """Million steps until 90 % success in training: interquartile mean over the seeds, with its interval."""
+    """Million steps until 90 % any-step success in training: interquartile mean over the seeds, with its interval."""
     found = []
     for run in runs:
-        steps, success = points(run.metrics, "rollout/success_rate")
+        steps, success = points(run.metrics, *SUCCESS)
         if len(steps):
             found.append(float(steps[success >= REACHED][0]) / 1e6 if (success >= REACHED).any() else float("inf"))
     estimate = interquartile_mean(found)
@@ -134,7 +134,7 @@ def headline(runs: Sequence[RunData]) -> str:
                        if e.result["goals"] == goals and e.result["mode"] == "deterministic"]  # fmt: skip
             if results:
                 name = "any" if "any" in results[0]["summary"] else "return"
-                where = f"goal set {goals}, official package" if name == "any" else "full episodes"
+                where = "full episodes" if goals == "episodes" else f"goal set {goals}, official package"
                 value = over(name, [r["summary"].get(name) for r in results])
                 seeds = f"{len(results)} seed{'s' * (len(results) > 1)}"
                 return f"{what}: {LABELS[name]} {value} ({group}, {seeds}, {where}, deterministic)"

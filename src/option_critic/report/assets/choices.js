@@ -6,11 +6,10 @@ function fillList() {
     const b = document.createElement("button");
     b.type = "button";
     b.textContent = ep.number;
-    const missed = ep.held !== undefined && ep.held !== null && !ep.success;
-    b.className = (missed ? "missed " : "") + (e.videos && e.videos[ep.number] ? "film" : "");
+    b.className = (ep.missed ? "missed " : "") + (e.videos && e.videos[ep.number] ? "film" : "");
     b.title =
       `episode ${ep.number}: ` +
-      (ep.success ? `success at step ${ep.success}` : missed ? "no success" : `return ${ep.return}`);
+      (ep.success ? `success at step ${ep.success}` : ep.missed ? "no success" : `return ${ep.return}`);
     b.setAttribute("aria-label", b.title);
     b.onclick = () => choose(i);
     $("list").append(b);

@@ -60,9 +60,9 @@ function choose(i) {
     `Episode ${ep.number} of ${e.total}: ` +
     (ep.success
       ? `first success at step ${ep.success}${ep.held === false ? ", not held to the end" : ""}`
-      : ep.held === undefined || ep.held === null
-        ? `${ep.steps} steps`
-        : "no success") +
+      : ep.missed
+        ? "no success"
+        : `${ep.steps} steps`) +
     `, return ${ep.return.toLocaleString("en")}.`;
   $("stage").className = source ? "" : "alone";
   if (source) {
