@@ -113,6 +113,28 @@ def test_evaluate_prints_a_table_and_keeps_everything(trained):
     assert len(json.loads(out)["results"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("gamma", "per decision"),
+        ("min-option-length", "Decisions"),
+        ("max-option-length", "Decisions"),
+        ("num-options", "price termination"),
+        ("deliberation-cost", "without normalize_reward"),
+    ],
+)
+def test_help_says_what_the_code_does(help_text, flag, says):
+    """A decision may take several steps; with a price per termination one option is no plain PPO."""
+    assert says in re.search(rf"--{flag} .*?(?= --[a-z])", help_text).group()
+
+
+@pytest.fixture(scope="module")
+def help_text():
+    code, out, err = run("train", "CartPole-v1", "--help")
+    assert code == 0, err
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", out).split())
+
+
 def test_list_names_everything(trained):
     code, out, _ = run("list", "--runs", trained[0].parent, "--json", "-")
     listed = json.loads(out)

@@ -1,5 +1,6 @@
 """Hand-computed values and limits of the option equations."""
 
+import pytest
 import torch
 
 from option_critic.functional import options as f
@@ -62,6 +63,17 @@ def test_one_option_is_no_option():
     mu = f.master_log_probs(torch.randn(5, 2, 1), torch.rand(5, 2, 1) + 0.1).exp()
     charge = f.expected_charge(f.pick(mu, zero), free, cost=0.7)
     assert torch.equal(f.arrival_value(q[..., 0], f.state_value(q, mu), torch.rand(5, 2), charge), q[..., 0])
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.7, 5.0])
+@pytest.mark.parametrize("every_end", [False, True])
+def test_one_option_is_flat_unless_every_termination_has_a_price(cost, every_end):
+    """Its arrival is worth Q, whatever a change costs; a price per termination takes beta c off it."""
+    q, one, free = torch.randn(5), torch.ones(5), torch.zeros(5, dtype=torch.bool)
+    charge = f.expected_charge(one, free, cost, every_end)
+    u = f.arrival_value(q, q, 0.25 * one, charge)
+    assert torch.equal(u, q) == (not every_end or cost == 0)
+    torch.testing.assert_close(u, q - 0.25 * cost * every_end)
 
 
 def test_arrival_distribution_by_hand_and_its_sum():

@@ -7,8 +7,8 @@ on one recursion, and one critic Q(s, w) serves both (V_high = U).
 
 Deviations from the paper and its code: one joint pass instead of two (two would train the critic
 twice); pi_hat built with the beta of the arriving option only, so it sums to 1; a price per *change*
-of option inside U; the true successor at time limits. With one option every option term vanishes and
-this is PPO, bit for bit.
+of option inside U; less interest makes an end likelier; the true successor at time limits. With one option every
+option term vanishes and this is PPO, bit for bit.
 """
 
 from __future__ import annotations

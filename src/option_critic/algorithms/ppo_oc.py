@@ -8,7 +8,8 @@ Q - V + charge [Bacon+17, thm. 2; charge: Harb+18, 1709.04571]. Policy over opti
 Deviations: beta is differentiated in expectation (not its sampled bit, not log beta) and held within `clip`
 of the acting beta, as a rollout is reused; the master's baseline is V, not the arriving option's value;
 the termination advantage is scaled, never shifted; arrivals at the states of the rollout only (the last
-state before a time limit, one arrival in an episode, is left out). One option: PPO, bit for bit.
+state before a time limit, one arrival in an episode, is left out). One option: PPO,
+bit for bit, unless every termination has a price.
 """
 
 from __future__ import annotations

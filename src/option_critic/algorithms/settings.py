@@ -47,8 +47,8 @@ class PPOSettings:
     as the training goes on, from the initial one to this. none: only gradients move them, and slowly. Less noise
     lets a skill that was found succeed, and the end rehearses what is judged, the most likely actions."""
     deliberation_cost: float = 0.0
-    """c: price of a change of option, in standard deviations of the return (Harb+18). Raise it when
-    options end after a step or two."""
+    """c: price of a change of option, in standard deviations of the return (Harb+18); without normalize_reward, in
+    units of reward. Raise it when options end after a step or two."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0

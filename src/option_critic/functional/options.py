@@ -6,8 +6,8 @@ Every function works on any leading shape `[...]`; `_w` marks a quantity picked 
 takes tensors and numpy arrays alike (`arrays.py`).
 
 Sources: options [Sutton+99]; option-critic [Bacon+17, 1609.05140]; deliberation cost
-[Harb+18, 1709.04571]; interest [Khetarpal+20, 2001.00271]; the arrival distribution as one policy
-[Zhang+Whiteson 19, DAC, 1904.12691].
+[Harb+18, 1709.04571]; interest in the policy over options [Khetarpal+20, 2001.00271]; the arrival distribution
+as one policy [Zhang+Whiteson 19, DAC, 1904.12691]. What interest does to terminations is ours.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def forced_end(
     """Where the arriving option must end, whatever beta says: [...] -> bool [...].
 
     At an episode's first step (nothing has arrived), at its maximum length, or without interest (in going on:
-    it is 0, too, where the option's own end condition holds).
+    it is 0, too, where the option's own end condition holds; ours, not [Khetarpal+20]).
     """
     forced = is_first | (interest_w <= 0)
     return forced if max_length is None else forced | (age >= max_length)
@@ -73,6 +73,7 @@ def effective_termination(
 
     `bounds`, low and high: beta is mapped between them, not clipped: a clipped one has no gradient where it is stuck.
 
+    That less interest makes an end likelier is ours: [Khetarpal+20] weigh the policy over options alone.
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
     A forced end beats the minimum length. Where w is `alone` (bool; no other option is interested) an end
     could only choose w again: it counts as none, which changes no behaviour, value or gradient (but spares the
@@ -99,7 +100,8 @@ def expected_charge(mu_w: Tensor, forced: Tensor, cost: float, every_end: bool =
     """C (1 - mu_I(w|s')): the expected price of a *change* of option on ending w; forced ends are free.
 
     With this price K = 1 is flat for every c, and pi_hat's own policy gradient trains beta and mu.
-    With `every_end` c itself: the price of each termination, also of one that chooses w again [Harb+18].
+    With `every_end` c itself: the price of each termination, also of one that chooses w again [Harb+18]. Then K = 1
+    is not flat: each of its learned ends is charged.
     """
     return torch.where(forced, 0.0, cost * torch.ones_like(mu_w) if every_end else cost * (1 - mu_w))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 StateFunction = Callable[["Tensor"], "Tensor"]
 """Raw observations [..., D] -> [...]. It is called with many leading shapes: index with `obs[..., i]`."""
 StepFunction = Callable[["Tensor", "Tensor"], "Tensor"]
-"""Raw observations before and after a step, [..., D] each -> [...]."""
+"""Raw observations at a decision and at the next (a step later, unless actions are held), [..., D] each -> [...]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +31,17 @@ class Option:
     name: str
     """Shown wherever the option is."""
     interest: StateFunction | None = None
-    """I_w(s) in [0, 1] (or bool: an initiation set) [Khetarpal+20, 2001.00271]: how much the option wants to
-    run at s. It weighs the policy over options, and a running option is ended by force where it is 0."""
+    """I_w(s) in [0, 1] (or bool: an initiation set): how much the option wants to run at s. It weighs the policy over
+    options [Khetarpal+20, 2001.00271]. Ours, not theirs: it also ends a running option, the likelier the less it is
+    (beta_eff = 1 - I (1 - beta)), and by force where it is 0."""
     end: StateFunction | None = None
     """bool: where it holds the option has done its work and ends by force; it may be chosen again."""
     min_length: int | None = None
-    """Steps during which it cannot end by learning; none: as in the settings."""
+    """Decisions during which it cannot end by learning; none: as in the settings."""
     max_length: int | None = None
-    """Steps after which it ends by force; none: as in the settings."""
+    """Decisions after which it ends by force; none: as in the settings."""
     reward: StepFunction | None = None
-    """A reward of its own for each step that it runs, in the units of the environment's and added to it:
+    """A reward of its own for each of its decisions, in the units of the environment's and added to it:
     intra-option policies, terminations and the policy over options all learn from the sum."""
     bonus: StateFunction | None = None
     """What running here is worth to the choice of options alone, in standard deviations of the option advantage

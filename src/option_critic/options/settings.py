@@ -17,16 +17,16 @@ class OptionSettings:
     """The options."""
 
     num_options: int = 2
-    """K. With 1 this is plain PPO, bit for bit: the flat baseline."""
+    """K. With 1 this is plain PPO, bit for bit: the flat baseline (but not with price termination)."""
     options_from: str = ""
     """What the options mean: a set that ships (reach-grasp-move), or module:NAME, a tuple of `Option` of your own;
     "": nothing is said of them. Sets num_options, option_names and observe_interest."""
     option_names: tuple[str, ...] = ()
     """A name for each option, shown wherever it is; default: option-0, option-1, ..."""
     min_option_length: int = 0
-    """Steps during which a chosen option cannot end by learning (0: it may end at once)."""
+    """Decisions during which a chosen option cannot end by learning (0: it may end at once)."""
     max_option_length: int | None = None
-    """Steps after which an option is ended by force, uncharged; none: no limit."""
+    """Decisions after which an option is ended by force, uncharged; none: no limit."""
     beta_floor: float = 0.0
     """The learned termination probability is mapped between this ..."""
     beta_ceil: float = 1.0
