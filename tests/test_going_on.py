@@ -69,7 +69,7 @@ def test_what_stays_as_it_is_is_no_change(saved):
         ({"option_names": ("a", "b", "c")}, "num_options of this agent is 2 and cannot become 3"),
         ({"lr_option": -1}, "lr_option must not be negative"),
         ({"num_envs": "4"}, "num_envs must be a whole number, got '4'"),
-        ({"price": "termination"}, "price termination needs algorithm ppo_oc"),
+        ({"price": "termination"}, "price is a setting of algorithm ppo_oc; dac has none"),
     ],
 )
 def test_the_reason_is_said(settings, words, saved):

@@ -14,8 +14,10 @@ import torch
 import option_critic as oc
 from option_critic.algorithms.update import DivergedError
 from option_critic.errors import InputError, RunError
-from option_critic.runs import inventory, inventory
+from option_critic.runs import inventory
 from option_critic.runs.run_folder import Run
+
+pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")  # boundaries are close on purpose
 
 SAME = ("model.safetensors", "optimizer.safetensors")
 
