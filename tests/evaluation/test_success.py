@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import option_critic as oc
-from option_critic.cli.evaluate import evaluate as evaluate_run
+from option_critic.cli.evaluate import evaluate_run
 from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import evaluate
 from option_critic.evaluation.intervals import proportion

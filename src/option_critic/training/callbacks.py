@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from option_critic.envs.guard import described
 from option_critic.errors import InputError
 from option_critic.training.train import Metrics
 
-if TYPE_CHECKING:
-    from option_critic.agent import OptionCritic
-
-Callback = Callable[["OptionCritic", Metrics], bool]
+Callback = Callable[[Any, Metrics], bool]
+"""Gets the agent (`OptionCritic`) and the metrics of the iteration; False stops the training."""
 Callbacks = Callback | list[Callback] | tuple[Callback, ...]
 
 
@@ -27,7 +25,7 @@ def as_one(callback: Callbacks | None) -> Callback:
                 f"callback must be a function of (agent, metrics), or a list of such, got {described(function)}"
             )
 
-    def call(agent: OptionCritic, metrics: Metrics) -> bool:
+    def call(agent: Any, metrics: Metrics) -> bool:
         said = [function(agent, metrics) for function in each]
         return not any(isinstance(answer, bool | np.bool_) and not answer for answer in said)  # None is no answer
 
