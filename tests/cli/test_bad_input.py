@@ -34,7 +34,7 @@ def train(env_id, *flags):
 def command(tmp_path, monkeypatch, capsys):
     """Run a command in an empty folder -> (exit code, standard error on one line)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the command line sets its own
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
@@ -392,7 +392,7 @@ def test_an_environment_that_only_a_script_registers_is_named_by_the_user(verb, 
 
 def alone(args, folder):
     """In a process of its own, because the environment sets a limit on the sizes of files."""
-    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     done = subprocess.run([sys.executable, "-m", "option_critic", *args], capture_output=True, text=True, cwd=folder,
                           env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
     return done.returncode, done.stderr

@@ -229,7 +229,7 @@ def test_a_signal_in_the_middle_of_a_long_rollout_ends_it_within_five_seconds(tm
     """A step takes 50 ms, a rollout 0.4 s, then half a minute: nobody waits for its end."""
     flags = ["train", "bad_envs:Slow-v0", "--out", str(tmp_path / "r"), *SMALL]
     length = "2" if started else "600"
-    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     process = subprocess.Popen(
         [sys.executable, "-m", "option_critic", *flags, "--num-envs", "4", "--rollout-length", length,
          "--minibatch-size", "4", "--total-timesteps", "100000"],
