@@ -113,5 +113,5 @@ def header(agent: OptionCritic, folder: Path) -> str:
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps\n"
         f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}\n"
-        f"checkpoints every {s.checkpoint_every:,} steps, where environments are made anew, with all they keep"
+        f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew"
     )
