@@ -192,11 +192,11 @@ LIGHT = [
 def test_bad_input_help_and_list_are_answered_without_pytorch(tmp_path):
     script = """if True:
         import json, sys
-        from option_critic import cli
+        from option_critic.cli.main import main
         for code, args in json.loads(sys.argv[1]):
             sys.argv = ["option-critic", *args]
             try:
-                cli.main()
+                main()
             except SystemExit as end:
                 assert end.code == code, args
             assert "torch" not in sys.modules, args

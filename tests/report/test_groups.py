@@ -77,7 +77,7 @@ def test_a_setting_that_an_older_run_does_not_tell_sets_it_apart_from_nobody(tmp
     (tmp_path / "a" / "seed-2" / "config.json").unlink()
     path = tmp_path / "a" / "seed-1" / "config.json"
     config = json.loads(path.read_text())
-    del config["settings"]["learning"]["price"]
+    del config["settings"]["learning"]["clip"]
     path.write_text(json.dumps(config))
     assert members(gather([tmp_path / "a"])) == {"a": ["seed-0", "seed-1", "seed-2"]}
 

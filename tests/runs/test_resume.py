@@ -127,7 +127,7 @@ def test_one_process_writes_a_run(small, tmp_path):
     with pytest.raises(StopError):
         oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "run", callback=crash_at(2))
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom option_critic.training.run import locked\n"
+        "import sys, time\nfrom pathlib import Path\nfrom option_critic.runs.run_folder import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdout=subprocess.PIPE)
