@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import option_critic as oc
-from option_critic.runs import inventory, inventory
+from option_critic.runs import inventory
 
 
 def edit(path, **changes):

@@ -1,1 +1,1 @@
-"""What is learned: settings, what the algorithms share, a loss each, and the table of them."""
+"""How options learn: targets and losses of each algorithm, what they share, the update, the table of them."""

@@ -1,1 +1,1 @@
-"""Environments behind one contract."""
+"""Environments behind one contract: adapters, the border to those of somebody else, worker processes."""

@@ -1,1 +1,1 @@
-"""Evaluation: episodes -> Trace -> figures with intervals."""
+"""Evaluation: episodes -> Trace -> figures with intervals, on the official packages; diagnosis, ablations, bench."""

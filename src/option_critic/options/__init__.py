@@ -1,1 +1,1 @@
-"""What a user says of options."""
+"""What a user says of options, the sets that ship, and how options look."""

@@ -24,18 +24,17 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from option_critic.runs.files import write_json
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.options.definitions import describe
-from option_critic.settings import Settings
-from option_critic.spaces import Spaces
-from option_critic.runs.state_file import read_counters
-from option_critic.runs.files import FORMAT_VERSION, CheckpointError, check_format, fingerprint, read_json
+from option_critic.runs.files import FORMAT_VERSION, CheckpointError, check_format, fingerprint, read_json, write_json
 from option_critic.runs.inventory import verify
 from option_critic.runs.parts import check_parts, parts_of
-from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
+from option_critic.runs.state_file import read_counters
 from option_critic.runs.tensor_files import load_finite
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
+from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
 
 
 def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:

@@ -1,5 +1,6 @@
-"""Files of a run, read as something that a stranger wrote, and written where a disk may be full, read-only or not there:
-found out before work begins, named where it happens."""
+"""Files of a run, read as something that a stranger wrote, and written where a disk may be full, read-only or not
+there: found out before work begins, named where it happens.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,6 @@ from safetensors import SafetensorError
 
 from option_critic.errors import InputError, RunError
 from option_critic.value_types import is_whole
-
 
 FORMAT_VERSION = 1
 MAX_JSON = 16 << 20

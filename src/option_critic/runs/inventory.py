@@ -28,10 +28,6 @@ FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.jso
 """Of every checkpoint; an algorithm may bring more (`files_of`)."""
 
 
-
-
-
-
 def is_checkpoint(folder: Path) -> bool:
     """Whether `folder` was written by `write` (and may be damaged)."""
     try:
@@ -78,8 +74,6 @@ def _matches(path: Path, entry: dict[str, Any]) -> bool:
         return entry == fingerprint(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
-
-
 
 
 def _version(path: Path) -> Any:

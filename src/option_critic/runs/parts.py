@@ -13,11 +13,11 @@ from torch import Tensor
 
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.model.option_model import OptionModel, outline
+from option_critic.runs.files import CheckpointError
+from option_critic.runs.tensor_files import Form, compare, form, header
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
-from option_critic.runs.files import CheckpointError
 from option_critic.training.state import TrainState
-from option_critic.runs.tensor_files import Form, compare, form, header
 
 GENERATORS = ("option", "action", "batch")
 MAX_GENERATOR = 1 << 16

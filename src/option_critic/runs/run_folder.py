@@ -18,16 +18,15 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from option_critic.cores import usable_cores
-from option_critic.runs.files import check_writable, reason, write_json, writing
 from option_critic.errors import InputError
 from option_critic.options.timeline import Episode, raster
-from option_critic.settings import Settings
-from option_critic.spaces import Spaces
 from option_critic.records import Batch
 from option_critic.runs import checkpoint
+from option_critic.runs.files import check_writable, read_json, reason, write_json, writing
 from option_critic.runs.inventory import position, prune
-from option_critic.runs.files import read_json
 from option_critic.runs.logs import LineLog, forget_after
+from option_critic.settings import Settings
+from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
 
 PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from option_critic.value_types import is_finite, is_whole
 from option_critic.runs.files import CheckpointError, check_format, read_json
 from option_critic.training.state import WINDOW
+from option_critic.value_types import is_finite, is_whole
 
 
 def _is_count(value: Any) -> bool:

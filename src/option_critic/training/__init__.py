@@ -1,1 +1,1 @@
-"""The training loop, its checkpoints and its run folder."""
+"""The training loop, its state, and what watches it."""
