@@ -26,8 +26,9 @@ from option_critic.options.interest import check_definitions
 from option_critic.presets import settings_for
 from option_critic.records import Carry
 from option_critic.runs import checkpoint as checkpoints
-from option_critic.runs import inventory
+from option_critic.runs import manifest
 from option_critic.runs.files import writing
+from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces, check_fit
@@ -126,7 +127,7 @@ class OptionCritic:
         total_timesteps: int | None = None,
         callback: Callbacks | None = None,
         *,
-        run_folder: str | Path | None = None,
+        run_folder: str | Path | RunPath | None = None,
         overwrite: bool = False,
         progress: bool = False,
     ) -> OptionCritic:
@@ -145,7 +146,7 @@ class OptionCritic:
         self.settings = self.settings.override(total_timesteps=steps)
         if run_folder is not None and self.state.env_steps:
             self._meet(self.settings.env_id)  # before anything is written
-        run = None if run_folder is None else Run(Path(run_folder), self.settings, self.spaces, overwrite)
+        run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
         return self._learn(run, call, progress)
@@ -155,7 +156,7 @@ class OptionCritic:
         # the environment is not named once more: its id would leave no room for the numbers
         display = TrainingDisplay(f"seed {self.settings.seed}", self.state.schedule_end, self.option_names, progress)
         alarms = Alarms(self.option_names)
-        for before in run.past() if run is not None and run.after is not None else ():
+        for before in run.past() if run is not None and run.goes_on else ():
             alarms.see(before)
 
         def on_iteration(metrics: Metrics) -> bool:
@@ -256,14 +257,15 @@ class OptionCritic:
             raise InputError("state comes from another agent, with other options or actions; begin with state=None")
         return carry
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path | RunPath) -> None:
         """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON).
 
         It is created, or replaced if it is empty or a saved agent. Raises InputError if it is anything else.
         """
-        folder = Path(path)
-        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
-        if not folder.name or (folder.exists() and not empty and not inventory.is_checkpoint(folder)):
+        folder = RunPath.of(path)
+        link = not folder.parts and folder.base.is_symlink()
+        empty = folder.is_folder() and not link and not folder.names()
+        if not folder.name or (not folder.is_free() and not empty and (link or not manifest.is_checkpoint(folder))):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
             checkpoints.write(folder, self.state, self.settings, self.spaces)

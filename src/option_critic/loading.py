@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from option_critic.errors import InputError
 from option_critic.options.definitions import load as import_definitions
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import inventory
-from option_critic.runs.inventory import last_whole, read_config
+from option_critic.runs.files import WriteError, writing
+from option_critic.runs.inventory import config_or_copy, last_whole, read_config
+from option_critic.runs.locks import locked
+from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -22,7 +26,7 @@ from option_critic.value_types import plain
 
 
 def load(
-    path: str | Path,
+    path: str | Path | RunPath,
     checkpoint: str | int | None = None,
     device: str | torch.device | None = None,
     options_from: str | None = None,
@@ -40,15 +44,20 @@ def load(
         import_definitions(options_from)
     if device is not None:
         settings["device"] = device
-    state, found, spaces = checkpoints.read(inventory.find(Path(path), plain(int, checkpoint)), **settings)
-    check_named(options_from, found)
+    agent = _loaded(inventory.find(path, plain(int, checkpoint)), **settings)
+    check_named(options_from, agent.settings)
+    return agent
+
+
+def _loaded(checkpoint: RunPath, **settings: Any) -> OptionCritic:
+    state, found, spaces = checkpoints.read(checkpoint, **settings)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(found, spaces, state)
     return agent
 
 
 def resume(
-    path: str | Path,
+    path: str | Path | RunPath,
     callback: Callbacks | None = None,
     *,
     progress: bool = False,
@@ -63,15 +72,31 @@ def resume(
     """
     if options_from is not None:
         import_definitions(options_from)
-    folder, call = Path(path), as_one(callback)
-    agent = at_boundary(folder)
-    check_named(options_from, agent.settings)
-    if agent.state.env_steps < agent.state.schedule_end:
-        check_known(agent.settings.env_id)
-        resolve_backend(agent.settings.env_id, agent.settings.env)
-        agent._meet(agent.settings.env_id)
-        agent._learn(Run(folder, agent.settings, agent.spaces, after=agent.num_timesteps), call, progress)
+    folder, call = RunPath.of(path), as_one(callback)
+    config_or_copy(folder)  # before anything is written: is it a run?
+    with ExitStack() as lock:
+        held = holding(folder, lock)
+        agent = at_boundary(folder)  # under the lock: nobody adds one
+        check_named(options_from, agent.settings)
+        if agent.state.env_steps < agent.state.schedule_end:
+            if held is not None:
+                raise held
+            check_known(agent.settings.env_id)
+            resolve_backend(agent.settings.env_id, agent.settings.env)
+            agent._meet(agent.settings.env_id)
+            run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
+            agent._learn(run, call, progress)
     return agent
+
+
+def holding(folder: RunPath, lock: ExitStack) -> WriteError | None:
+    """Hold the run in `lock`. What is said if it is to be written all the same, where it cannot be."""
+    try:
+        with writing(folder):
+            lock.enter_context(locked(folder))
+    except WriteError as error:
+        return error
+    return None
 
 
 def check_named(options_from: str | None, settings: Settings) -> None:
@@ -82,12 +107,12 @@ def check_named(options_from: str | None, settings: Settings) -> None:
         raise InputError(f"the options of this agent are {where}: options_from {options_from!r} would do nothing")
 
 
-def at_boundary(folder: Path) -> OptionCritic:
+def at_boundary(folder: RunPath) -> OptionCritic:
     """The agent of a run as it was at the last boundary that is whole; before the first one, untrained."""
     config = read_config(folder)
     boundary = last_whole(folder)
     if boundary is not None:
-        return load(boundary)
+        return _loaded(boundary)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"]))
     return agent

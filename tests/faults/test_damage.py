@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 import option_critic as oc
-from option_critic.runs import inventory
-from option_critic.runs.files import CheckpointError, fingerprint
+from option_critic.runs import inventory, manifest
+from option_critic.runs.files import fingerprint
+from option_critic.runs.paths import CheckpointError, RunPath
 
 pytestmark = pytest.mark.faults
 
 AGENT = Path(__file__).parents[1] / "fixtures" / "format-1"
-NAMES = [*inventory.FILES, "manifest.json"]
+NAMES = [*manifest.FILES, "manifest.json"]
 CUTS = 100
 FLIPS = 1000
 
@@ -32,7 +33,7 @@ def run(tmp_path):
 
 
 def sign(folder):
-    found = {name: fingerprint(folder / name) for name in inventory.FILES}
+    found = {name: fingerprint(RunPath.of(folder) / name) for name in manifest.FILES}
     (folder / "manifest.json").write_text(json.dumps({"format_version": 1, "files": found}))
 
 
@@ -79,14 +80,14 @@ def test_every_bit_of_the_manifest(run):
             inventory.verify(file.parent)
 
 
-@pytest.mark.parametrize("name", inventory.FILES)
+@pytest.mark.parametrize("name", manifest.FILES)
 def test_damage_with_checksums_that_are_right(name, run):
     """It is refused, or it makes an agent: numbers may be others than they were. Nothing else happens."""
     draw = random.Random(name)
     last = run / "checkpoints" / "000000000160"
     whole = (last / name).read_bytes()
     refused = 0
-    for _ in range(FLIPS // len(inventory.FILES)):
+    for _ in range(FLIPS // len(manifest.FILES)):
         data = bytearray(whole)
         bit = draw.randrange(8 * min(len(whole), 4096))  # headers rather than numbers
         data[bit // 8] ^= 1 << bit % 8

@@ -13,8 +13,8 @@ import pytest
 import option_critic as oc
 from option_critic.evaluation.evaluate import evaluate
 from option_critic.runs import inventory
-from option_critic.runs.files import CheckpointError
 from option_critic.runs.inventory import verify
+from option_critic.runs.paths import CheckpointError, RunPath
 
 pytestmark = pytest.mark.faults
 
@@ -96,11 +96,11 @@ def test_a_hundred_kills_leave_every_run_readable(tmp_path, startup):
         kills += 1
         if not (run / "config.json").exists():
             continue
-        for folder in inventory.boundaries(run):
+        for folder in inventory.boundaries(RunPath.of(run)):
             verify(folder)  # raises if one is damaged
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            last = inventory.last_whole(run)
+            last = inventory.last_whole(RunPath.of(run))
         steps = int(last.name) if last else 0
         assert steps >= reached, "an interval that was safe was lost"
         reached = steps
@@ -135,7 +135,7 @@ def test_unreadable_would_be_noticed(tmp_path):
     """The check above can fail."""
     run = tmp_path / "run"
     oc.OptionCritic("CartPole-v1", num_envs=4, rollout_length=16, hidden_dim=8).learn(64, run_folder=run)
-    (last,) = inventory.boundaries(run)
+    (last,) = inventory.boundaries(RunPath.of(run))
     (last / "model.safetensors").write_bytes(b"half")
     with pytest.raises(CheckpointError):
         verify(last)

@@ -20,7 +20,7 @@ from option_critic.report.gather import gather
 from option_critic.report.pictures import picture, save, segments
 from option_critic.report.summary import figure_tables, group_rows, headline
 from option_critic.report.tables import ablation_table, diagnosis_table
-from option_critic.runs.files import CheckpointError
+from option_critic.runs.paths import CheckpointError
 from runs import STEPS, make_run, trace
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import option_critic as oc
-from option_critic.runs.files import CheckpointError
+from option_critic.runs.paths import CheckpointError
 
 AGENT = Path(__file__).parents[1] / "fixtures" / "format-1"
 

@@ -10,9 +10,9 @@ import torch
 import option_critic as oc
 from option_critic.algorithms.settings import SETTINGS, DACSettings
 from option_critic.algorithms.table import ALGORITHMS
-from option_critic.runs import inventory
-from option_critic.runs.files import CheckpointError
+from option_critic.runs import inventory, manifest
 from option_critic.runs.parts import GENERATORS
+from option_critic.runs.paths import CheckpointError, RunPath
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_everything_comes_back(small, tmp_path):
 
 
 def test_the_run_folder_holds_checkpoints_by_step(run):
-    assert [p.name for p in inventory.listing(run / "checkpoints")] == ["000000000128", "000000000256"]
+    assert [p.name for p in inventory.listing(RunPath.of(run) / "checkpoints")] == ["000000000128", "000000000256"]
     assert oc.load(run).num_timesteps == 256
     assert oc.load(run, checkpoint=128).num_timesteps == 128
     with pytest.raises(CheckpointError, match="it has: 128, 256"):
         oc.load(run, checkpoint=100)
 
 
-@pytest.mark.parametrize("name", [*inventory.FILES, "manifest.json"])
+@pytest.mark.parametrize("name", [*manifest.FILES, "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
 def test_damage_is_named_and_the_one_before_is_used(run, name, damage):
     file = run / "checkpoints" / "000000000256" / name
@@ -122,7 +122,10 @@ def test_a_part_that_an_algorithm_brings_comes_back(small, tmp_path, bringing):
     agent = oc.OptionCritic.from_settings(small())
     agent.state.parts["targets"]["count"] += 7
     agent.save(tmp_path / "agent")
-    assert inventory.is_checkpoint(tmp_path / "agent") and (tmp_path / "agent" / "targets.safetensors").is_file()
+    assert (
+        manifest.is_checkpoint(RunPath.of(tmp_path / "agent"))
+        and (tmp_path / "agent" / "targets.safetensors").is_file()
+    )
     assert (oc.load(tmp_path / "agent").state.parts["targets"]["count"] == 7).all()
     agent.save(tmp_path / "agent")  # over itself
 

@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 import option_critic as oc
-from option_critic.runs import inventory
+from option_critic.runs import inventory, manifest
+from option_critic.runs.paths import RunPath
 
 
 def edit(path, **changes):
@@ -23,7 +24,7 @@ def test_steps_may_have_zeros_before_them(run):
     assert oc.load(run, checkpoint="0000000000080").num_timesteps == oc.load(run, checkpoint=80).num_timesteps
 
 
-@pytest.mark.parametrize("name", [*inventory.FILES, "manifest.json"])
+@pytest.mark.parametrize("name", [*manifest.FILES, "manifest.json"])
 def test_links_are_not_followed(name, run, tmp_path, refused):
     file = run / "checkpoints" / "000000000160" / name
     file.rename(tmp_path / name)
@@ -55,12 +56,14 @@ def test_a_pipe_is_not_waited_for(name, run, refused):
 
 
 def test_a_file_of_another_size_is_not_read(agent, monkeypatch, refused):
-    real = inventory.fingerprint
-    os.truncate(agent / "model.safetensors", 10_000_000_000)  # a sparse file, on the disk a few kB
+    real = manifest.fingerprint
     monkeypatch.setattr(
-        inventory, "fingerprint", lambda path: pytest.fail("read") if path.suffix == ".safetensors" else real(path)
+        manifest, "fingerprint", lambda path: pytest.fail("read") if "safetensors" in path.name else real(path)
     )
+    os.truncate(agent / "model.safetensors", 2_000_000_000)  # a sparse file, on the disk a few kB
     refused(agent, "model.safetensors", "is damaged")
+    os.truncate(agent / "model.safetensors", 10_000_000_000)
+    refused(agent, "model.safetensors", "is larger than 4 GB")
 
 
 def test_only_a_format_that_config_json_confirms_is_newer(run, refused):
@@ -72,7 +75,7 @@ def test_only_a_format_that_config_json_confirms_is_newer(run, refused):
     refused(run, "manifest.json has format version 3; this option-critic reads 1")
 
 
-@pytest.mark.parametrize("files", [[], {}, {"config.json": 1}, None, dict.fromkeys(inventory.FILES, "x")])
+@pytest.mark.parametrize("files", [[], {}, {"config.json": 1}, None, dict.fromkeys(manifest.FILES, "x")])
 def test_a_manifest_without_its_files_is_damaged(files, agent, refused):
     edit(agent / "manifest.json", files=files)
     refused(agent, "manifest.json is damaged")
@@ -82,7 +85,7 @@ def test_a_manifest_without_its_files_is_damaged(files, agent, refused):
 def test_a_list_of_checkpoints_bears_nonsense(steps, agent, run):
     shutil.copytree(agent, run / "checkpoints" / "interrupted")
     edit(run / "checkpoints" / "interrupted" / "state.json", env_steps=steps)
-    assert [p.name for p in inventory.listing(run / "checkpoints")][-1] == "000000000160"
+    assert [p.name for p in inventory.listing(RunPath.of(run) / "checkpoints")][-1] == "000000000160"
     assert oc.load(run).num_timesteps == 160
 
 
@@ -90,12 +93,12 @@ def test_a_kill_while_old_boundaries_are_deleted_leaves_no_half(run, monkeypatch
     class Killed(BaseException):
         pass
 
-    def killed(folder, **kwargs):
-        (folder / "model.safetensors").unlink()
+    def killed(name, dir_fd):
+        os.unlink(f"{name}/model.safetensors", dir_fd=dir_fd)
         raise Killed
 
     monkeypatch.setattr("shutil.rmtree", killed)
     with pytest.raises(Killed):
-        inventory.prune(run, 1)
-    assert [folder.name for folder in inventory.boundaries(run)] == ["000000000160"]
-    inventory.verify(run / "checkpoints" / "000000000160")
+        inventory.prune(RunPath.of(run), 1)
+    assert [folder.name for folder in inventory.boundaries(RunPath.of(run))] == ["000000000160"]
+    manifest.verify(RunPath.of(run) / "checkpoints" / "000000000160")

@@ -12,14 +12,15 @@ import safetensors.torch
 import torch
 
 import option_critic as oc
-from option_critic.runs import inventory
+from option_critic.runs import manifest
 from option_critic.runs.files import fingerprint
+from option_critic.runs.paths import RunPath
 from option_critic.training.state import TrainState
 
 
 def sign(folder):
     """Write a manifest in which all checksums are right."""
-    found = {name: fingerprint(folder / name) for name in inventory.FILES}
+    found = {name: fingerprint(RunPath.of(folder) / name) for name in manifest.FILES}
     (folder / "manifest.json").write_text(json.dumps({"format_version": 1, "files": found}))
 
 
@@ -162,7 +163,7 @@ REFUSED = {
     "10^300 steps": (counter("schedule_end", 10**300), "schedule_end must be a whole number"),
     "no steps": (drop("state.json", "schedule_start"), "schedule_start must be a whole number", "got nothing"),
     "time as text": (counter("elapsed", "long"), "elapsed must be a finite number, not negative, got 'long'"),
-    "endless time": (text("state.json", '{"format_version": 1, "env_steps": 1e999}'), "got inf"),
+    "endless time": (text("state.json", '{"format_version": 1, "env_steps": 1e999}'), "cannot be read: Number out of range"),
     "a later field": (counter("skipped_in_row", -1), "skipped_in_row must be a whole number, not negative, got -1"),
     "no episodes": (drop("state.json", "episodes"), "episodes must be an object", "got nothing"),
     "a list of episodes": (counter("episodes", []), "episodes must be an object"),
@@ -170,8 +171,8 @@ REFUSED = {
     "returns of text": (counter("episodes", "returns", ["a"]), "lists of at most 128 numbers"),
     "half a step": (counter("episodes", "lengths", [1.5]), "lists of at most 128 numbers"),
     # JSON that is none
-    "NaN": (text("state.json", '{"format_version": 1, "env_steps": NaN}'), "NaN is no number of JSON"),
-    "infinity": (text("config.json", '{"a": -Infinity}'), "-Infinity is no number of JSON"),
+    "NaN": (text("state.json", '{"format_version": 1, "env_steps": NaN}'), "cannot be read: JSON is malformed"),
+    "infinity": (text("config.json", '{"a": -Infinity}'), "cannot be read: JSON is malformed"),
     "a list": (text("config.json", "[]"), "config.json does not hold a JSON object"),
     "a hundred thousand brackets": (text("config.json", "[" * 10**5), "config.json cannot be read"),
     "a number of 5,000 digits": (text("state.json", '{"env_steps": ' + "9" * 5000 + "}"), "state.json cannot be read"),
@@ -189,7 +190,7 @@ def test_refused_before_anything_is_allocated(name, agent, refused, monkeypatch)
     change(agent)
     sign(agent)
     monkeypatch.setattr(TrainState, "fresh", no)
-    monkeypatch.setattr(safetensors.torch, "load_file", no)
+    monkeypatch.setattr(safetensors.torch, "load", no)
     refused(agent, *words)
 
 

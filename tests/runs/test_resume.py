@@ -15,6 +15,7 @@ import option_critic as oc
 from option_critic.algorithms.update import DivergedError
 from option_critic.errors import InputError, RunError
 from option_critic.runs import inventory
+from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")  # boundaries are close on purpose
@@ -36,7 +37,7 @@ def crash_at(iteration):
 
 def prints(run):
     """Fingerprints of all that must not depend on how often a run was stopped."""
-    files = [run / "metrics.jsonl", *(p / name for p in inventory.boundaries(run) for name in SAME)]
+    files = [run / "metrics.jsonl", *(p.path / name for p in inventory.boundaries(RunPath.of(run)) for name in SAME)]
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
@@ -78,8 +79,8 @@ def test_a_damaged_boundary_is_named_and_the_one_before_is_used(small, tmp_path)
     oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "whole")
     with pytest.raises(StopError):
         oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "cut", callback=crash_at(7))
-    last = inventory.boundaries(tmp_path / "cut")[-1]
-    (last / "model.safetensors").write_bytes(b"")
+    last = inventory.boundaries(RunPath.of(tmp_path / "cut"))[-1]
+    (last.path / "model.safetensors").write_bytes(b"")
     with pytest.warns(UserWarning, match=f"{last.name}.*Using the checkpoint before it"):
         oc.resume(tmp_path / "cut")
     assert prints(tmp_path / "cut") == prints(tmp_path / "whole")
@@ -116,10 +117,10 @@ def test_the_last_three_and_the_best_are_kept(small, tmp_path, monkeypatch):
     monkeypatch.setattr(inventory, "score", lambda p: (0.0, given.setdefault(p.name, next(scores, 0.0))))
     settings = small(total_timesteps=64 * 6, checkpoint_every=64)
     oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "run")
-    assert [int(p.name) // 64 for p in inventory.boundaries(tmp_path / "run")] == [2, 4, 5, 6]
+    assert [int(p.name) // 64 for p in inventory.boundaries(RunPath.of(tmp_path / "run"))] == [2, 4, 5, 6]
     assert oc.load(tmp_path / "run", checkpoint="best").num_timesteps == 128
     oc.OptionCritic.from_settings(settings.override(keep_checkpoints=0)).learn(run_folder=tmp_path / "all")
-    assert len(inventory.boundaries(tmp_path / "all")) == 6
+    assert len(inventory.boundaries(RunPath.of(tmp_path / "all"))) == 6
 
 
 def test_one_process_writes_a_run(small, tmp_path):
@@ -127,8 +128,8 @@ def test_one_process_writes_a_run(small, tmp_path):
     with pytest.raises(StopError):
         oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "run", callback=crash_at(2))
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom option_critic.runs.run_folder import locked\n"
-        "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+        "import sys, time\nfrom option_critic.runs.paths import RunPath\nfrom option_critic.runs.locks import locked\n"
+        "with locked(RunPath.of(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"
@@ -185,7 +186,7 @@ def test_a_killed_process_and_its_signals(small, tmp_path):
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, **quiet)
     run, whole = tmp_path / "cut" / "seed-0", tmp_path / "whole" / "seed-0"
     process = subprocess.Popen([*command, "--out", str(tmp_path / "cut")], **quiet)
-    wait_for(lambda: inventory.boundaries(run))
+    wait_for(lambda: inventory.boundaries(RunPath.of(run)))
     os.kill(process.pid, signal.SIGUSR1)
     wait_for(lambda: (run / "checkpoints" / "saved").exists())
     assert process.poll() is None

@@ -16,14 +16,16 @@ from option_critic.evaluation.labels import LABELS
 from option_critic.evaluation.option_figures import Diagnosis, OptionFigures
 from option_critic.loading import load
 from option_critic.runs.files import FORMAT_VERSION, emit, write_json, writing
+from option_critic.runs.locks import figures
+from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import versions
 
 SHORT = LABELS | {"held": "held"}
 
 
 def diagnose_run(
-    path: Path,
-    checkpoint: Path,
+    path: RunPath,
+    checkpoint: RunPath,
     goals: str,
     episodes: int,
     workers: int,
@@ -48,7 +50,7 @@ def diagnose_run(
         **found.to_dict(),
         "versions": versions(),
     }
-    with writing(path):
+    with figures(path), writing(path):
         write_json(path / "diagnosis.json", record)
         meta = {"env_id": agent.settings.env_id, "option_names": list(names), "step": step, "mode": "deterministic"}
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})

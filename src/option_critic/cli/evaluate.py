@@ -19,21 +19,15 @@ from option_critic.evaluation.labels import LABELS, cell
 from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.loading import load
 from option_critic.options.timeline import Episode
-from option_critic.runs.files import (
-    FORMAT_VERSION,
-    CheckpointError,
-    check_format,
-    emit,
-    read_json,
-    write_json,
-    writing,
-)
+from option_critic.runs.files import FORMAT_VERSION, check_format, emit, read_json, write_json, writing
+from option_critic.runs.locks import figures
+from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.run_folder import versions
 
 
 def evaluate_run(
-    path: Path,
-    checkpoint: Path,
+    path: RunPath,
+    checkpoint: RunPath,
     goals: Sequence[str],
     modes: Sequence[str],
     num_episodes: int,
@@ -43,15 +37,15 @@ def evaluate_run(
 ) -> None:
     """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
     agent = load(checkpoint, options_from=options_from)
-    record = read_evaluation(path)
+    read_evaluation(path)  # is there anything to add to?
     total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("episodes", total=total)
         results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
     step = agent.num_timesteps
-    with writing(path):
-        keep(record, path, agent, step, results)
+    with figures(path), writing(path):
+        record = keep(path, agent, step, results)
     if json_path != Path("-"):
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
         for result in results:
@@ -60,10 +54,10 @@ def evaluate_run(
     emit(json_path, record)
 
 
-def read_evaluation(path: Path) -> dict[str, Any]:
+def read_evaluation(path: RunPath) -> dict[str, Any]:
     """What evaluation.json holds so far. Raises CheckpointError if it is damaged, before any work is done."""
     file = path / "evaluation.json"
-    if not file.exists():
+    if file.kind() == "none":
         return {"format_version": FORMAT_VERSION, "results": {}}
     record = read_json(file)
     check_format(file, record)
@@ -72,10 +66,9 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     return record
 
 
-def keep(
-    record: dict[str, Any], path: Path, agent: OptionCritic, step: int, results: Sequence[evaluation.Result]
-) -> None:
-    """Add results to evaluation.json (an equal set, mode and step is replaced) and write their traces."""
+def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evaluation.Result]) -> dict[str, Any]:
+    """Add results to what evaluation.json holds now (an equal set, mode and step is replaced), write their traces."""
+    record = read_evaluation(path)
     record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
     horizon = "500 steps, official package, goal observable" if task_of(agent.settings.env_id) else "full episodes"
     for result in results:
@@ -90,9 +83,10 @@ def keep(
             "horizon": horizon,
             "summary": {n: e.to_dict() if e else None for n, e in result.summary.items()},
             "episodes": result.episodes,
-            "trace": str(trace.relative_to(path)),
+            "trace": f"traces/{trace.name}",
         }
     write_json(path / "evaluation.json", record)
+    return record
 
 
 def print_results(title: str, results: Sequence[evaluation.Result]) -> None:

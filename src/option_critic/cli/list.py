@@ -11,13 +11,14 @@ from option_critic.envs.metaworld import PREFIX, TASKS
 from option_critic.options.definitions import SETS
 from option_critic.presets import PRESETS
 from option_critic.runs.files import emit
-from option_critic.runs.inventory import listing, steps_of
+from option_critic.runs.inventory import listing, runs_below, steps_of
+from option_critic.runs.paths import RunPath
 from option_critic.settings import Algorithm
 
 
 def list_everything(runs: Path, json_path: Path | None) -> None:
     """Presets, algorithms, tasks and runs."""
-    found = sorted(p.parent for p in runs.rglob("metrics.jsonl") if (p.parent / "config.json").exists())
+    found = runs_below(runs)
     record: dict[str, Any] = {
         "presets": {name: s.env_id for name, s in PRESETS.items()},
         "algorithms": list(get_args(Algorithm)),
@@ -43,7 +44,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
     emit(json_path, record)
 
 
-def latest(run: Path) -> int | None:
+def latest(run: RunPath) -> int | None:
     """Steps of a run's last checkpoint."""
     folders = listing(run / "checkpoints")
     return steps_of(folders[-1]) if folders else None

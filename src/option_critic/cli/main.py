@@ -37,7 +37,7 @@ from option_critic.settings import names_of_others
 from option_critic.value_types import whole
 
 if TYPE_CHECKING:
-    pass
+    from option_critic.runs.paths import RunPath
 
 USAGE = """usage: option-critic VERB ...
 
@@ -130,13 +130,15 @@ def evaluate(argv: Sequence[str]) -> int:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
     check_json(a.json)
     from option_critic.runs.inventory import find
+    from option_critic.runs.paths import RunPath
 
-    checkpoint = find(a.run, a.checkpoint)
+    run = RunPath.of(a.run)
+    checkpoint = find(run, a.checkpoint)
     name_env(a.env, [checkpoint])
     check_writable(a.run)
     from option_critic.cli.evaluate import evaluate_run
 
-    evaluate_run(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json, a.options_from)
+    evaluate_run(run, checkpoint, goals, modes, a.episodes, a.workers, a.json, a.options_from)
     return 0
 
 
@@ -147,13 +149,15 @@ def diagnose(argv: Sequence[str]) -> int:
         raise InputError(f"--episodes must be at least 1, got {a.episodes}")
     check_json(a.json)
     from option_critic.runs.inventory import find
+    from option_critic.runs.paths import RunPath
 
-    checkpoint = find(a.run, a.checkpoint)
+    run = RunPath.of(a.run)
+    checkpoint = find(run, a.checkpoint)
     name_env(a.env, [checkpoint])
     check_writable(a.run)
     from option_critic.cli.diagnose import diagnose_run
 
-    diagnose_run(a.run, checkpoint, a.goals, a.episodes, a.workers, a.ablations, a.options_from, a.json)
+    diagnose_run(run, checkpoint, a.goals, a.episodes, a.workers, a.ablations, a.options_from, a.json)
     return 0
 
 
@@ -171,18 +175,18 @@ def report(argv: Sequence[str]) -> int:
     return 0
 
 
-def name_env(env_id: str | None, folders: Sequence[Path]) -> None:
+def name_env(env_id: str | None, folders: Sequence[RunPath]) -> None:
     """Import the module of `--env`, which registers the environment of the runs or checkpoints in `folders`.
 
     Raises InputError if it is another one.
     """
     if env_id is None:
         return
-    from option_critic.runs.files import read_json
+    from option_critic.runs.inventory import config_of
 
     check_env_id(env_id)
     for folder in folders:
-        settings = read_json(folder / "config.json").get("settings")
+        settings = config_of(folder).get("settings")
         own = settings.get("env_id") if isinstance(settings, dict) else None
         if isinstance(own, str) and own.rpartition(":")[2] != env_id.rpartition(":")[2]:
             raise InputError(f"--env says where the run's own environment is registered, {own}, not {env_id}")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from option_critic.errors import RunError
+from option_critic.runs.files import WriteError
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic
+    from option_critic.runs.paths import RunPath
 
 
 class Interrupt:
@@ -45,12 +47,16 @@ class Interrupt:
         """Note that a checkpoint is wanted."""
         self.asked = True
 
-    def on_iteration(self, agent: OptionCritic, folder: Path) -> bool:
+    def on_iteration(self, agent: OptionCritic, folder: RunPath) -> bool:
         """Save if that was asked for. False if a signal was swallowed on its way (in a destructor, say)."""
         if self.asked:
             self.asked = False
-            agent.save(folder / "checkpoints" / "saved")
-            print(f"saved {folder / 'checkpoints' / 'saved'}", file=sys.stderr)
+            saved = folder / "checkpoints" / "saved"
+            try:
+                agent.save(saved)
+                print(f"saved {saved}", file=sys.stderr)
+            except WriteError as error:  # a full disk ends no training
+                warnings.warn(f"{error}", stacklevel=2)
         return self.received is None
 
 

@@ -13,15 +13,14 @@ from option_critic.agent import OptionCritic
 from option_critic.cli.printing import print_timeline
 from option_critic.errors import InputError
 from option_critic.loading import resume as go_on_with
-from option_critic.runs.files import (
-    check_writable,
-)
+from option_critic.runs.files import check_writable
 from option_critic.runs.inventory import find, position, read_config
+from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import check_free
 from option_critic.settings import Settings
 from option_critic.training.train import Metrics
 
-OnIteration = Callable[[OptionCritic, Path], bool]
+OnIteration = Callable[[OptionCritic, RunPath], bool]
 """Called with the agent and its run folder after each iteration; False stops."""
 
 
@@ -29,13 +28,13 @@ def train_seeds(
     settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, go_on: bool, on_iteration: OnIteration
 ) -> None:
     """Train one agent per seed, each into a run folder of its own under `root`; `go_on` with those there are."""
-    folders = {seed: root / f"seed-{seed}" for seed in seeds}
+    folders = {seed: RunPath.of(root / f"seed-{seed}") for seed in seeds}
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
             check_same(folder, settings.override(seed=seed))
         else:
             check_free(folder, overwrite)
-        check_writable(folder)
+        check_writable(folder.base)
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
             resume_runs([folder], on_iteration)
@@ -48,7 +47,7 @@ def train_seeds(
         done(agent, folder)
 
 
-def resume_runs(folders: Sequence[Path], on_iteration: OnIteration, options_from: str | None = None) -> None:
+def resume_runs(folders: Sequence[RunPath], on_iteration: OnIteration, options_from: str | None = None) -> None:
     """Go on with each run that is not finished."""
     for folder in folders:
         steps, total = position(folder) or (0, 0)
@@ -59,24 +58,24 @@ def resume_runs(folders: Sequence[Path], on_iteration: OnIteration, options_from
         done(agent, folder)
 
 
-def telling(on_iteration: OnIteration, folder: Path, agent: OptionCritic, _: Metrics) -> bool:
+def telling(on_iteration: OnIteration, folder: RunPath, agent: OptionCritic, _: Metrics) -> bool:
     """A callback of `learn` that also tells the run folder."""
     return on_iteration(agent, folder)
 
 
 @contextmanager
-def saying(folder: Path) -> Iterator[None]:
+def saying(folder: RunPath) -> Iterator[None]:
     """Say where an interrupted training was saved, and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
         saved = folder / "checkpoints" / "interrupted"
-        if saved.exists():
+        if saved.is_folder():
             print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", file=sys.stderr)
         raise
 
 
-def done(agent: OptionCritic, folder: Path) -> None:
+def done(agent: OptionCritic, folder: RunPath) -> None:
     """The last lines of a training; nothing is to be seen of one that was finished before."""
     if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
@@ -85,14 +84,14 @@ def done(agent: OptionCritic, folder: Path) -> None:
     print(f"next: option-critic evaluate {folder}{naming(folder)}")
 
 
-def naming(folder: Path) -> str:
+def naming(folder: RunPath) -> str:
     """The flags that name the user's own modules: no command finds them through the run alone."""
     settings = Settings.from_dict(read_config(folder)["settings"])
     named = {"env": settings.env_id, "options-from": settings.options.options_from}
     return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
 
 
-def check_same(folder: Path, settings: Settings) -> None:
+def check_same(folder: RunPath, settings: Settings) -> None:
     """Raise InputError, naming the first difference, unless the run in `folder` has these settings."""
     there, wanted = Settings.from_dict(read_config(folder)["settings"]).to_dict(), settings.to_dict()
     for part, value in wanted.items():
@@ -106,7 +105,7 @@ def check_same(folder: Path, settings: Settings) -> None:
                 )
 
 
-def header(agent: OptionCritic, folder: Path) -> str:
+def header(agent: OptionCritic, folder: RunPath) -> str:
     """What is about to happen, in three lines."""
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load as safetensors_load
+from safetensors.numpy import save
 
 from option_critic.envs.contract import Array, Mask
 from option_critic.errors import InputError
+from option_critic.runs.paths import RunPath
+from option_critic.runs.tensor_files import header, load
 
 
 class TraceError(InputError):
     """A trace cannot be read."""
 
-    def __init__(self, path: Path, why: str) -> None:
+    def __init__(self, path: RunPath, why: str) -> None:
         self.why = f"{why}; run `option-critic evaluate` again"
         super().__init__(f"the trace {path} {self.why}")
 
@@ -69,29 +70,27 @@ class Trace:
         picked = {f.name: getattr(self, f.name)[episodes] for f in fields(self) if f.name != "info"}
         return Trace(**picked, info={name: x[episodes] for name, x in self.info.items()})
 
-    def save(self, path: Path, meta: dict[str, Any]) -> None:
+    def save(self, path: RunPath, meta: dict[str, Any]) -> None:
         """Write as safetensors, `meta` as JSON in its header: numbers with 32 bits, but goals in full, as the
         simulator starts from them."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "info"}
         small = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
         tensors = {
             name: np.ascontiguousarray(x if name == "goal" else x.astype(small.get(x.dtype, x.dtype)))
             for name, x in (arrays | {f"info/{n}": x for n, x in self.info.items()}).items()
         }
-        save_file(tensors, path, metadata={"meta": json.dumps(meta)})
+        path.write(save(tensors, metadata={"meta": json.dumps(meta)}))
 
     @staticmethod
-    def load(path: Path, action_repeat: int | None = None) -> tuple[Trace, dict[str, Any]]:
+    def load(path: RunPath, action_repeat: int | None = None) -> tuple[Trace, dict[str, Any]]:
         """Read what `save` wrote -> (trace, meta). Raises TraceError for what is damaged or of another version.
 
         Older files do not say which steps were decisions; `action_repeat`, that of their run, does.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                meta = json.loads(file.metadata()["meta"])
-        except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+            _, written = header(path)
+            arrays, meta = load(path, safetensors_load), json.loads(written["meta"])
+        except (ValueError, KeyError) as error:
             raise TraceError(path, f"is missing or damaged ({type(error).__name__})") from error
         info = {name.removeprefix("info/"): x for name, x in arrays.items() if name.startswith("info/")}
         wanted, there = {f.name for f in fields(Trace)} - {"info"}, arrays.keys() - {f"info/{name}" for name in info}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from option_critic.evaluation.trace import Trace, TraceError
-from option_critic.runs.files import CheckpointError, check_format, read_json
+from option_critic.runs.files import check_format, read_json
 from option_critic.runs.inventory import runs_in
+from option_critic.runs.paths import CheckpointError, RunPath
 
 Row = dict[str, Any]
 KEPT = ("config.json", "metrics.jsonl", "evaluation.json", "diagnosis.json")
@@ -131,7 +132,7 @@ def runs_at(path: Path) -> list[Path]:
     def is_run(folder: Path) -> bool:
         return any((folder / name).is_file() for name in KEPT)
 
-    return [path] if is_run(path) else sorted(filter(is_run, path.glob("*"))) or runs_in(path)
+    return [path] if is_run(path) else sorted(filter(is_run, path.glob("*"))) or [run.path for run in runs_in(path)]
 
 
 def read(folder: Path) -> RunData:
@@ -162,9 +163,9 @@ def whole(path: Path, problems: list[str], missing: str = "") -> Row:
         problems.append(f"{path.name} is missing" + (f" ({missing})" if missing else ""))
         return {}
     try:
-        data = read_json(path)
+        data = read_json(RunPath.of_file(path))
         if "format_version" in data:
-            check_format(path, data)
+            check_format(RunPath.of_file(path), data)
     except CheckpointError as error:
         problems.append(str(error))
         return {}
@@ -215,7 +216,7 @@ def evaluations(folder: Path, record: Row, action_repeat: int | None, problems: 
         if result["training_steps"] < last:
             continue
         try:
-            trace, _ = Trace.load(folder / "traces" / f"{key}.safetensors", action_repeat)
+            trace, _ = Trace.load(RunPath.of(folder) / "traces" / f"{key}.safetensors", action_repeat)
         except TraceError as error:
             lost.setdefault(error.why, []).append(key)
             trace = None

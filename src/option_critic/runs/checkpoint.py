@@ -13,11 +13,9 @@ not at all.
 
 from __future__ import annotations
 
-import os
-import shutil
+import contextlib
 import warnings
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -27,38 +25,41 @@ from torch import Tensor
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.options.definitions import describe
-from option_critic.runs.files import FORMAT_VERSION, CheckpointError, check_format, fingerprint, read_json, write_json
-from option_critic.runs.inventory import verify
-from option_critic.runs.parts import check_parts, parts_of
+from option_critic.runs.files import FORMAT_VERSION, check_format, encoded, read_json, summed
+from option_critic.runs.manifest import torn, verify
+from option_critic.runs.parts import check_parts, load_finite, parts_of
+from option_critic.runs.paths import CheckpointError, RunPath, beside
 from option_critic.runs.state_file import read_counters
-from option_critic.runs.tensor_files import load_finite
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
 
 
-def write(folder: Path, state: TrainState, settings: Settings, spaces: Spaces) -> None:
+def write(folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces) -> None:
     """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
+    folder.parent.make()
+    new = folder.parent / beside(folder.name, "new")
     try:
-        write_json(new / "config.json", configuration(settings, spaces))
-        write_json(new / "state.json", _counters(state))
+        new.make()
+        files = {
+            "config.json": encoded(configuration(settings, spaces)),
+            "state.json": encoded(_counters(state)),
+        }
         for part in parts_of(settings.algorithm):
-            safetensors.torch.save_file(_plain(part.tensors(state)), new / part.file)
-        files = {path.name: fingerprint(path) for path in sorted(new.iterdir())}
-        write_json(new / "manifest.json", {"format_version": FORMAT_VERSION, "files": files})
-        for path in [*new.iterdir(), new]:
-            _flush(path)
+            files[part.file] = safetensors.torch.save(_plain(part.tensors(state)))
+        sums = {name: summed(data) for name, data in sorted(files.items())}
+        files["manifest.json"] = encoded({"format_version": FORMAT_VERSION, "files": sums})
+        for name, data in files.items():
+            (new / name).create(data)
+        new.flush()
         _swap(new, folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            new.remove()
 
 
 @torch.inference_mode(False)  # what is loaded within that mode could never be trained
-def read(folder: Path, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
+def read(folder: RunPath, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
     """Verify and load one checkpoint, with settings to go on with. Raises CheckpointError, or InputError for settings
     that cannot act any more.
 
@@ -89,7 +90,7 @@ def configuration(settings: Settings, spaces: Spaces) -> dict[str, Any]:
     return config | {"definitions": describe(reference).splitlines()} if reference else config
 
 
-def _configuration(path: Path) -> tuple[Settings, Spaces]:
+def _configuration(path: RunPath) -> tuple[Settings, Spaces]:
     config = read_json(path)
     check_format(path, config)
     try:
@@ -140,20 +141,12 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
 
 
-def _swap(new: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open folders
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _swap(new: RunPath, folder: RunPath) -> None:
+    old = None
+    if folder.kind() != "none":
+        old = folder.rename(beside(folder.name, "old"))  # a kill from here on: `standing` finds the new one
+    new.rename(folder.name)
+    folder.parent.flush()
+    for left in [old] if old else torn(folder):
+        with contextlib.suppress(OSError):
+            left.remove()

@@ -1,34 +1,29 @@
-"""Files of a run, read as something that a stranger wrote, and written where a disk may be full, read-only or not
-there: found out before work begins, named where it happens.
-"""
+"""Files of a run: JSON that a stranger may have written, formats, and what to say where nothing can be written."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
-import re
 import reprlib
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import msgspec
 
 from option_critic.errors import InputError, RunError
+from option_critic.runs.handles import read_all, reason
+from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.value_types import is_whole
 
 FORMAT_VERSION = 1
 MAX_JSON = 16 << 20
 """Bytes; what a run writes stays far below."""
-
-
-class CheckpointError(InputError):
-    """A checkpoint is missing, damaged, or of a format that this version does not read."""
+MAX_TENSORS = 4 << 30
+"""Bytes of a file of tensors."""
 
 
 class FormatError(CheckpointError):
@@ -40,11 +35,11 @@ class WriteError(RunError):
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: RunPath | Path) -> Iterator[None]:
     """Raise WriteError, naming `path`, if what is done here cannot be written."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise WriteError(
             f"{path} cannot be written ({reason(error)}); what was saved before is intact. "
             "Free some space or choose another folder, and start again."
@@ -64,14 +59,14 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON for people, indented and strictly standard; the file is there in full or as it was."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+def encoded(data: Any) -> bytes:
+    """JSON for people, indented and strictly standard."""
+    return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: RunPath, data: Any) -> None:
+    """Write JSON; the file is there in full, on the disk, or as it was. Raises OSError."""
+    path.write(encoded(data))
 
 
 def emit(path: Path | None, record: dict[str, Any]) -> None:
@@ -81,57 +76,38 @@ def emit(path: Path | None, record: dict[str, Any]) -> None:
         print()
     elif path is not None:
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, record)
+            write_json(RunPath.of_file(path), record)
 
 
-def reason(error: Exception) -> str:
-    """What the system says, without the names of temporary files (safetensors packs it in a text)."""
-    found = re.search(r"os error (\d+)", str(error))
-    number = getattr(error, "errno", None) or (found and int(found[1]))
-    return os.strerror(number) if number else str(error)
-
-
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: RunPath) -> dict[str, Any]:
     """Read a JSON object. Raises CheckpointError if it is missing, too large to be one of ours, or is none."""
-    if size_of(path) > MAX_JSON:
-        raise CheckpointError(f"{path} is larger than {MAX_JSON >> 20} MB, which no file of a run is; move it away")
     try:
-        data = json.loads(path.read_bytes(), parse_constant=_no_constant)
-    except (OSError, ValueError, RecursionError) as error:
+        data = msgspec.json.decode(path.read(MAX_JSON))
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} does not hold a JSON object")
     return data
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+def summed(data: bytes) -> dict[str, str | int]:
+    """What manifest.json says of a file with this content."""
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def size_of(path: Path) -> int:
-    """Bytes of an ordinary file. Raises CheckpointError for none, and for a link, a folder, a pipe or a device."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if stat.S_ISLNK(found.st_mode):
-        raise CheckpointError(f"{path} is a link; put a copy of the file that it leads to in its place")
-    if not stat.S_ISREG(found.st_mode):
-        raise CheckpointError(f"{path} is no ordinary file")
-    return found.st_size
-
-
-def fingerprint(path: Path) -> dict[str, str | int]:
+def fingerprint(path: RunPath) -> dict[str, str | int]:
     """What manifest.json says of a file; read in pieces."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return {"sha256": digest.hexdigest(), "bytes": file.tell()}
+    digest, total = hashlib.sha256(), 0
+    with path.opened(MAX_TENSORS) as (handle, _):
+        while piece := read_all(handle, 1 << 22):
+            digest.update(piece)
+            total += len(piece)
+    return {"sha256": digest.hexdigest(), "bytes": total}
 
 
-def check_format(path: Path, data: dict[str, Any]) -> None:
+def check_format(path: RunPath, data: dict[str, Any]) -> None:
     """Raise unless `data`, which was read from `path`, is of the format that this version reads."""
     version = data.get("format_version")
     if not is_whole(version):

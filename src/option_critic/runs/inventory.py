@@ -7,108 +7,55 @@ The boundaries of a run are its scheduled checkpoints, from which a training can
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
-from option_critic.algorithms.settings import SETTINGS
-from option_critic.runs.files import (
-    FORMAT_VERSION,
-    CheckpointError,
-    FormatError,
-    check_format,
-    fingerprint,
-    read_json,
-    size_of,
-)
+from option_critic.runs.files import FormatError, check_format, read_json
+from option_critic.runs.manifest import standing, verify
+from option_critic.runs.paths import BESIDE, CheckpointError, RunPath, beside
+from option_critic.value_types import is_whole
 
-FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
-"""Of every checkpoint; an algorithm may bring more (`files_of`)."""
+MAX_DEPTH, MAX_FOLDERS = 6, 10_000
+"""How far `runs_below` looks."""
 
 
-def is_checkpoint(folder: Path) -> bool:
-    """Whether `folder` was written by `write` (and may be damaged)."""
-    try:
-        files = read_json(folder / "manifest.json").get("files")
-    except CheckpointError:
-        return False
-    return isinstance(files, dict) and set(files) == set(files_of(folder))
-
-
-def files_of(folder: Path) -> tuple[str, ...]:
-    """The files that the checkpoint `folder` must hold, by the algorithm that its config.json names."""
-    try:
-        algorithm = read_json(folder / "config.json")["settings"]["algorithm"]
-        brought = SETTINGS[algorithm].parts
-    except (CheckpointError, KeyError, TypeError):
-        return FILES  # what is wrong with it, its checksum or its content tells
-    return (*FILES, *(f"{part}.safetensors" for part in brought))
-
-
-def verify(folder: Path) -> None:
-    """Raise CheckpointError, naming the file, unless every file is there and unchanged."""
-    if folder.is_symlink():
-        raise CheckpointError(f"{folder} is a link; give the folder itself, or copy what it leads to")
-    manifest = read_json(folder / "manifest.json")
-    try:
-        check_format(folder / "manifest.json", manifest)
-    except FormatError:
-        if _version(folder / "config.json") == FORMAT_VERSION:
-            raise CheckpointError(f"{folder / 'manifest.json'} is damaged: config.json has another format") from None
-        raise
-    files, names = manifest.get("files"), files_of(folder)
-    if not isinstance(files, dict) or not all(isinstance(files.get(name), dict) for name in names):
-        raise CheckpointError(f"{folder / 'manifest.json'} is damaged")
-    for name in names:
-        if not _matches(folder / name, files[name]):
-            raise CheckpointError(f"{folder / name} is damaged: its checksum is not the one in manifest.json")
-
-
-def _matches(path: Path, entry: dict[str, Any]) -> bool:
-    """Whether a file is as the manifest says. Sizes come first, so that a file of another size is not read."""
-    if size_of(path) != entry.get("bytes"):
-        return False
-    try:
-        return entry == fingerprint(path)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-
-
-def _version(path: Path) -> Any:
-    try:
-        return read_json(path).get("format_version")
-    except CheckpointError:
-        return None
-
-
-def find(path: Path, checkpoint: str | int | None = None) -> Path:
+def find(path: str | Path | RunPath, checkpoint: str | int | None = None) -> RunPath:
     """The checkpoint folder to load from `path`: a saved agent, or a run folder.
 
     In a run: the last one that verifies (a damaged one is skipped with a warning), or the one named
     by its step, as `interrupted` or `saved`, or as `best` (by its training episodes). Raises CheckpointError.
     """
-    if (path / "manifest.json").is_file() and checkpoint is None:
-        return path
-    if (path / "config.json").is_file():
-        check_format(path / "config.json", read_json(path / "config.json"))
-    if (path / "checkpoints").is_symlink():
-        raise CheckpointError(f"{path / 'checkpoints'} is a link; put the folder that it leads to in its place")
-    there = listing(path / "checkpoints")
+    run = RunPath.of(path)
+    if checkpoint is None and (saved := standing(run)) is not None:
+        return saved
+    if (run / "config.json").kind() != "none":
+        with contextlib.suppress(DamagedError):  # each checkpoint has a copy of it
+            read_config(run)
+    folders = run / "checkpoints"
+    if folders.kind() == "link":
+        raise CheckpointError(f"{folders} is a link; put the folder that it leads to in its place")
+    there = listing(folders)
     if checkpoint is None:
-        return _last_whole(path, there)
+        return _last_whole(run, there)
     if checkpoint == "best":
         checkpoint = winner.name if (winner := best(there)) else "best"
     name = str(checkpoint).lstrip("0").zfill(12) if str(checkpoint).isdigit() else str(checkpoint)
-    if name not in (p.name for p in there):  # one of the list, never a path
-        names = ", ".join(p.name.lstrip("0") for p in there) or "none"
-        raise CheckpointError(f"{path} has no checkpoint {checkpoint!s:.80}; it has: {names}")
-    verify(path / "checkpoints" / name)
-    return path / "checkpoints" / name
+    chosen = next((p for p in there if called(p) == name), None)  # one of the list, never a path
+    if chosen is None:
+        names = ", ".join(called(p).lstrip("0") for p in there) or "none"
+        raise CheckpointError(f"{run} has no checkpoint {checkpoint!s:.80}; it has: {names}")
+    verify(chosen)
+    return chosen
 
 
-def _last_whole(path: Path, there: list[Path]) -> Path:
+def called(folder: RunPath) -> str:
+    """The name of a checkpoint, also of one whose writer was killed between two renames."""
+    found = BESIDE.fullmatch(folder.name)
+    return found["name"] if found else folder.name
+
+
+def _last_whole(path: RunPath, there: list[RunPath]) -> RunPath:
     found, damaged = newest_whole(there)
     if found is not None:
         for message in damaged:
@@ -121,7 +68,7 @@ def _last_whole(path: Path, there: list[Path]) -> Path:
     )
 
 
-def newest_whole(folders: list[Path]) -> tuple[Path | None, list[str]]:
+def newest_whole(folders: list[RunPath]) -> tuple[RunPath | None, list[str]]:
     """The last that verifies, and what is wrong with those after it. Raises FormatError for another format."""
     damaged: list[str] = []
     for folder in reversed(folders):
@@ -136,13 +83,13 @@ def newest_whole(folders: list[Path]) -> tuple[Path | None, list[str]]:
     return None, damaged
 
 
-def best(folders: list[Path]) -> Path | None:
+def best(folders: list[RunPath]) -> RunPath | None:
     """The checkpoint with the highest score; of equals the last. None where no episode had ended at any."""
     scored = [(s, steps_of(p), p) for p in folders if (s := score(p)) is not None]
     return max(scored)[2] if scored else None
 
 
-def score(checkpoint: Path) -> tuple[float, float] | None:
+def score(checkpoint: RunPath) -> tuple[float, float] | None:
     """Mean success (0 where the task has no such thing) and mean return of recent training episodes."""
     try:
         episodes = read_json(checkpoint / "state.json")["episodes"]
@@ -152,50 +99,104 @@ def score(checkpoint: Path) -> tuple[float, float] | None:
         return None
 
 
-def listing(root: Path) -> list[Path]:
+def listing(root: RunPath) -> list[RunPath]:
     """All checkpoints of a run, by step; `interrupted` (if there) stands where its step says."""
-    if not root.is_dir():
-        return []
-    return sorted((p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")), key=steps_of)
+    names = {n for n in root.names() if not n.startswith(".")}
+    torn = {m["name"] for n in root.names() if (m := BESIDE.fullmatch(n)) and m["what"] != "gone"} - names
+    there = [p for p in (root / n for n in names) if p.kind() in ("folder", "link")]
+    return sorted([*there, *(p for n in torn if (p := standing(root / n)))], key=steps_of)
 
 
-def steps_of(folder: Path) -> int:
+def steps_of(folder: RunPath) -> int:
     """Environment steps of a checkpoint; -1 where it does not say."""
-    if folder.name.isdecimal():
+    if is_step(folder.name):
         return int(folder.name)
     try:
         steps = read_json(folder / "state.json").get("env_steps")
     except CheckpointError:
         return -1
-    return steps if isinstance(steps, int) else -1
+    return steps if isinstance(steps, int) and is_whole(steps) else -1
 
 
-def read_config(run: Path) -> dict[str, Any]:
-    """config.json of a run folder. Raises CheckpointError where there is none, or of another format."""
-    path = run / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{run} is no run folder; `option-critic list` names the runs")
-    config = read_json(path)
-    check_format(path, config)
+def is_step(name: str) -> bool:
+    """Whether a checkpoint is called by its steps: a boundary."""
+    return name.isascii() and name.isdigit() and len(name) < 20
+
+
+def read_config(run: RunPath) -> dict[str, Any]:
+    """config.json of a run folder, or where it is damaged the copy in the last boundary, with a warning.
+
+    Raises CheckpointError where there is none, or of another format.
+    """
+    config, damage = config_or_copy(run)
+    if damage:
+        warnings.warn(f"{damage}. Using the copy in the last checkpoint.", stacklevel=3)
     return config
 
 
-def runs_in(path: Path) -> list[Path]:
+def config_of(folder: RunPath) -> dict[str, Any]:
+    """What a run or a checkpoint says of itself; nothing where it cannot be read."""
+    try:
+        return read_json(folder / "config.json")
+    except CheckpointError:
+        return {}
+
+
+def config_or_copy(run: RunPath) -> tuple[dict[str, Any], str]:
+    """The same without a warning -> (config, what is wrong with the run's own one)."""
+    path = run / "config.json"
+    if path.kind() == "none":
+        raise CheckpointError(f"{run} is no run folder; `option-critic list` names the runs")
+    try:
+        config = read_json(path)
+        check_format(path, config)
+    except FormatError:
+        raise
+    except CheckpointError as error:
+        found, _ = newest_whole(boundaries(run))
+        if found is None:
+            raise DamagedError(str(error)) from error
+        return read_json(found / "config.json"), str(error)
+    return config, ""
+
+
+class DamagedError(CheckpointError):
+    """The config.json of a run cannot be read, and no checkpoint holds a copy."""
+
+
+def runs_in(path: Path) -> list[RunPath]:
     """The run folder `path`, or the run folders in it. Raises CheckpointError where there is none."""
-    if (path / "config.json").is_file():
-        return [path]
-    found = sorted(p.parent for p in path.glob("*/config.json"))
+    folder = RunPath.of(path)
+    if is_run(folder):
+        return [folder]
+    found = [RunPath.of(path / name) for name in folder.names() if is_run(folder / name)]
     if not found:
         raise CheckpointError(f"{path} is no run folder and holds none; `option-critic list` names the runs")
     return found
 
 
-def boundaries(run: Path) -> list[Path]:
+def runs_below(path: Path) -> list[RunPath]:
+    """All runs in `path`, down to MAX_DEPTH folders below it; what is a link is not looked into."""
+    found, level = list[RunPath](), [RunPath.of(path)]
+    for _ in range(MAX_DEPTH + 1):
+        found += [RunPath.of(folder.path) for folder in level if is_run(folder)]
+        level = [folder / name for folder in level if not is_run(folder) for name in folder.names()]
+        level = [folder for folder in level if folder.is_folder()][:MAX_FOLDERS]
+    return sorted(found, key=str)
+
+
+def is_run(folder: RunPath) -> bool:
+    """Whether `folder` is a folder with a config.json, of whatever kind that may be."""
+    return folder.is_folder() and (folder / "config.json").kind() != "none" and \
+           (folder / "manifest.json").kind() == "none"  # fmt: skip
+
+
+def boundaries(run: RunPath) -> list[RunPath]:
     """The scheduled checkpoints of a run folder, by step; whole or not."""
-    return [p for p in listing(run / "checkpoints") if p.name.isdigit()]
+    return [p for p in listing(run / "checkpoints") if is_step(p.name)]
 
 
-def last_whole(run: Path) -> Path | None:
+def last_whole(run: RunPath) -> RunPath | None:
     """The last boundary that verifies; those that do not are named in a warning. None where there is none.
 
     Raises FormatError for a boundary of a format that this version does not read.
@@ -207,7 +208,7 @@ def last_whole(run: Path) -> Path | None:
     return found
 
 
-def prune(run: Path, keep: int) -> None:
+def prune(run: RunPath, keep: int) -> None:
     """Delete boundaries but for the last `keep` and the best; 0 keeps all.
 
     They lose their names first: what is killed while it deletes leaves no half of a boundary behind.
@@ -215,19 +216,17 @@ def prune(run: Path, keep: int) -> None:
     spared = {best(boundaries(run))}
     for folder in boundaries(run)[:-keep] if keep else []:
         if folder not in spared:
-            gone = folder.with_name(f".{folder.name}.gone-{os.getpid()}")
             with contextlib.suppress(OSError):
-                folder.rename(gone)
-                shutil.rmtree(gone)
+                folder.rename(beside(folder.name, "gone")).remove()
 
 
-def position(run: Path) -> tuple[int, int] | None:
+def position(run: RunPath) -> tuple[int, int] | None:
     """(steps at the last boundary, steps at the end of the training); None where `run` is no run.
 
     What state.json and config.json say, unverified: for messages and lists.
     """
     try:
-        total = int(read_json(run / "config.json")["settings"]["total_timesteps"])
+        total = int(config_or_copy(run)[0]["settings"]["total_timesteps"])
         for folder in reversed(boundaries(run)):
             state = read_json(folder / "state.json")
             return int(state["env_steps"]), int(state["schedule_end"])

@@ -5,49 +5,88 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
+
+from option_critic.runs.handles import write_all
+from option_critic.runs.paths import MAX_LOG, CheckpointError, RunPath
+
+MAX_LINE = 1 << 20
+"""Bytes; ours take some thousand."""
+STEPS = "time/total_timesteps"
+Row = dict[str, Any]
 
 
 class LineLog:
     """Appends to `path`. What a full disk refuses waits in memory for the next try."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: RunPath) -> None:
         self.path, self.waiting = path, list[str]()
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Row) -> None:
         """Take a line. Written by `flush`."""
         self.waiting.append(json.dumps(record) + "\n")
 
     def flush(self, durable: bool = False) -> None:
         """Write what waits; `durable`: down to the disk. Raises OSError, and the file is then as it was."""
-        data = "".join(self.waiting).encode()
-        with self.path.open("ab", buffering=0) as file:
-            before = file.tell()
+        if not self.waiting and not durable:
+            return
+        with self.path.appending() as file:
+            before = os.fstat(file).st_size
             try:
-                if file.write(data) < len(data):
-                    raise OSError(28, os.strerror(28))  # a disk that is full takes what still fits
+                write_all(file, "".join(self.waiting).encode())
                 if durable:
-                    os.fsync(file.fileno())
+                    os.fsync(file)
             except OSError:
                 with contextlib.suppress(OSError):
-                    file.truncate(before)
+                    os.ftruncate(file, before)
                 raise
         self.waiting.clear()
 
 
-def forget_after(path: Path, steps: int) -> None:
-    """Drop the lines of a log beyond `steps` environment steps, and a line that was cut."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    kept = [line for line in lines if (step := step_of(line)) is not None and step <= steps]
-    new = path.with_name(f".{path.name}.new")
-    new.write_text("".join(kept))
-    new.replace(path)
+def read_log(path: RunPath) -> tuple[list[Row], int]:
+    """(the rows of a log, how many of its lines are damaged). Raises CheckpointError where it cannot be read."""
+    rows = [row for _, row in lines_of(path)]
+    return [row for row in rows if row is not None], rows.count(None)
 
 
-def step_of(line: str) -> int | None:
-    """The environment steps that a line of a log is about; None for a line that was cut."""
+def lines_of(path: RunPath) -> Iterator[tuple[bytes, Row | None]]:
+    """Each line, and the row in it; none where it is damaged or was cut."""
+    for line in path.read(MAX_LOG).splitlines(keepends=True):
+        yield line, row_of(line)
+
+
+def row_of(line: bytes) -> Row | None:
+    """What a line says: text and finite numbers by name (null: not finite), after how many steps among them."""
     try:
-        return int(json.loads(line)["time/total_timesteps"]) if line.endswith("\n") else None
-    except (ValueError, KeyError, TypeError):
+        row = msgspec.json.decode(line, type=dict[str, float | str | None]) if len(line) < MAX_LINE else {}
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
+    steps = row.get(STEPS)
+    sound = line.endswith(b"\n") and isinstance(steps, float) and 0 <= steps < 2**63
+    return row if sound else None
+
+
+def forget_after(path: RunPath, steps: int) -> int:
+    """Drop the lines of a log beyond `steps` environment steps, and those that are damaged, whose number it returns.
+
+    Where they are the last ones the file is cut, which takes no room on a full disk. Raises OSError.
+    """
+    if path.kind() == "none":
+        return 0
+    try:
+        lines = list(lines_of(path))
+    except CheckpointError:  # a link, a device, a log beyond all measure: the training goes on without it
+        path.remove()
+        return 1
+    kept = [line for line, row in lines if row is not None and row[STEPS] <= steps]
+    damaged = sum(row is None for _, row in lines[:-1])  # the last one may have been cut by a kill
+    if [line for line, _ in lines[: len(kept)]] != kept:
+        path.write(b"".join(kept))
+    elif len(kept) < len(lines):
+        with path.appending() as file:
+            os.ftruncate(file, sum(map(len, kept)))
+            os.fsync(file)
+    return damaged

@@ -6,19 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.model.option_model import OptionModel, outline
-from option_critic.runs.files import CheckpointError
-from option_critic.runs.tensor_files import Form, compare, form, header
+from option_critic.runs.paths import CheckpointError, RunPath
+from option_critic.runs.tensor_files import Form, header, load
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
 
+DTYPES = {torch.float32: "F32", torch.float64: "F64"}
 GENERATORS = ("option", "action", "batch")
 MAX_GENERATOR = 1 << 16
 """Bytes of a random generator's state; PyTorch's take 5056 on the CPU, and fewer on other devices."""
@@ -51,17 +52,48 @@ def parts_of(algorithm: str) -> tuple[Part, ...]:
     return (MODEL, OPTIMIZER, *brought)
 
 
-def check_parts(folder: Path, settings: Settings, spaces: Spaces) -> None:
+def check_parts(folder: RunPath, settings: Settings, spaces: Spaces) -> None:
     """Raise CheckpointError, naming the first that differs, unless all tensors are those of an agent with
     these settings and spaces. Reads headers only, and allocates nothing of the size that they claim."""
     parts = parts_of(settings.algorithm)
-    found = {part.name: header(folder / part.file) for part in parts}
+    found = {part.name: header(folder / part.file)[0] for part in parts}
     model = _outline(folder / MODEL.file, len(found[MODEL.name]), settings, spaces)
     for part in parts:
         compare(folder / part.file, found[part.name], part.forms(model, found[part.name]))
 
 
-def _outline(path: Path, tensors: int, settings: Settings, spaces: Spaces) -> OptionModel:
+def load_finite(path: RunPath) -> dict[str, Tensor]:
+    """The tensors of a file that was checked. Raises CheckpointError if a number in it is NaN or infinite."""
+    tensors = load(path, safetensors.torch.load)
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path} holds numbers in {name} that are NaN or infinite; use another checkpoint")
+    return tensors
+
+
+def compare(path: RunPath, found: dict[str, Form], expected: dict[str, Form]) -> None:
+    """Raise CheckpointError, naming the first tensor of `path` that is not as expected."""
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise CheckpointError(f"{path} does not fit its config.json: it lacks the tensor {name}")
+        if name not in expected:
+            raise CheckpointError(f"{path} does not fit its config.json: it holds a tensor {name!r:.80} besides")
+        if found[name] != expected[name]:
+            raise CheckpointError(
+                f"{path} does not fit its config.json: {name} is {_text(found[name])}, not {_text(expected[name])}"
+            )
+
+
+def form(tensor: Tensor) -> Form:
+    """Of a tensor, with or without its numbers."""
+    return DTYPES.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape)
+
+
+def _text(form: Form) -> str:
+    return f"{form[0]} {list(form[1])!r:.80}"
+
+
+def _outline(path: RunPath, tensors: int, settings: Settings, spaces: Spaces) -> OptionModel:
     """The model that the settings describe, without weights. `tensors` bounds its layers: each has two."""
     m = settings.model
     layers = 3 * m.policy_layers if m.shared_trunk else m.policy_layers + m.critic_layers + m.option_layers

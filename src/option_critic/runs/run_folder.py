@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
 import platform
-import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -14,17 +12,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import safetensors.torch
-from filelock import FileLock, Timeout
-from safetensors import SafetensorError
 
 from option_critic.cores import usable_cores
-from option_critic.errors import InputError
 from option_critic.options.timeline import Episode, raster
 from option_critic.records import Batch
 from option_critic.runs import checkpoint
-from option_critic.runs.files import check_writable, read_json, reason, write_json, writing
+from option_critic.runs.files import check_writable, read_json, write_json, writing
+from option_critic.runs.handles import reason
 from option_critic.runs.inventory import position, prune
-from option_critic.runs.logs import LineLog, forget_after
+from option_critic.runs.locks import RunFolderError, locked
+from option_critic.runs.logs import LineLog, Row, forget_after, read_log
+from option_critic.runs.manifest import standing
+from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
@@ -37,12 +36,9 @@ WRITTEN = (
     "diagnosis.json", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
+LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl")
 TIMING = ("time/time_elapsed", "time/fps", "time/env_seconds", "time/collect_seconds", "time/improve_seconds")
 """Metrics of the clock. They have a file of their own, so that all else is the same in every repetition."""
-
-
-class RunFolderError(InputError):
-    """A run folder cannot be used as asked."""
 
 
 class Run:
@@ -52,75 +48,104 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, settings: Settings, spaces: Spaces, overwrite: bool = False, after: int | None = None
+        self,
+        folder: str | Path | RunPath,
+        settings: Settings,
+        spaces: Spaces,
+        overwrite: bool = False,
+        lock: ExitStack | None = None,
+        after: int = 0,
     ) -> None:
-        """Check `folder`; with `after`, go on in the run that is there after so many environment steps.
+        """Check `folder`, for a new run; or go on, after so many environment steps, with the one that `lock` holds.
 
         Raises InputError if a run is there already and `overwrite` is not set, or if it cannot be written,
         or if another process is writing to it.
         """
-        if after is None:
-            check_free(folder, overwrite)
-        check_writable(folder)
-        self.folder, self.settings, self.spaces, self.overwrite, self.after = folder, settings, spaces, overwrite, after
-        self.metrics, self.timing = LineLog(folder / "metrics.jsonl"), LineLog(folder / "timing.jsonl")
-        self.alarms = LineLog(folder / "alarms.jsonl")
+        self.folder, self.settings, self.spaces, self.overwrite = RunPath.of(folder), settings, spaces, overwrite
+        if lock is None:
+            check_free(self.folder, overwrite)
+        check_writable(self.folder.base)
+        self.logs = [LineLog(self.folder / name) for name in LOGS]
+        self.metrics, self.timing, self.alarms = self.logs
         self.told = False
-        self.open_logs: ExitStack | None = None
-        if after is not None:
-            self.open_logs = self.begin()
+        self.goes_on = lock is not None
+        self.held: ExitStack | None = None
+        if lock is not None:
+            with writing(self.folder):
+                self.held = self.begin(lock, after)
 
     @property
     def begun(self) -> bool:
         """Whether anything was written."""
-        return self.open_logs is not None
+        return self.held is not None
 
-    def begin(self) -> ExitStack:
-        """Take the folder for this process, create or tidy it, and open the logs."""
-        logs = ExitStack()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with logs:
-            logs.enter_context(locked(self.folder))
-            if self.after is None:
+    def begin(self, lock: ExitStack | None = None, after: int = 0) -> ExitStack:
+        """Create the folder, or tidy it, for this process alone, and open the logs."""
+        with ExitStack() as held:
+            if lock is None:
+                self.folder.make()
+                held.enter_context(locked(self.folder))
                 self._create()
             else:
-                self._tidy(self.after)
+                held.push(lock.pop_all())
+                self._tidy(after)
             from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
 
-            purged = None if self.after is None else self.after + 1
-            self.board = logs.enter_context(
-                SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30, purge_step=purged)
-            )
-            return logs.pop_all()
+            board = self.folder / "tensorboard"
+            board.make()
+            name, purged = held.enter_context(board.held()), after + 1 if self.goes_on else None
+            self.board = held.enter_context(SummaryWriter(name, flush_secs=30, purge_step=purged))
+            return held.pop_all()
 
     def _create(self) -> None:
         check_free(self.folder, self.overwrite)
-        if (self.folder / "config.json").exists():
+        if (self.folder / "config.json").kind() != "none":
             clear(self.folder)
+        for log in self.logs:
+            with log.path.appending():  # what stands in its way is told before anything is trained
+                pass
         write_json(self.folder / "versions.json", versions())
         write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
 
     def _tidy(self, steps: int) -> None:
-        """Back to the boundary after `steps`: later lines and what was only half written go."""
-        for log in (self.metrics, self.timing, self.alarms):
-            forget_after(log.path, steps)
-        for rest in (self.folder / "checkpoints").glob(".*.*-*"):
-            shutil.rmtree(rest, ignore_errors=True)
+        """Back to the boundary after `steps`: later lines and what was only half written go, what is damaged is said
+        and mended from the copies."""
+        damaged = {log.path.name: forget_after(log.path, steps) for log in self.logs}
+        for name, count in damaged.items():
+            if count:
+                warnings.warn(f"{self.folder / name} had {count} damaged lines; they were dropped", stacklevel=4)
+        for folder in (self.folder, self.folder / "checkpoints"):
+            for left in [folder / name for name in folder.names() if BESIDE.fullmatch(name)]:
+                self._settle(left)
+        try:
+            read_json(self.folder / "config.json")
+        except CheckpointError:
+            write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
+
+    @staticmethod
+    def _settle(left: RunPath) -> None:
+        """What a kill left between two renames gets its name back, the rest goes."""
+        found = BESIDE.fullmatch(left.name)
+        assert found is not None
+        meant = left.parent / found["name"]
+        if found["what"] != "gone" and not found["name"].isdigit() and standing(meant) == left:
+            left.rename(meant.name)
+        else:
+            left.remove()
 
     def log(self, metrics: dict[str, float]) -> None:
         """A line each of metrics.jsonl and timing.jsonl, and both for TensorBoard. What is not finite becomes null.
 
         A disk that is full does not end a training: the lines wait, and a warning says so, once.
         """
-        if self.open_logs is None:
-            with writing(self.folder):
-                self.open_logs = self.begin()
+        self._open()
         finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         self.metrics.add({n: v for n, v in finite.items() if n not in TIMING})
         self.timing.add({n: finite[n] for n in ("time/total_timesteps", *TIMING)})
+        for log in self.logs:  # also alarms that a full disk refused
+            with self.going_on():
+                log.flush()
         with self.going_on():
-            self.metrics.flush()
-            self.timing.flush()
             for name, value in metrics.items():
                 self.board.add_scalar(name, value, int(metrics["time/total_timesteps"]))
 
@@ -132,24 +157,28 @@ class Run:
             with self.going_on():
                 self.alarms.flush()
 
-    def past(self) -> list[dict[str, float]]:
+    def _open(self) -> None:
+        if self.held is None:
+            with writing(self.folder):
+                self.held = self.begin()
+
+    def past(self) -> list[Row]:
         """The metrics that the run holds so far."""
         path = self.metrics.path
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [] if path.kind() == "none" else read_log(path)[0]
 
-    def checkpoint(self, state: TrainState, name: str | None = None) -> Path:
+    def checkpoint(self, state: TrainState, name: str | None = None) -> RunPath:
         """Write a checkpoint: under its step, as a boundary, or under `name`.
 
-        Raises WriteError if it cannot be written; a boundary with others to come is left out, with a warning.
+        Raises WriteError if it cannot be written; a boundary with others to come is left out, with a warning, and so
+        is one that was only asked for (`saved`).
         """
         folder = self.folder / "checkpoints" / (name or f"{state.env_steps:012d}")
-        others_come = name is None and state.env_steps < state.schedule_end
-        if self.open_logs is None:
-            with writing(self.folder):
-                self.open_logs = self.begin()
-        with self.going_on() if others_come else writing(folder):
-            self.metrics.flush(durable=True)  # a boundary never outlives the lines before it
-            self.timing.flush(durable=True)
+        optional = name == "saved" or (name is None and state.env_steps < state.schedule_end)
+        self._open()
+        with self.going_on() if optional else writing(folder):
+            for log in self.logs:
+                log.flush(durable=True)  # a boundary never outlives the lines before it
             checkpoint.write(folder, state, self.settings, self.spaces)
             if name is None:
                 prune(self.folder, self.settings.keep_checkpoints)
@@ -157,7 +186,7 @@ class Run:
 
     def picture(self, episode: Episode | None, steps: int) -> None:
         """The options of an episode as an image for TensorBoard; of a single option there is nothing to see."""
-        if self.open_logs is None or episode is None or len(episode.names) == 1:
+        if self.held is None or episode is None or len(episode.names) == 1:
             return
         with self.going_on(), suppress(ImportError):  # without Pillow there are no images
             self.board.add_image("option/timeline", raster(episode), steps)
@@ -167,7 +196,7 @@ class Run:
         """What cannot be written here is told once, and the training goes on."""
         try:
             yield
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             if not self.told:
                 self.told = True
                 warnings.warn(
@@ -176,41 +205,24 @@ class Run:
                     stacklevel=2,
                 )
 
-    def dump(self, batch: Batch) -> Path:
+    def dump(self, batch: Batch) -> RunPath:
         """Keep the rows on which the training broke down, to be looked at."""
         folder = self.folder / "dump"
         with writing(folder):
-            self.open_logs = self.open_logs or self.begin()
-            folder.mkdir(exist_ok=True)
-            safetensors.torch.save_file(batch.tensors(), folder / "batch.safetensors")
+            self._open()
+            (folder / "batch.safetensors").write(safetensors.torch.save(batch.tensors()))
         return folder
 
     def close(self) -> None:
         """Flush and close the logs, and let go of the folder."""
         with self.going_on():  # the last boundary was written or has said why not
-            if self.open_logs is not None:
-                self.open_logs.close()
+            if self.held is not None:
+                self.held.close()
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the run for this process. The system frees the lock when its holder ends, however it ends."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunFolderError(
-            f"{folder} is being written by another process; wait for it, stop it, or choose another --out"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def check_free(folder: Path, overwrite: bool) -> None:
+def check_free(folder: RunPath, overwrite: bool) -> None:
     """Raise RunFolderError if `folder` holds a run that may not be replaced, or something else."""
-    if not (folder / "config.json").exists():
+    if (folder / "config.json").kind() == "none":
         return
     if "format_version" not in read_json(folder / "config.json"):
         raise RunFolderError(f"{folder} holds a config.json of something else; choose another --out")
@@ -225,14 +237,10 @@ def check_free(folder: Path, overwrite: bool) -> None:
     raise RunFolderError(f"{folder} already holds a run; choose another --out, or pass --overwrite")
 
 
-def clear(folder: Path) -> None:
+def clear(folder: RunPath) -> None:
     """Delete what a run writes, and nothing else."""
     for name in WRITTEN:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        (folder / name).remove()
 
 
 def versions() -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from option_critic.runs.files import CheckpointError, check_format, read_json
+from option_critic.runs.files import check_format, read_json
+from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.training.state import WINDOW
 from option_critic.value_types import is_finite, is_whole
 
@@ -51,7 +51,7 @@ LATER = {"skipped_in_row": COUNT}
 """What the first versions did not write yet: checked where it is there."""
 
 
-def read_counters(path: Path) -> dict[str, Any]:
+def read_counters(path: RunPath) -> dict[str, Any]:
     """What state.json says. Raises CheckpointError, naming the field, for nonsense in FIELDS and LATER; what else
     is there is left alone."""
     data = read_json(path)
