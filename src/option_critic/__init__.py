@@ -1,7 +1,13 @@
 """option-critic: hierarchical reinforcement learning with options, in PyTorch."""
 
-import importlib
 import os
+import sys
+
+# `python -m option_critic` looks for every module in the working directory first, which may be a stranger's folder.
+if sys.argv[:1] == ["-m"] and "option_critic" in sys.orig_argv and sys.path[:1] == [os.getcwd()]:
+    del sys.path[0]
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 # PyTorch's idle threads spin; where two trainings share the cores they then slow each other twelvefold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,8 @@ class OptionCritic:
         display = TrainingDisplay(f"seed {self.settings.seed}", self.state.schedule_end, self.option_names, progress)
         alarms = Alarms(self.option_names)
         for before in run.past() if run is not None and run.goes_on else ():
-            alarms.see(before)
+            with suppress(KeyError):  # a line that lost some of its figures says nothing
+                alarms.see(before)
 
         def on_iteration(metrics: Metrics) -> bool:
             raised = alarms.see(metrics)

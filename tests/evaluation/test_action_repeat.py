@@ -13,6 +13,7 @@ from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.evaluate import run_plain
 from option_critic.evaluation.option_figures import diagnose
 from option_critic.evaluation.trace import Trace, TraceError
+from option_critic.runs.paths import RunPath
 
 DECISIONS = 30
 
@@ -94,10 +95,10 @@ def test_what_rests_rests_for_as_long_as_an_action_is_held():
 
 def test_an_older_trace_is_read_with_the_settings_of_its_run(tmp_path):
     trace, path = traced("Slow2-v0", 2), tmp_path / "old.safetensors"
-    trace.save(path, {})
+    trace.save(RunPath.of_file(path), {})
     tensors = safetensors.numpy.load_file(path)
     del tensors["decided"]
     safetensors.numpy.save_file(tensors, path, {"meta": "{}"})
     with pytest.raises(TraceError, match=r"another version .*decided"):
-        Trace.load(path)
-    assert np.array_equal(Trace.load(path, action_repeat=2)[0].decided, trace.decided)
+        Trace.load(RunPath.of_file(path))
+    assert np.array_equal(Trace.load(RunPath.of_file(path), action_repeat=2)[0].decided, trace.decided)

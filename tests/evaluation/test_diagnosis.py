@@ -14,6 +14,7 @@ from option_critic.evaluation.evaluate import run_plain
 from option_critic.evaluation.option_figures import diagnose, durations, mutual_information, phases, window
 from option_critic.evaluation.trace import Trace, TraceError
 from option_critic.options.settings import OptionSettings, named
+from option_critic.runs.paths import RunPath
 
 NAMES, PHASES = ("reach", "grasp", "move"), ("approach", "grasp", "carry")
 
@@ -190,15 +191,15 @@ def test_a_study_of_a_plain_environment(agent):
 def test_a_trace_of_another_version_or_a_damaged_one_says_so(tmp_path):
     path = tmp_path / "a.safetensors"
     with pytest.raises(TraceError, match=r"missing or damaged.*evaluate"):
-        Trace.load(path)
-    PERFECT.save(path, {"goals": "D"})
-    again, meta = Trace.load(path)
+        Trace.load(RunPath.of_file(path))
+    PERFECT.save(RunPath.of_file(path), {"goals": "D"})
+    again, meta = Trace.load(RunPath.of_file(path))
     assert meta == {"goals": "D"}
     assert np.array_equal(again.option, PERFECT.option) and again.action.shape == PERFECT.action.shape
     whole = path.read_bytes()
     path.write_bytes(whole[:-40])
     with pytest.raises(TraceError, match="damaged"):
-        Trace.load(path)
+        Trace.load(RunPath.of_file(path))
     safetensors.numpy.save_file({"option": PERFECT.option}, path, {"meta": "{}"})
     with pytest.raises(TraceError, match=r"another version .*action.*evaluate"):
-        Trace.load(path)
+        Trace.load(RunPath.of_file(path))

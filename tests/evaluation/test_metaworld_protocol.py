@@ -7,6 +7,7 @@ import option_critic as oc
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation import metaworld_protocol as protocol
 from option_critic.evaluation.trace import Trace
+from option_critic.runs.paths import RunPath
 
 T = 300
 
@@ -100,8 +101,8 @@ def test_official_evaluation_is_repeatable_and_in_the_order_of_the_goals(monkeyp
 
 def test_a_trace_comes_back_from_its_file(tmp_path):
     before = trace()
-    before.save(tmp_path / "t" / "x.safetensors", {"option_names": ["a"]})
-    after, meta = Trace.load(tmp_path / "t" / "x.safetensors")
+    before.save(RunPath.of_file(tmp_path / "t" / "x.safetensors"), {"option_names": ["a"]})
+    after, meta = Trace.load(RunPath.of_file(tmp_path / "t" / "x.safetensors"))
     assert meta == {"option_names": ["a"]}
     assert np.array_equal(before.length, after.length) and before.info.keys() == after.info.keys()
     np.testing.assert_allclose(before.info["success"], after.info["success"])

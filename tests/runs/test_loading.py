@@ -163,7 +163,7 @@ REFUSED = {
     "10^300 steps": (counter("schedule_end", 10**300), "schedule_end must be a whole number"),
     "no steps": (drop("state.json", "schedule_start"), "schedule_start must be a whole number", "got nothing"),
     "time as text": (counter("elapsed", "long"), "elapsed must be a finite number, not negative, got 'long'"),
-    "endless time": (text("state.json", '{"format_version": 1, "env_steps": 1e999}'), "cannot be read: Number out of range"),
+    "endless time": (text("state.json", '{"env_steps": 1e999}'), "cannot be read: Number out of range"),
     "a later field": (counter("skipped_in_row", -1), "skipped_in_row must be a whole number, not negative, got -1"),
     "no episodes": (drop("state.json", "episodes"), "episodes must be an object", "got nothing"),
     "a list of episodes": (counter("episodes", []), "episodes must be an object"),

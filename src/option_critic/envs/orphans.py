@@ -1,4 +1,4 @@
-"""No orphans: a worker ends with the process that started it, whatever that process dies of."""
+"""Processes that we start: a worker ends with the one that started it, and runs no module that it did not name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -31,3 +32,17 @@ def die_with_parent() -> None:
     if alive is not None:
         os.close(alive)
         server._forkserver_alive_fd = None
+
+
+@contextlib.contextmanager
+def safe_path() -> Iterator[None]:
+    """Let Python processes that are started in this block not look for modules in the working directory first, as they
+    do on their own: it may be a stranger's folder. What this process finds they find as well: it sends its path."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before

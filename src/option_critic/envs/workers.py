@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
-from option_critic.envs.orphans import die_with_parent
+from option_critic.envs.orphans import die_with_parent, safe_path
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import RunError
 
@@ -118,7 +118,7 @@ class WorkerEnvs(VectorEnvs):
         self.stop = Finalize(self, stop, (self.connections, self.processes), exitpriority=0)
         self.sizes: list[int] = []
         try:
-            with without_main():
+            with without_main(), safe_path():
                 for make in makers:
                     self._start(context, make)
         except BaseException:

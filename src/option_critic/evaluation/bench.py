@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import in_their_chance, make_envs, spaces_of
+from option_critic.envs.orphans import safe_path
 from option_critic.model.act import Generators
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
@@ -201,7 +202,8 @@ def peak_memory(settings: Settings) -> float:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=short_training, args=(settings, theirs))
-    process.start()
+    with safe_path():
+        process.start()
     peak: float = ours.recv()
     process.join()
     return peak

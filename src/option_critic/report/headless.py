@@ -68,7 +68,7 @@ def renders(name: str) -> bool:
     """Whether MuJoCo renders with this MUJOCO_GL. In a process of its own: a failed import cannot be repeated,
     and a bad driver takes the process down."""
     try:
-        done = subprocess.run([sys.executable, "-c", PROBE], env={**os.environ, "MUJOCO_GL": name},
+        done = subprocess.run([sys.executable, "-P", "-c", PROBE], env={**os.environ, "MUJOCO_GL": name},
                               capture_output=True, timeout=60)  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return False

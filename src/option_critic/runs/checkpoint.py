@@ -142,11 +142,10 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _swap(new: RunPath, folder: RunPath) -> None:
-    old = None
     if folder.kind() != "none":
-        old = folder.rename(beside(folder.name, "old"))  # a kill from here on: `standing` finds the new one
+        folder.rename(beside(folder.name, "old"))  # a kill from here on: `standing` finds the new one
     new.rename(folder.name)
     folder.parent.flush()
-    for left in [old] if old else torn(folder):
+    for left in torn(folder):  # also of those that were killed before
         with contextlib.suppress(OSError):
             left.remove()

@@ -82,7 +82,7 @@ def forget_after(path: RunPath, steps: int) -> int:
         path.remove()
         return 1
     kept = [line for line, row in lines if row is not None and row[STEPS] <= steps]
-    damaged = sum(row is None for _, row in lines[:-1])  # the last one may have been cut by a kill
+    damaged = sum(row is None and line.endswith(b"\n") for line, row in lines)  # another one a kill has cut
     if [line for line, _ in lines[: len(kept)]] != kept:
         path.write(b"".join(kept))
     elif len(kept) < len(lines):

@@ -21,7 +21,7 @@ from option_critic.runs.files import check_writable, read_json, write_json, writ
 from option_critic.runs.handles import reason
 from option_critic.runs.inventory import position, prune
 from option_critic.runs.locks import RunFolderError, locked
-from option_critic.runs.logs import LineLog, Row, forget_after, read_log
+from option_critic.runs.logs import LineLog, forget_after, read_log
 from option_critic.runs.manifest import standing
 from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
 from option_critic.settings import Settings
@@ -162,10 +162,11 @@ class Run:
             with writing(self.folder):
                 self.held = self.begin()
 
-    def past(self) -> list[Row]:
+    def past(self) -> list[dict[str, float]]:
         """The metrics that the run holds so far."""
         path = self.metrics.path
-        return [] if path.kind() == "none" else read_log(path)[0]
+        rows = [] if path.kind() == "none" else read_log(path)[0]
+        return [{name: x if isinstance(x, float) else math.nan for name, x in row.items()} for row in rows]
 
     def checkpoint(self, state: TrainState, name: str | None = None) -> RunPath:
         """Write a checkpoint: under its step, as a boundary, or under `name`.
