@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import option_critic as oc
-from option_critic.runs import inventory, manifest
+from option_critic.runs import manifest
 from option_critic.runs.files import fingerprint
 from option_critic.runs.paths import CheckpointError, RunPath
 
@@ -77,7 +77,7 @@ def test_every_bit_of_the_manifest(run):
         data[bit // 8] ^= 1 << bit % 8
         file.write_bytes(data)
         with pytest.raises(CheckpointError):
-            inventory.verify(file.parent)
+            manifest.verify(RunPath.of(file.parent))
 
 
 @pytest.mark.parametrize("name", manifest.FILES)

@@ -13,7 +13,7 @@ import pytest
 import option_critic as oc
 from option_critic.evaluation.evaluate import evaluate
 from option_critic.runs import inventory
-from option_critic.runs.inventory import verify
+from option_critic.runs.manifest import verify
 from option_critic.runs.paths import CheckpointError, RunPath
 
 pytestmark = pytest.mark.faults
@@ -136,6 +136,6 @@ def test_unreadable_would_be_noticed(tmp_path):
     run = tmp_path / "run"
     oc.OptionCritic("CartPole-v1", num_envs=4, rollout_length=16, hidden_dim=8).learn(64, run_folder=run)
     (last,) = inventory.boundaries(RunPath.of(run))
-    (last / "model.safetensors").write_bytes(b"half")
+    (last.path / "model.safetensors").write_bytes(b"half")
     with pytest.raises(CheckpointError):
         verify(last)

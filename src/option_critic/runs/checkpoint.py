@@ -40,7 +40,7 @@ def write(folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces
     folder.parent.make()
     new = folder.parent / beside(folder.name, "new")
     try:
-        new.make()
+        new.make(durable=False)  # it gets another name
         files = {
             "config.json": encoded(configuration(settings, spaces)),
             "state.json": encoded(_counters(state)),

@@ -24,6 +24,7 @@ class LineLog:
 
     def __init__(self, path: RunPath) -> None:
         self.path, self.waiting = path, list[str]()
+        self.flushed = True
 
     def add(self, record: Row) -> None:
         """Take a line. Written by `flush`."""
@@ -31,8 +32,9 @@ class LineLog:
 
     def flush(self, durable: bool = False) -> None:
         """Write what waits; `durable`: down to the disk. Raises OSError, and the file is then as it was."""
-        if not self.waiting and not durable:
+        if not self.waiting and (self.flushed or not durable):
             return
+        self.flushed = False
         with self.path.appending() as file:
             before = os.fstat(file).st_size
             try:
@@ -44,6 +46,7 @@ class LineLog:
                     os.ftruncate(file, before)
                 raise
         self.waiting.clear()
+        self.flushed = durable
 
 
 def read_log(path: RunPath) -> tuple[list[Row], int]:

@@ -223,8 +223,11 @@ class RunPath:
         finally:
             os.close(file)
 
-    def make(self) -> None:
-        """Create the folder, and those before it. Raises OddFileError where something else is in its place."""
+    def make(self, durable: bool = True) -> None:
+        """Create the folder, and those before it; `durable`: its name is on the disk.
+
+        Raises OddFileError where something else is in its place.
+        """
         if not self.parts:
             if not self.base.is_dir():
                 self.base.mkdir(parents=True, exist_ok=True)
@@ -236,7 +239,8 @@ class RunPath:
                 at, handle = self._from(folder)
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(at, dir_fd=handle)
-                flush(folder)
+                if durable:
+                    flush(folder)
         elif kind != "folder":
             raise OddFileError(f"{self} is no folder")
 
