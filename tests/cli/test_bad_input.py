@@ -72,9 +72,12 @@ REFUSED = {
     "choice": (["train", "cartpole", "--algorithm", "dax"], "must be one of dac, ppo_oc, got 'dax'", "mean dac?"),
     "type": (["train", "cartpole", "--num-envs", "x"], "--num-envs", "'x'"),
     "range": (["train", "cartpole", "--gamma", "2"], "gamma must lie in [0, 1], got 2.0"),
-    "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must be at least 1, got 0"),
+    "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must lie in [1, 10,000], got 0"),
     "groups": (["train", "cartpole", "--env-groups", "9"], "env_groups must lie in [1, num_envs = 8], got 9"),
-    "timeout": (["train", "cartpole", "--worker-timeout", "0"], "worker_timeout must be positive, got 0.0"),
+    "timeout": (
+        ["train", "cartpole", "--worker-timeout", "0"],
+        "worker_timeout must lie in [0.001, 1,000,000], got 0.0",
+    ),
     "not finite": (["train", "cartpole", "--lr-option", "nan"], "lr_option must be a finite number"),
     "two settings": (
         ["train", "cartpole", "--option-names", "a", "b", "c", "--num-options", "2"],
@@ -86,7 +89,7 @@ REFUSED = {
     "no target": (["train"], "preset"),
     "no run": (["evaluate"], "run"),
     "unknown run": (["evaluate", "nowhere"], "nowhere is neither a saved agent nor a run folder", "option-critic list"),
-    "episodes": (["evaluate", "nowhere", "--episodes", "0"], "--episodes must be at least 1, got 0"),
+    "episodes": (["evaluate", "nowhere", "--episodes", "0"], "episodes must lie in [1, 100,000], got 0"),
     "json to a folder": (["list", "--json", "."], "--json takes a file"),
     "json to nowhere": (["bench", "cartpole", "--json", "/dev/null/x.json"], "/dev/null cannot be written"),
     "below a file": (["train", "cartpole", "--out", "/dev/null/runs"], "/dev/null/runs/seed-0 cannot be written"),

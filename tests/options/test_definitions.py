@@ -164,8 +164,8 @@ def test_what_is_wrong_only_in_some_states_is_told_where_it_is_met(rules):
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
-        ({"name": ""}, "needs a name"),
-        ({"name": "a", "min_length": -1}, "min_length of option a must not be negative"),
+        ({"name": ""}, "the name of an option must be a text"),
+        ({"name": "a", "min_length": -1}, "min_length of option a must lie in [0, 1,000,000,000], got -1"),
         ({"name": "a", "min_length": 4, "max_length": 3}, "at least its min_length (4), got 3"),
     ],
 )

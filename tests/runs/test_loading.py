@@ -120,12 +120,13 @@ REFUSED = {
     ),
     # a configuration that the tensors do not fit
     "a wider network": (setting("model", "hidden_dim", 8), MODEL, "beta_head.weight is F32 [2, 4], not F32 [2, 8]"),
-    "10^9 units": (setting("model", "hidden_dim", 10**9), MODEL, "not F32 [2, 1000000000]"),
-    "10^18 units": (setting("model", "hidden_dim", 10**18), MODEL, "describes a far larger network"),
-    "10^30 units": (setting("model", "hidden_dim", 10**30), MODEL, "describes a far larger network"),
-    "10^9 layers": (setting("model", "policy_layers", 10**9), MODEL, "describes a far larger network"),
+    "10^9 units": (setting("model", "hidden_dim", 10**9), "hidden_dim must lie in [1, 8,192], got 1,000,000,000"),
+    "more units than tensors have": (setting("model", "hidden_dim", 8192), MODEL, "not F32 [2, 8192]"),
+    "10^30 units": (setting("model", "hidden_dim", 10**30), "got a number of more than 30 digits"),
+    "10^11 options": (setting("options", "num_options", 10**11), "num_options must lie in [1, 1,000], got 100,000"),
+    "10^9 layers": (setting("model", "policy_layers", 10**9), "policy_layers must lie in [1, 64], got 1,000,000"),
     "more layers than tensors": (setting("model", "critic_layers", 9), MODEL, "describes a far larger network"),
-    "10^9 inputs": (space("obs_size", 10**9), MODEL, "not F32 [4, 1000000000]"),
+    "10^9 inputs": (space("obs_size", 10**9), MODEL, "describes a far larger network"),
     "shared trunk": (setting("model", "shared_trunk", True), LEARNING, "'adam/critic_trunk.0.bias/exp_avg' besides"),
     # config.json
     "newer config.json": (put("config.json", "format_version", 2), "config.json has format version 2"),

@@ -12,6 +12,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 import option_critic as oc
+from option_critic.algorithms.settings import RANGES
 from option_critic.errors import NonFiniteError
 from option_critic.runs.run_folder import RunFolderError
 
@@ -300,7 +301,8 @@ def test_tiny_rollouts_stay_finite(small):
     assert torch.isfinite(weights(agent)).all()
 
 
-def test_gradients_that_are_not_finite_never_reach_the_weights(small):
+def test_gradients_that_are_not_finite_never_reach_the_weights(small, monkeypatch):
+    monkeypatch.setitem(RANGES, "value_weight", (0, 1e38))
     agent = oc.OptionCritic.from_settings(small(normalize_reward=False, value_weight=1e38))
     before = weights(agent)
     with pytest.raises(NonFiniteError, match="gradients"):

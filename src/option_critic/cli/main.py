@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 import threading
 import warnings
@@ -31,10 +32,11 @@ from option_critic.cli.flags import (
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.envs.make import check_env_id
 from option_critic.errors import InputError, RunError
+from option_critic.evaluation.limits import check_goal_seed, check_request
 from option_critic.presets import name_for, settings_for
 from option_critic.runs.files import check_writable
 from option_critic.settings import names_of_others
-from option_critic.value_types import whole
+from option_critic.value_types import check_range, shown, whole
 
 if TYPE_CHECKING:
     pass
@@ -124,10 +126,11 @@ def resume(argv: Sequence[str]) -> int:
 def evaluate(argv: Sequence[str]) -> int:
     """`option-critic evaluate RUN`."""
     a = parse(EvaluateArgs, "evaluate", argv)
+    check_request(a.episodes, a.workers)
+    if a.goals_seed is not None:
+        check_goal_seed(a.goals_seed)
     goals = [f"seed-{a.goals_seed}"] if a.goals_seed is not None else [g for g in a.goals.split(",") if g]
     modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
-    if a.episodes < 1:
-        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
     check_json(a.json)
     from option_critic.runs.inventory import find
 
@@ -143,8 +146,7 @@ def evaluate(argv: Sequence[str]) -> int:
 def diagnose(argv: Sequence[str]) -> int:
     """`option-critic diagnose RUN`."""
     a = parse(DiagnoseArgs, "diagnose", argv)
-    if a.episodes < 1:
-        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    check_request(a.episodes, a.workers)
     check_json(a.json)
     from option_critic.runs.inventory import find
 
@@ -201,10 +203,8 @@ def list_(argv: Sequence[str]) -> int:
 def bench(argv: Sequence[str]) -> int:
     """`option-critic bench`."""
     args = parse(BenchArgs, "bench", argv)
-    if args.seconds <= 0:
-        raise InputError(f"--seconds must be positive, got {args.seconds}")
-    if args.rounds < 1:
-        raise InputError(f"--rounds must be at least 1, got {args.rounds}")
+    check_range("--seconds", args.seconds, 0.001, 86_400)
+    check_range("--rounds", args.rounds, 1, 1000)
     check_json(args.json)
     settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
     if args.options_from is not None:
@@ -225,15 +225,18 @@ def check_json(path: Path | None) -> None:
 
 
 def numbers(text: str, flag: str) -> list[int]:
-    """0,1,2 or 0..4 -> numbers. Raises InputError."""
-    try:
-        parts = [p.split("..") for p in text.split(",")]
-        found = [n for p in parts for n in range(int(p[0]), int(p[-1]) + 1)]
-    except ValueError:
-        found = []
-    if not found or min(found) < 0:
-        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {text!r}")
-    return found
+    """0,1,2 or 0..4 -> numbers, each once. Raises InputError."""
+    parts = [re.fullmatch(r"([0-9]{1,20})(?:\.\.([0-9]{1,20}))?", part.strip()) for part in text.split(",")]
+    ranges = [range(int(p[1]), int(p[2] or p[1]) + 1) for p in parts if p is not None]
+    if len(ranges) < len(parts) or not all(ranges):
+        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {shown(text)}")
+    if sum(r[-1] - r[0] + 1 for r in ranges) > MAX_NUMBERS:
+        raise InputError(f"--{flag} takes at most {MAX_NUMBERS:,} numbers at a time, got {shown(text)}")
+    return list(dict.fromkeys(n for r in ranges for n in r))
+
+
+MAX_NUMBERS = 1000
+"""In one flag: runs that follow each other, or columns of a table."""
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {

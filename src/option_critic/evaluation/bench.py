@@ -107,7 +107,7 @@ def measure(
 @contextmanager
 def bare(settings: Settings) -> Iterator[Block]:
     """Environments alone: one group, an action drawn beforehand for every step, resets included."""
-    length, num_envs = settings.learning.rollout_length * settings.env.action_repeat, settings.env.num_envs
+    length, num_envs, times = settings.learning.rollout_length, settings.env.num_envs, settings.env.action_repeat
     settings = settings.override(action_repeat=1)
     envs = make_envs(settings.env_id, settings.env, env_seeds(settings.seed, 0, num_envs))
     rng, size = np.random.default_rng(0), envs.spaces.action_size
@@ -118,7 +118,7 @@ def bare(settings: Settings) -> Iterator[Block]:
 
     def block() -> int:
         with envs.chance:
-            return sum(int(envs.step(a).valid.sum()) for a in actions)
+            return sum(int(envs.step(a).valid.sum()) for _ in range(times) for a in actions)
 
     try:
         yield block

@@ -16,6 +16,7 @@ from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
 from option_critic.evaluation.evaluate import plain_summary, run_goals, run_plain
 from option_critic.evaluation.expert import expert_trace
 from option_critic.evaluation.intervals import Estimate, proportion
+from option_critic.evaluation.limits import check_request
 from option_critic.evaluation.option_figures import Diagnosis, diagnose
 from option_critic.evaluation.trace import Trace
 
@@ -56,6 +57,7 @@ def study(
     on_episode: Callable[[], None] = lambda: None,
 ) -> Study:
     """Deterministic, on `episodes` goals of a goal set (Meta-World) or plain episodes, the same for all parts."""
+    check_request(episodes, workers)
     task, rules = task_of(agent.settings.env_id), agent.settings.options
     vectors = None if task is None else spread(metaworld_protocol.goal_set(task, goals).vectors, episodes)
     learned = run(agent, task, vectors, episodes, workers, NOTHING, on_episode)

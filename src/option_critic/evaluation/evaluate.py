@@ -20,6 +20,7 @@ from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.episodes import run_episodes
 from option_critic.evaluation.intervals import Estimate, mean, proportion
+from option_critic.evaluation.limits import check_request
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
 from option_critic.spaces import check_fit
@@ -56,6 +57,7 @@ def evaluate(
 
     Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`.
     """
+    check_request(num_episodes, workers)
     task = task_of(agent.settings.env_id)
     if task is None:
         traces = telling(agent, [run_plain(agent, num_episodes, m == "deterministic", on_episode) for m in modes])

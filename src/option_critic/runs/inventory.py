@@ -23,6 +23,7 @@ from option_critic.runs.files import (
     read_json,
     size_of,
 )
+from option_critic.value_types import shown
 
 FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
 """Of every checkpoint; an algorithm may bring more (`files_of`)."""
@@ -98,6 +99,8 @@ def find(path: Path, checkpoint: str | int | None = None) -> Path:
     there = listing(path / "checkpoints")
     if checkpoint is None:
         return _last_whole(path, there)
+    if not isinstance(checkpoint, str) and abs(checkpoint) >= 10**18:
+        checkpoint = shown(checkpoint)  # Python writes no number of any length
     if checkpoint == "best":
         checkpoint = winner.name if (winner := best(there)) else "best"
     name = str(checkpoint).lstrip("0").zfill(12) if str(checkpoint).isdigit() else str(checkpoint)

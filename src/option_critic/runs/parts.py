@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from option_critic.algorithms.table import ALGORITHMS
-from option_critic.model.option_model import OptionModel, outline
+from option_critic.model.option_model import NetworkSizeError, OptionModel, outline
 from option_critic.runs.files import CheckpointError
 from option_critic.runs.tensor_files import Form, compare, form, header
 from option_critic.settings import Settings
@@ -68,7 +68,7 @@ def _outline(path: Path, tensors: int, settings: Settings, spaces: Spaces) -> Op
     try:
         if 2 * layers <= tensors:
             return outline(spaces, settings.options.num_options, m)
-    except (RuntimeError, TypeError, OverflowError):
+    except (RuntimeError, TypeError, OverflowError, NetworkSizeError):
         pass  # sizes that no memory has
     raise CheckpointError(f"{path} does not fit its config.json, which describes a far larger network")
 
