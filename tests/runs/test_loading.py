@@ -200,6 +200,30 @@ def test_refused_before_anything_is_allocated(name, agent, refused, monkeypatch)
         (tensors(MODEL, **{"q_head.bias": torch.tensor([0.0, torch.nan])}), "q_head.bias that are NaN or infinite"),
         (tensors(MODEL, **{"obs_norm.moments.var": torch.full((3,), torch.inf).double()}), "obs_norm.moments.var"),
         (tensors(LEARNING, **{STEP: torch.tensor(-torch.inf)}), f"{STEP} that are NaN or infinite"),
+        (
+            tensors(MODEL, **{"obs_norm.moments.var": torch.tensor([1.0, -1.0, 1.0]).double()}),
+            "model.safetensors holds numbers in obs_norm.moments.var that are negative",
+        ),
+        (
+            tensors(MODEL, **{"reward_norm.moments.count": torch.tensor(-1.0).double()}),
+            "reward_norm.moments.count that",
+        ),
+        (
+            tensors(MODEL, **{"obs_norm.moments.mean": torch.full((3,), -1e300, dtype=torch.float64)}),
+            "beyond what float32 holds",
+        ),
+        (
+            tensors(MODEL, **{"reward_norm.moments.var": torch.full((1,), 1e300, dtype=torch.float64)}),
+            "beyond what float32 holds",
+        ),
+        (
+            tensors(LEARNING, **{STEP: torch.tensor(-1.0)}),
+            f"optimizer.safetensors holds numbers in {STEP} that are neg",
+        ),
+        (
+            tensors(LEARNING, **{STEP.replace("step", "exp_avg_sq"): torch.tensor([-1.0, 0.0])}),
+            "exp_avg_sq that are neg",
+        ),
         (tensors(LEARNING, **{"generator/batch": torch.zeros(5056, dtype=torch.uint8)}), "does not fit"),
     ],
 )

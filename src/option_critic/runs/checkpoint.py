@@ -29,7 +29,7 @@ from option_critic.model.act import Generators
 from option_critic.options.definitions import describe
 from option_critic.runs.files import FORMAT_VERSION, CheckpointError, check_format, fingerprint, read_json, write_json
 from option_critic.runs.inventory import verify
-from option_critic.runs.parts import check_parts, parts_of
+from option_critic.runs.parts import check_parts, check_values, parts_of
 from option_critic.runs.state_file import read_counters
 from option_critic.runs.tensor_files import load_finite
 from option_critic.settings import Settings
@@ -70,6 +70,8 @@ def read(folder: Path, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
     counters = read_counters(folder / "state.json")
     check_parts(folder, saved, spaces)
     parts = [(part, load_finite(folder / part.file)) for part in parts_of(saved.algorithm)]
+    for part, tensors in parts:
+        check_values(folder / part.file, tensors)
     state = TrainState.fresh(settings, spaces)
     try:
         for part, tensors in parts:
