@@ -1,8 +1,10 @@
 """Numbers have limits: what crashes, or takes all memory for the number alone, is refused at once."""
 
 import dataclasses
+import json
 import re
 import sys
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -145,6 +147,22 @@ def test_no_checkpoint_has_such_a_name(name, tmp_path):
     with pytest.raises(InputError, match="has no checkpoint") as error:
         find(tmp_path, name)
     assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_the_highest_rewards_that_are_accepted_lead_to_a_checkpoint_that_loads(
+    normalised, small, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    rates = dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), 1e-3)
+    settings = small(
+        "bad_envs:HighReward-v0", gamma=1.0, lam=1.0, differences=(0, 1, 1, 0), normalize_reward=normalised, **rates
+    )
+    run = tmp_path / "run"
+    agent = oc.OptionCritic.from_settings(settings).learn(run_folder=run)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["rollout/ep_rew_mean"] == pytest.approx(4e12) and lines[-1]["train/skipped_updates"] == 0
+    assert oc.load(run).num_timesteps == agent.num_timesteps
 
 
 def test_python_is_told_the_same():
