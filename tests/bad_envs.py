@@ -184,6 +184,15 @@ class Hangs(Good):
         return super().step(action)
 
 
+class Lingers(Good):
+    """A step takes a second of its own time."""
+
+    def step(self, action):
+        for _ in range(20):
+            time.sleep(0.05)
+        return super().step(action)
+
+
 class HangsInInit(Good):
     def __init__(self):
         time.sleep(3600)

@@ -198,6 +198,50 @@ def test_hung_workers_end_with_the_process_that_started_them(killed, still_alive
         process.communicate()
 
 
+PAUSED = """
+import os, signal, subprocess, sys, time
+from functools import partial
+import numpy as np
+from option_critic.envs.guard import limited
+from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.workers import WorkerEnvs
+
+def pause():  # from outside of our group, a moment from now
+    helper = (
+        "import os, signal, sys, time; group = int(sys.argv[1]); time.sleep(0.4); os.killpg(group, signal.SIGSTOP);"
+        "time.sleep(4); os.killpg(group, signal.SIGCONT)"
+    )
+    return subprocess.Popen([sys.executable, "-c", helper, str(os.getpgrp())], start_new_session=True)
+
+envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Lingers-v0", 1, [0], None)], timeout=3.0)
+envs.reset()
+paused, began = pause(), time.monotonic()
+envs.step(np.zeros(1, int))
+assert time.monotonic() - began > 4 and paused.wait() == 0
+envs.close()
+paused, began = pause(), time.monotonic()
+with limited(3.0):
+    while time.monotonic() - began < 5.4:
+        time.sleep(0.05)
+paused.wait()
+print("went on")
+"""
+
+
+@linux
+def test_time_in_which_we_are_stopped_is_no_workers_fault():
+    """Ctrl-Z, or a container that is paused: for longer than a step, or closing, may take."""
+    done = subprocess.run(
+        [sys.executable, "-c", PAUSED],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])},
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("went on\n", "", 0)
+
+
 def test_the_setting_reaches_the_workers(monkeypatch):
     monkeypatch.setattr(metaworld, "WorkerEnvs", lambda *_, **kw: kw)
     settings = EnvSettings(backend="official", worker_timeout=7.5)

@@ -10,10 +10,10 @@ import contextlib
 import multiprocessing
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
 from types import ModuleType
@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.envs.orphans import die_with_parent
+from option_critic.envs.patience import Patience
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import RunError
 
@@ -91,9 +92,10 @@ def stop(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
 
 def join(processes: Sequence[Any], seconds: float) -> None:
     """Wait for all, `seconds` in all."""
-    end = time.monotonic() + seconds
+    patience = Patience(seconds)
     for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
+        while process.exitcode is None and not patience.over:
+            patience.wait(process.join)
 
 
 class WorkerEnvs(VectorEnvs):
@@ -144,12 +146,12 @@ class WorkerEnvs(VectorEnvs):
     def _answers(self, seconds: float) -> list[Any]:
         """One answer from each worker; whatever goes wrong ends them all. Raises WorkerError, or what a worker sent."""
         answers: dict[int, Any] = {}
-        end = time.monotonic() + seconds
+        patience = Patience(seconds)
         try:
             while waiting := [i for i in range(len(self.processes)) if i not in answers]:
                 watched = [x for i in waiting for x in (self.connections[i], self.processes[i].sentinel)]
-                ready = wait(watched, max(0.0, end - time.monotonic()))
-                if not ready:
+                ready = patience.wait(partial(wait, watched))
+                if not ready and patience.over:
                     raise self._hung(waiting, seconds)
                 for i in waiting:
                     if self.connections[i] in ready or self.processes[i].sentinel in ready:
