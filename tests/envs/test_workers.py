@@ -1,5 +1,6 @@
 """Workers that are killed, hang or fail: named, and nothing of them is left."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -196,6 +197,61 @@ def test_hung_workers_end_with_the_process_that_started_them(killed, still_alive
         for pid in still_alive([process.pid, *pids], 0):
             os.kill(pid, signal.SIGKILL)
         process.communicate()
+
+
+FEW = """
+import multiprocessing, resource, sys
+from functools import partial
+from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.workers import WorkerEnvs, WorkerError
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+try:
+    WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", 1, [i], None) for i in range(8)], name="Some/task")
+except WorkerError as error:
+    print(error)
+print(multiprocessing.active_children())
+"""
+
+
+@linux
+def test_too_few_file_handles_are_told_in_one_sentence():
+    done = subprocess.run(
+        [sys.executable, "-c", FEW],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])},
+    )
+    said, left = done.stdout.splitlines()
+    assert said.startswith("Some/task: worker ") and said.endswith(
+        " of 8 could not be started: this process may open 20 files (ulimit -n), they need more; "
+        "use fewer (env_threads, or --workers of an evaluation), or raise that limit"
+    )
+    assert (left, done.stderr, done.returncode) == ("[]", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (BlockingIOError(errno.EAGAIN, "try again"), r"Resource temporarily unavailable.*\(ulimit -u\)"),
+        (OSError(errno.ENOMEM, "no"), r"Cannot allocate memory; use fewer .*free some memory"),
+        (EOFError("unexpected EOF"), r"no process could be started; .*\(ulimit -n\) and processes \(-u\)"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "no process could be started"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_told_and_leaves_none(error, words, monkeypatch):
+    start, started = multiprocessing.context.ForkServerProcess.start, []
+
+    def fails(process):
+        if started:
+            raise error
+        started.append(process)
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.context.ForkServerProcess, "start", fails)
+    with pytest.raises(WorkerError, match=f"^environments: worker 1 of 2 could not be started: {words}"):
+        WorkerEnvs(slices("Good", "Good"))
+    assert started and not multiprocessing.active_children()
 
 
 PAUSED = """
