@@ -1,6 +1,7 @@
 """Numbers have limits: what crashes, or takes all memory for the number alone, is refused at once."""
 
 import dataclasses
+import errno
 import json
 import re
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 import option_critic as oc
 from option_critic.cli import main as cli
-from option_critic.errors import InputError
+from option_critic.errors import InputError, RunError
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import evaluate
@@ -163,6 +164,28 @@ def test_the_highest_rewards_that_are_accepted_lead_to_a_checkpoint_that_loads(
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["rollout/ep_rew_mean"] == pytest.approx(4e12) and lines[-1]["train/skipped_updates"] == 0
     assert oc.load(run).num_timesteps == agent.num_timesteps
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, "no"), r"cannot be written \(Too many open files\).* Raise the limit of open files"),
+        (RuntimeError("can't start new thread"), r"can't start new thread; raise the limit of processes and threads"),
+    ],
+)
+def test_logs_that_cannot_be_opened_are_told(goes_on, error, words, small, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise error
+
+    if goes_on:
+        stops = lambda agent, _: agent.num_timesteps < 128  # noqa: E731
+        oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run", callback=stops)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", fails)
+    with pytest.raises(RunError, match=words):
+        if goes_on:
+            oc.resume(tmp_path / "run")
+        oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
 
 
 def test_python_is_told_the_same():

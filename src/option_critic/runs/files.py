@@ -5,6 +5,7 @@ there: found out before work begins, named where it happens.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -47,7 +48,7 @@ def writing(path: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         raise WriteError(
             f"{path} cannot be written ({reason(error)}); what was saved before is intact. "
-            "Free some space or choose another folder, and start again."
+            f"{remedy(error)}, and start again."
         ) from error
 
 
@@ -90,6 +91,13 @@ def reason(error: Exception) -> str:
     found = re.search(r"os error (\d+)", str(error))
     number = getattr(error, "errno", None) or (found and int(found[1]))
     return os.strerror(number) if number else str(error)
+
+
+def remedy(error: Exception) -> str:
+    """The way out of what a file could not be written for."""
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        return "Raise the limit of open files (ulimit -n)"
+    return "Free some space or choose another folder"
 
 
 def read_json(path: Path) -> dict[str, Any]:

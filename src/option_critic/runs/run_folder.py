@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from option_critic.cores import usable_cores
-from option_critic.errors import InputError
+from option_critic.errors import InputError, RunError
 from option_critic.options.timeline import Episode, raster
 from option_critic.records import Batch
 from option_critic.runs import checkpoint
@@ -76,10 +76,10 @@ class Run:
         return self.open_logs is not None
 
     def begin(self) -> ExitStack:
-        """Take the folder for this process, create or tidy it, and open the logs."""
+        """Take the folder for this process, create or tidy it, and open the logs. Raises RunError."""
         logs = ExitStack()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with logs:
+        with writing(self.folder), logs:
+            self.folder.mkdir(parents=True, exist_ok=True)
             logs.enter_context(locked(self.folder))
             if self.after is None:
                 self._create()
@@ -88,9 +88,12 @@ class Run:
             from torch.utils.tensorboard import SummaryWriter  # slow to import, and only runs need it
 
             purged = None if self.after is None else self.after + 1
-            self.board = logs.enter_context(
-                SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30, purge_step=purged)
-            )
+            try:
+                board = SummaryWriter(str(self.folder / "tensorboard"), flush_secs=30, purge_step=purged)
+            except RuntimeError as error:  # it writes in a thread of its own
+                raise RunError(f"TensorBoard's log in {self.folder} cannot be opened: {error}; raise the limit of "
+                               "processes and threads (ulimit -u), or end some others") from error  # fmt: skip
+            self.board = logs.enter_context(board)
             return logs.pop_all()
 
     def _create(self) -> None:
