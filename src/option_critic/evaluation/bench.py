@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import in_their_chance, make_envs, spaces_of
+from option_critic.errors import RunError
 from option_critic.model.act import Generators
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
@@ -199,10 +200,17 @@ def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
 def peak_memory(settings: Settings) -> float:
     """GiB that a training of its own holds at most, environments made anew included."""
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=short_training, args=(settings, theirs))
-    process.start()
-    peak: float = ours.recv()
+    try:
+        ours, theirs = context.Pipe()
+        with theirs:
+            process = context.Process(target=short_training, args=(settings, theirs))
+            process.start()
+        peak: float = ours.recv()
+    except (OSError, EOFError) as error:
+        raise RunError(
+            f"the process that measures memory ended early, or could not be started ({error}); "
+            "free some memory, or train these settings to see why"
+        ) from error
     process.join()
     return peak
 
