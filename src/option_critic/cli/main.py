@@ -32,7 +32,7 @@ from option_critic.cli.flags import (
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.envs.make import check_env_id
 from option_critic.errors import InputError, RunError
-from option_critic.evaluation.limits import check_goal_seed, check_request
+from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
 from option_critic.runs.files import check_writable
 from option_critic.settings import names_of_others
@@ -126,7 +126,7 @@ def resume(argv: Sequence[str]) -> int:
 def evaluate(argv: Sequence[str]) -> int:
     """`option-critic evaluate RUN`."""
     a = parse(EvaluateArgs, "evaluate", argv)
-    check_request(a.episodes, a.workers)
+    effort = Effort(a.episodes, a.workers, a.max_episode_steps)
     if a.goals_seed is not None:
         check_goal_seed(a.goals_seed)
     goals = [f"seed-{a.goals_seed}"] if a.goals_seed is not None else [g for g in a.goals.split(",") if g]
@@ -139,14 +139,14 @@ def evaluate(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic.cli.evaluate import evaluate_run
 
-    evaluate_run(a.run, checkpoint, goals, modes, a.episodes, a.workers, a.json, a.options_from)
+    evaluate_run(a.run, checkpoint, goals, modes, effort, a.json, a.options_from)
     return 0
 
 
 def diagnose(argv: Sequence[str]) -> int:
     """`option-critic diagnose RUN`."""
     a = parse(DiagnoseArgs, "diagnose", argv)
-    check_request(a.episodes, a.workers)
+    effort = Effort(a.episodes, a.workers, a.max_episode_steps)
     check_json(a.json)
     from option_critic.runs.inventory import find
 
@@ -155,7 +155,7 @@ def diagnose(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic.cli.diagnose import diagnose_run
 
-    diagnose_run(a.run, checkpoint, a.goals, a.episodes, a.workers, a.ablations, a.options_from, a.json)
+    diagnose_run(a.run, checkpoint, a.goals, effort, a.ablations, a.options_from, a.json)
     return 0
 
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from option_critic.errors import InputError
-from option_critic.value_types import check_range, conformed
+from dataclasses import dataclass
 
-EPISODES = (1, 100_000)
-WORKERS = (0, 1024)
-EPISODE_STEPS = (1, 1_000_000_000)
+from option_critic.errors import InputError
+from option_critic.value_types import check_range, check_ranges, conform
+
+RANGES = {"episodes": (1, 100_000), "workers": (0, 1024), "max_episode_steps": (1, 1_000_000_000)}
 GOAL_SEEDS = (0, 2**32 - 1)
 """What the generator of Meta-World's goals takes."""
 MAX_EPISODE_STEPS = 10_000
-"""Where nothing else ends an episode of an evaluation, this does."""
+"""Where nothing ends an episode of an evaluation before, this does. Meta-World's have 500 steps."""
 MAX_NUMBERS = 500_000_000
 """Of a trace: 4 GB."""
 
 
-def check_request(episodes: int, workers: int, max_episode_steps: int = MAX_EPISODE_STEPS) -> None:
-    """Raise InputError for numbers of episodes, workers or steps that make no sense."""
-    asked = {
-        "episodes": (episodes, EPISODES),
-        "workers": (workers, WORKERS),
-        "max_episode_steps": (max_episode_steps, EPISODE_STEPS),
-    }
-    for name, (value, limits) in asked.items():
-        check_range(name, conformed(name, int, value), *limits)
+@dataclass(frozen=True)
+class Effort:
+    """How much one evaluation may cost. Raises InputError for what makes no sense."""
+
+    episodes: int
+    workers: int = 0
+    """Simulator processes; 0: one per core."""
+    max_episode_steps: int = MAX_EPISODE_STEPS
+
+    def __post_init__(self) -> None:
+        conform(self)
+        check_ranges(self, RANGES)
 
 
 def check_goal_seed(seed: int) -> None:
@@ -36,8 +39,7 @@ def check_trace(episodes: int, steps: int, numbers: int) -> None:
     """Raise InputError where the record of so many episodes of up to `steps` steps, `numbers` each, takes too much
     memory."""
     if episodes * steps * numbers > MAX_NUMBERS:
-        most = max(1, MAX_NUMBERS // (steps * numbers))
         raise InputError(
-            f"{episodes:,} episodes of up to {steps:,} steps are too much to record at a time: "
-            f"lower episodes (to {most:,}) or max_episode_steps"
+            f"{episodes:,} episodes of up to {steps:,} steps are too much to record at a time; lower episodes or "
+            f"max_episode_steps: multiplied they may come to {MAX_NUMBERS // numbers:,} with this agent"
         )
