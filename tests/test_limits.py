@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import get_type_hints
 
+import gymnasium as gym
 import pytest
 
 import option_critic as oc
 from option_critic.cli import main as cli
+from option_critic.cli.counting import counting
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.diagnosis import study
@@ -164,6 +166,32 @@ def test_the_highest_rewards_that_are_accepted_lead_to_a_checkpoint_that_loads(
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["rollout/ep_rew_mean"] == pytest.approx(4e12) and lines[-1]["train/skipped_updates"] == 0
     assert oc.load(run).num_timesteps == agent.num_timesteps
+
+
+def test_an_environment_may_offer_too_many_actions():
+    class Lottery(gym.Env):
+        observation_space, action_space = gym.spaces.Box(0, 1, (1,)), gym.spaces.Discrete(10**12)
+
+    gym.register("Lottery-v0", Lottery)
+    with pytest.raises(
+        InputError, match=r"a network of [\d,]+ weights is too large.*1,000,000,000,000 actions are given"
+    ):
+        oc.OptionCritic("Lottery-v0")
+
+
+@pytest.mark.parametrize("component", [-1, 10**7, HUGE], ids=range(3))
+def test_components_that_no_action_has(component):
+    with pytest.raises(InputError, match="fixed of option x must map numbers of action components, from 0 on"):
+        Option(name="x", fixed={component: 0.0})
+
+
+def test_the_bar_of_an_evaluation_moves_within_an_episode(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with counting(2) as on_step:
+        on_step(0, 1234)
+        on_step(1, 4)
+    shown = capsys.readouterr().err
+    assert "1,238 steps" in shown and "50%" in shown
 
 
 @pytest.mark.parametrize("goes_on", [True, False])

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 1_000_000_000
 """Decisions; as good as no limit."""
+MAX_COMPONENT = 1_000_000
+"""The highest number of a component of an action."""
 StateFunction = Callable[["Tensor"], "Tensor"]
 """Raw observations [..., D] -> [...]. It is called with many leading shapes: index with `obs[..., i]`."""
 StepFunction = Callable[["Tensor", "Tensor"], "Tensor"]
@@ -75,7 +77,7 @@ class Option:
         if most is not None and most < least:
             raise InputError(f"max_length of option {self.name} must be at least its min_length ({least}), got {most}")
         for component, value in (self.fixed or {}).items():
-            if type(component) is not int or component < 0:
+            if type(component) is not int or not 0 <= component <= MAX_COMPONENT:
                 raise InputError(
                     f"fixed of option {self.name} must map numbers of action components, from 0 on, to values; "
                     f"got {shown(component)}"

@@ -151,7 +151,7 @@ def score(checkpoint: Path) -> tuple[float, float] | None:
         episodes = read_json(checkpoint / "state.json")["episodes"]
         returns, successes = episodes["returns"], episodes["successes"]  # 0 where the task tells nothing
         return (sum(successes) / len(successes) if successes else 0.0), sum(returns) / len(returns)
-    except (CheckpointError, KeyError, TypeError, ZeroDivisionError):
+    except (CheckpointError, KeyError, TypeError, ZeroDivisionError, OverflowError):
         return None
 
 
@@ -234,6 +234,6 @@ def position(run: Path) -> tuple[int, int] | None:
         for folder in reversed(boundaries(run)):
             state = read_json(folder / "state.json")
             return int(state["env_steps"]), int(state["schedule_end"])
-    except (CheckpointError, KeyError, TypeError, ValueError):
+    except (CheckpointError, KeyError, TypeError, ValueError, OverflowError):
         return None
     return 0, total

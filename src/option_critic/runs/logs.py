@@ -49,5 +49,5 @@ def step_of(line: str) -> int | None:
     """The environment steps that a line of a log is about; None for a line that was cut."""
     try:
         return int(json.loads(line)["time/total_timesteps"]) if line.endswith("\n") else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):  # of infinity
         return None
