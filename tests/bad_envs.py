@@ -56,6 +56,25 @@ class InfReward(Good):
         return np.inf if self.t == 5 else 1.0
 
 
+class HugeReward(Good):
+    """In float32 each is a number; two of them are none."""
+
+    def reward(self):
+        return 3e38 if self.t == 5 else 1.0
+
+
+class HighReward(Good):
+    """As high as can be, and observations as far apart."""
+
+    observation_space = Box(-np.inf, np.inf, (2,))
+
+    def reward(self):
+        return 1e12 if self.t % 3 else -1e12
+
+    def observe(self):
+        return np.array([1e38, -1e38], np.float32) * (-1) ** self.t
+
+
 class VectorReward(Good):
     def reward(self):
         return np.ones(3)
@@ -162,6 +181,15 @@ class Hangs(Good):
     def step(self, action):
         if self.t == 4:
             time.sleep(3600)
+        return super().step(action)
+
+
+class Lingers(Good):
+    """A step takes a second of its own time."""
+
+    def step(self, action):
+        for _ in range(20):
+            time.sleep(0.05)
         return super().step(action)
 
 

@@ -67,7 +67,7 @@ def test_what_stays_as_it_is_is_no_change(saved):
         ({"initial_beta": 0.5}, "it says where a training begins, and this one has begun"),
         ({"env_id": "Hopper-v5"}, "`set_env` moves an agent"),
         ({"option_names": ("a", "b", "c")}, "num_options of this agent is 2 and cannot become 3"),
-        ({"lr_option": -1}, "lr_option must not be negative"),
+        ({"lr_option": -1}, r"lr_option must lie in \[0, 100\], got -1"),
         ({"num_envs": "4"}, "num_envs must be a whole number, got '4'"),
         ({"price": "termination"}, "price is a setting of algorithm ppo_oc; dac has none"),
     ],

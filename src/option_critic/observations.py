@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from option_critic.envs.contract import LARGEST
 from option_critic.envs.guard import described
 from option_critic.errors import InputError
 from option_critic.spaces import Spaces
+from option_critic.value_types import shown
 
 Array = npt.NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def numbers(key: str, value: Any) -> Array:
             value = value.double() if value.is_floating_point() else value
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
-        raise InputError(f"{what} must be arrays of numbers, got {reprlib.repr(value)} ({error})") from error
+        raise InputError(f"{what} must be arrays of numbers, got {shown(value)} ({error})") from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"{what} must be arrays of numbers, got {described(value)}")
     found = array.astype(np.float64)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
-import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self, get_type_hints
@@ -17,10 +17,25 @@ from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings, named
-from option_critic.value_types import check_type, conform, conformed
+from option_critic.value_types import check_ranges, check_type, conform, conformed, shown
 
 Algorithm = Literal["dac", "ppo_oc"]
-DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
+DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?")
+RANGES = {
+    "seed": (0, 2**63 - 1),
+    "total_timesteps": (1, 10**12),
+    "checkpoint_every": (1, 10**12),
+    "keep_checkpoints": (0, 1_000_000),
+    "torch_threads": (0, 1024),
+}
+"""Setting -> (lowest, highest). Those of its parts lie beside these."""
+PRODUCTS = {
+    ("num_envs", "rollout_length"): 10_000_000,
+    ("num_envs", "rollout_length", "hidden_dim"): 2_000_000_000,
+    ("num_envs", "rollout_length", "num_options"): 200_000_000,
+}
+"""Settings -> what they may come to, multiplied: a rollout, what its networks compute and what is said of its options
+are held at once, some gigabytes each."""
 
 
 DECIDED = {
@@ -71,16 +86,12 @@ class Settings:
         object.__setattr__(self, "learning", as_told_to(self.algorithm, self.learning))
         if not DEVICES.fullmatch(self.device):
             raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
-        if self.total_timesteps < 1:
-            raise InputError(f"total_timesteps must be at least 1, got {self.total_timesteps}")
-        if self.checkpoint_every < 1:
-            raise InputError(f"checkpoint_every must be at least 1, got {self.checkpoint_every}")
-        if self.keep_checkpoints < 0:
-            raise InputError(f"keep_checkpoints must not be negative, got {self.keep_checkpoints}")
-        if self.seed < 0:
-            raise InputError(f"seed must not be negative, got {self.seed}")
-        if self.torch_threads < 0:
-            raise InputError(f"torch_threads must not be negative, got {self.torch_threads}")
+        check_ranges(self, RANGES)
+        numbers = vars(self.env) | vars(self.options) | vars(self.model) | vars(self.learning)
+        for names, most in PRODUCTS.items():
+            if math.prod(numbers[name] for name in names) > most:
+                given = " x ".join(str(numbers[name]) for name in names)
+                raise InputError(f"{' x '.join(names)} must be at most {most:,}, got {given}; lower one of them")
 
     def override(self, **changes: Any) -> Self:
         """These settings with some replaced, each by its bare name.
@@ -189,12 +200,10 @@ def _hint(name: str, names: Iterable[str]) -> str:
 def _build(cls: Any, data: Any, parts: dict[str, Any]) -> Any:
     """`cls` from nested plain data; `parts`: its fields that are settings themselves, with their classes."""
     if not isinstance(data, dict):
-        raise InputError(f"a part of the settings must be an object of names and values, got {reprlib.repr(data)}")
+        raise InputError(f"a part of the settings must be an object of names and values, got {shown(data)}")
     values = dict(data)
     fields = [f.name for f in dataclasses.fields(cls)]
     for name in sorted(set(data) - set(fields)):
-        raise UnknownSettingError(
-            f"there is no setting {reprlib.repr(name)} (in a configuration).{_hint(name, fields)}"
-        )
+        raise UnknownSettingError(f"there is no setting {shown(name)} (in a configuration).{_hint(name, fields)}")
     values |= {name: _build(part, data[name], {}) for name, part in parts.items() if name in data}
     return cls(**values)

@@ -11,12 +11,14 @@ import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.text import Text
+
+from option_critic.errors import RunError
 
 ODD = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline: escape sequences begin with them
@@ -26,14 +28,25 @@ ODD = re.compile(
 Name = Literal["stdout", "stderr"]
 
 
-def shown(text: object) -> str:
+def visible(text: object) -> str:
     """Text with what a terminal would obey, or could not write, in its written form."""
     return ODD.sub(lambda odd: odd[0].encode("unicode_escape").decode(), str(text))
 
 
 def say(text: object = "", error: bool = False, end: str = "\n") -> None:
     """Print to standard output, or to standard error."""
-    print(shown(text), end=end, file=Stream("stderr" if error else "stdout"), flush=True)
+    print(visible(text), end=end, file=Stream("stderr" if error else "stdout"), flush=True)
+
+
+def hand_over(text: str) -> None:
+    """Write to standard output what was asked for there: not being able to is a failure. Raises RunError."""
+    real = getattr(sys.stdout, "_of", None) or sys.stdout
+    try:
+        real.write(text)
+        real.flush()
+    except (OSError, ValueError, AttributeError) as error:
+        abandon(real, error)
+        raise RunError(f"standard output cannot be written ({getattr(error, 'strerror', None) or error})") from error
 
 
 class Stream:
@@ -104,7 +117,12 @@ def abandon(stream: Any, failure: Exception) -> None:
 def open_terminal() -> None:
     """For a command: let no output raise, not that of other libraries and of users' environments either, and no
     warning look like a fault."""
-    sys.stdout, sys.stderr = Stream("stdout", sys.stdout), Stream("stderr", sys.stderr)  # type: ignore[assignment]
+    for number in range(3):  # what is closed would be given to the next file that is opened, and printed into
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = Stream("stdout", sys.stdout), Stream("stderr", sys.stderr)
     warnings.showwarning = lambda message, *_: say(f"warning: {message}", error=True)
 
 
@@ -116,26 +134,27 @@ def close_terminal() -> None:
             real.flush()
         except (OSError, ValueError, AttributeError):
             abandon(real, BrokenPipeError())
+    sys.stdout, sys.stderr = (getattr(stream, "_of", stream) for stream in (sys.stdout, sys.stderr))
 
 
 class Terminal(Console):
     """rich's console behind the gate: no markup in texts, and nothing to obey in them."""
 
     def __init__(self, name: Name = "stdout") -> None:
-        super().__init__(file=Stream(name), markup=False, highlight=False, emoji=False)
+        super().__init__(file=cast(IO[str], Stream(name)), markup=False, highlight=False, emoji=False)
 
-    def render_str(self, text: str, **how: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **how: Any) -> Text:
         """A text as it is laid out."""
-        return super().render_str(shown(text), **how)
+        return super().render_str(visible(text), **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """All that is printed; rich's own moves of the cursor are left."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(shown(segment.text), segment.style)
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
-def progress_bar(wanted: bool = True) -> Progress:
+def progress_bar(*more: ProgressColumn, wanted: bool = True) -> Progress:
     """A bar on standard error where a person looks at it, and nothing elsewhere."""
-    console = Terminal("stderr")
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console, what = Terminal("stderr"), TextColumn("{task.description}", markup=False)
+    columns = (what, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), *more)
     return Progress(*columns, console=console, transient=True, disable=not (wanted and console.is_terminal))

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import reprlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from option_critic.errors import InputError
@@ -54,18 +54,24 @@ KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
 """Declared type -> how to tell, and its name for people."""
 
 
+MAX_ENTRIES = 10_000
+"""Of a list."""
+MAX_NAME = 80
+"""Characters of a name."""
+
+
 def check_type(name: str, hint: Any, value: Any) -> None:
     """Raise InputError unless `value` is what `hint` declares: one of KINDS, or one of a Literal's choices."""
     if get_origin(hint) is Literal and not (isinstance(value, str) and value in get_args(hint)):
         near = difflib.get_close_matches(str(value)[:80], get_args(hint), n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        raise InputError(f"{name} must be one of {', '.join(get_args(hint))}, got {reprlib.repr(value)}.{meant}")
+        raise InputError(f"{name} must be one of {', '.join(get_args(hint))}, got {shown(value)}.{meant}")
     if hint in KINDS:
         fits, kind = KINDS[hint]
         if not fits(value):
-            raise InputError(f"{name} must be {kind}, got {reprlib.repr(value)}")
+            raise InputError(f"{name} must be {kind}, got {shown(value)}")
     if isinstance(hint, type) and dataclasses.is_dataclass(hint) and not isinstance(value, hint):
-        raise InputError(f"{name} must be {hint.__name__}, got {reprlib.repr(value)}")
+        raise InputError(f"{name} must be {hint.__name__}, got {shown(value)}")
 
 
 def plain(hint: Any, value: Any) -> Any:
@@ -86,7 +92,13 @@ def plain(hint: Any, value: Any) -> Any:
 
 
 def conformed(name: str, hint: Any, value: Any) -> Any:
-    """`plain`. Raises InputError where that is not what `hint` declares."""
+    """`plain`. Raises InputError where that is not what `hint` declares, or a list is too long to be meant."""
+    if (
+        get_origin(hint) is tuple
+        and isinstance(value, list | tuple | range)
+        and len(value[: MAX_ENTRIES + 1]) > MAX_ENTRIES
+    ):
+        raise InputError(f"{name} takes at most {MAX_ENTRIES:,} entries")
     value = plain(hint, value)
     check_type(name, hint, value)
     return value
@@ -97,6 +109,40 @@ def conform(record: Any) -> None:
     hints = get_type_hints(type(record))
     for name in (f.name for f in dataclasses.fields(record)):
         object.__setattr__(record, name, conformed(name, hints[name], getattr(record, name)))
+
+
+def check_range(name: str, value: float | None, low: float, high: float) -> None:
+    """Raise InputError unless a number lies in [low, high]; none passes."""
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{name} must lie in [{amount(low)}, {amount(high)}], got {amount(value)}")
+
+
+def check_ranges(record: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """The same for fields of a record: name -> (lowest, highest)."""
+    for name, (low, high) in ranges.items():
+        check_range(name, getattr(record, name), low, high)
+
+
+def check_name(what: str, name: Any) -> None:
+    """Raise InputError unless `name` can be shown anywhere: printable (so nothing that moves a terminal's cursor or
+    turns the direction of writing), not empty, not too long."""
+    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= MAX_NAME):
+        raise InputError(f"{what} must be a text of 1 to {MAX_NAME} printable characters, got {shown(name)}")
+
+
+def amount(value: float) -> str:
+    """A number as people write it, in few characters."""
+    if not is_whole(value):
+        return repr(value)
+    return f"{value:,}" if abs(value) < 10**30 else "a number of more than 30 digits"
+
+
+def shown(value: Any) -> str:
+    """A value in few characters, whatever it is: Python writes no number of more than 4,300 digits."""
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        return f"something of type {type(value).__name__}"
 
 
 def whole(text: str) -> int:

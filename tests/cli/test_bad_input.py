@@ -20,7 +20,9 @@ import pytest
 
 from option_critic.agent import OptionCritic
 from option_critic.cli import main as cli
+from option_critic.loading import load
 from option_critic.presets import settings_for
+from option_critic.runs.inventory import boundaries, steps_of, verify
 
 SMALL = ["--num-envs", "2", "--rollout-length", "16", "--minibatch-size", "16", "--epochs", "1", "--hidden-dim", "8",
          "--total-timesteps", "64"]  # fmt: skip
@@ -72,9 +74,12 @@ REFUSED = {
     "choice": (["train", "cartpole", "--algorithm", "dax"], "must be one of dac, ppo_oc, got 'dax'", "mean dac?"),
     "type": (["train", "cartpole", "--num-envs", "x"], "--num-envs", "'x'"),
     "range": (["train", "cartpole", "--gamma", "2"], "gamma must lie in [0, 1], got 2.0"),
-    "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must be at least 1, got 0"),
+    "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must lie in [1, 10,000], got 0"),
     "groups": (["train", "cartpole", "--env-groups", "9"], "env_groups must lie in [1, num_envs = 8], got 9"),
-    "timeout": (["train", "cartpole", "--worker-timeout", "0"], "worker_timeout must be positive, got 0.0"),
+    "timeout": (
+        ["train", "cartpole", "--worker-timeout", "0"],
+        "worker_timeout must lie in [0.001, 1,000,000], got 0.0",
+    ),
     "not finite": (["train", "cartpole", "--lr-option", "nan"], "lr_option must be a finite number"),
     "two settings": (
         ["train", "cartpole", "--option-names", "a", "b", "c", "--num-options", "2"],
@@ -86,7 +91,7 @@ REFUSED = {
     "no target": (["train"], "preset"),
     "no run": (["evaluate"], "run"),
     "unknown run": (["evaluate", "nowhere"], "nowhere is neither a saved agent nor a run folder", "option-critic list"),
-    "episodes": (["evaluate", "nowhere", "--episodes", "0"], "--episodes must be at least 1, got 0"),
+    "episodes": (["evaluate", "nowhere", "--episodes", "0"], "episodes must lie in [1, 100,000], got 0"),
     "json to a folder": (["list", "--json", "."], "--json takes a file"),
     "json to nowhere": (["bench", "cartpole", "--json", "/dev/null/x.json"], "/dev/null cannot be written"),
     "below a file": (["train", "cartpole", "--out", "/dev/null/runs"], "/dev/null/runs/seed-0 cannot be written"),
@@ -120,7 +125,8 @@ FAULTS = {
     "NanObservation": "returned observations that are NaN or infinite",
     "NanReset": "returned observations that are NaN or infinite",
     "HugeObservation": "returned observations that are NaN or infinite in float32",
-    "InfReward": "returned rewards that are NaN or infinite",
+    "InfReward": "returned a reward of inf (environment 0 of 2), but rewards must lie in [-1e+12, 1e+12]",
+    "HugeReward": "returned a reward of 3e+38 (environment 0 of 2), but rewards must lie in [-1e+12, 1e+12]",
     "VectorReward": "step must return one number as reward, got an array of float64 of shape (3,)",
     "TextReward": "step must return one number as reward, got 'much' (str)",
     "WrongShape": "reset must return observations of numbers of shape (2,), as its observation space says",
@@ -179,6 +185,16 @@ def test_what_fails_to_close_is_named_when_all_is_saved(command, tmp_path):
     assert code == 1 and err.endswith("failed in close: OSError: [Errno 5] the gripper is stuck\n"), err
     assert err.count("\n") == 1
     assert (tmp_path / "out/seed-0/checkpoints/000000000064/manifest.json").exists()
+
+
+def test_what_fails_to_close_at_a_boundary_costs_no_checkpoint(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("bad_envs").FailsToClose, "made", 0)
+    code, err = command(train("bad_envs:FailsToClose-v0", "--checkpoint-every", "32"))
+    assert code == 1 and err.endswith("failed in close: OSError: [Errno 5] the gripper is stuck\n"), err
+    assert err.count("\n") == 1
+    (boundary,) = boundaries(tmp_path / "out/seed-0")
+    verify(boundary)
+    assert steps_of(boundary) == 32 and load(boundary).num_timesteps == 32
 
 
 @pytest.mark.filterwarnings("default::UserWarning")

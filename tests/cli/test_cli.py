@@ -85,7 +85,7 @@ def test_the_episode_shown_is_the_median_in_steps_to_success():
         rows |= {name: [True] * steps for name in ("decided", "ended")}
         numbers = {name: [0.0] * steps for name in ("beta", "reward")}
         lists = {name: [[0.0, 0.0]] * steps for name in ("q", "mu", "interest", "distance", "action")}
-        return {**rows, **numbers, **lists, "info": [{"success": float(t == success)} for t in range(steps)]}
+        return {**rows, **numbers, **lists, "info/success": [float(t == success) for t in range(steps)]}
 
     def shown(*episodes):
         trace = to_trace([episode(*e) for e in episodes])

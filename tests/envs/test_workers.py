@@ -1,5 +1,6 @@
 """Workers that are killed, hang or fail: named, and nothing of them is left."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -198,12 +199,111 @@ def test_hung_workers_end_with_the_process_that_started_them(killed, still_alive
         process.communicate()
 
 
+FEW = """
+import multiprocessing, resource, sys
+from functools import partial
+from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.workers import WorkerEnvs, WorkerError
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+try:
+    WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", 1, [i], None) for i in range(8)], name="Some/task")
+except WorkerError as error:
+    print(error)
+print(multiprocessing.active_children())
+"""
+
+
+@linux
+def test_too_few_file_handles_are_told_in_one_sentence():
+    done = subprocess.run(
+        [sys.executable, "-c", FEW],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])},
+    )
+    said, left = done.stdout.splitlines()
+    assert said.startswith("Some/task: worker ") and said.endswith(
+        " of 8 could not be started: this process may open 20 files (ulimit -n), they need more; "
+        "use fewer (env_threads, or --workers of an evaluation), or raise that limit"
+    )
+    assert (left, done.stderr, done.returncode) == ("[]", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (BlockingIOError(errno.EAGAIN, "try again"), r"Resource temporarily unavailable.*\(ulimit -u\)"),
+        (OSError(errno.ENOMEM, "no"), r"Cannot allocate memory; use fewer .*free some memory"),
+        (EOFError("unexpected EOF"), r"no process could be started; .*\(ulimit -n\) and processes \(-u\)"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "no process could be started"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_told_and_leaves_none(error, words, monkeypatch):
+    start, started = multiprocessing.context.ForkServerProcess.start, []
+
+    def fails(process):
+        if started:
+            raise error
+        started.append(process)
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.context.ForkServerProcess, "start", fails)
+    with pytest.raises(WorkerError, match=f"^environments: worker 1 of 2 could not be started: {words}"):
+        WorkerEnvs(slices("Good", "Good"))
+    assert started and not multiprocessing.active_children()
+
+
+PAUSED = """
+import os, signal, subprocess, sys, time
+from functools import partial
+import numpy as np
+from option_critic.envs.guard import limited
+from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.workers import WorkerEnvs
+
+def pause():  # from outside of our group, a moment from now
+    helper = (
+        "import os, signal, sys, time; group = int(sys.argv[1]); time.sleep(0.4); os.killpg(group, signal.SIGSTOP);"
+        "time.sleep(4); os.killpg(group, signal.SIGCONT)"
+    )
+    return subprocess.Popen([sys.executable, "-c", helper, str(os.getpgrp())], start_new_session=True)
+
+envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Lingers-v0", 1, [0], None)], timeout=3.0)
+envs.reset()
+paused, began = pause(), time.monotonic()
+envs.step(np.zeros(1, int))
+assert time.monotonic() - began > 4 and paused.wait() == 0
+envs.close()
+paused, began = pause(), time.monotonic()
+with limited(3.0):
+    while time.monotonic() - began < 5.4:
+        time.sleep(0.05)
+paused.wait()
+print("went on")
+"""
+
+
+@linux
+def test_time_in_which_we_are_stopped_is_no_workers_fault():
+    """Ctrl-Z, or a container that is paused: for longer than a step, or closing, may take."""
+    done = subprocess.run(
+        [sys.executable, "-c", PAUSED],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])},
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("went on\n", "", 0)
+
+
 def test_the_setting_reaches_the_workers(monkeypatch):
     monkeypatch.setattr(metaworld, "WorkerEnvs", lambda *_, **kw: kw)
     settings = EnvSettings(backend="official", worker_timeout=7.5)
     made = make.make_envs("Meta-World/reach-v3", settings, [1, 2])
     assert made["timeout"] == 7.5 and made["name"] == "Meta-World/reach-v3"
-    with pytest.raises(InputError, match="worker_timeout must be positive, got 0"):
+    with pytest.raises(InputError, match=r"worker_timeout must lie in \[0.001, 1,000,000\], got 0"):
         EnvSettings(worker_timeout=0.0)
 
 

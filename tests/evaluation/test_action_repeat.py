@@ -56,7 +56,7 @@ def traced(env_id, action_repeat, ablation=NOTHING):
     torch.manual_seed(0)
     agent.state.model.beta_head.weight.data.normal_(std=2.0)
     agent.state.model.mu_head.weight.data.normal_(std=2.0)
-    return run_plain(agent, 5, True, lambda: None, ablation)
+    return run_plain(agent, 5, True, lambda *_: None, ablation)
 
 
 @pytest.mark.parametrize("count", [2, 4])

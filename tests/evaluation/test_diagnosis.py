@@ -128,7 +128,7 @@ def agent():
 
 
 def run(agent, ablation, deterministic=True):
-    return run_plain(agent, 20, deterministic, lambda: None, ablation)
+    return run_plain(agent, 20, deterministic, lambda *_: None, ablation)
 
 
 def test_what_is_forbidden_does_not_run(agent):

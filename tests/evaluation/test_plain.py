@@ -47,8 +47,8 @@ def test_infos_told_only_now_and_then_are_zero_in_between():
         "reward": [1.0, 1.0],
     }
     episodes = [
-        first | {"info": [{}, {"success": 1.0}]} | dict.fromkeys(("q", "mu", "interest", "distance", "action"), two),
-        {name: x[:1] for name, x in first.items()} | {"info": [{}]}
+        first | {"info/success": [0.0, 1.0]} | dict.fromkeys(("q", "mu", "interest", "distance", "action"), two),
+        {name: x[:1] for name, x in first.items()}
         | dict.fromkeys(("q", "mu", "interest", "distance", "action"), two[:1]),
     ]  # fmt: skip
     trace = to_trace(episodes)

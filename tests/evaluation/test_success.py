@@ -11,6 +11,7 @@ from option_critic.cli.evaluate import evaluate_run
 from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import evaluate
 from option_critic.evaluation.intervals import proportion
+from option_critic.evaluation.limits import Effort
 from option_critic.report.gather import gather
 from option_critic.report.page import data
 from option_critic.report.summary import figure_tables, headline
@@ -81,8 +82,8 @@ def test_what_one_mode_tells_the_other_tells_too(monkeypatch):
     agent = oc.OptionCritic("Tells-success-True-v0", **SMALL)
     original = oc.evaluation.evaluate.run_plain
 
-    def run(agent, episodes, deterministic, *args):
-        trace = original(agent, episodes, deterministic, *args)
+    def run(agent, episodes, deterministic, *args, **kw):
+        trace = original(agent, episodes, deterministic, *args, **kw)
         if deterministic:
             del trace.info["success"]
         return trace
@@ -96,9 +97,8 @@ def test_it_is_printed_kept_and_shown(tmp_path, capsys):
     agent = oc.OptionCritic("Tells-is_success-True-v0", **SMALL)
     agent.learn(64, run_folder=tmp_path / "a" / "seed-0")
     (checkpoint,) = (tmp_path / "a" / "seed-0" / "checkpoints").iterdir()
-    evaluate_run(
-        RunPath.of(tmp_path / "a" / "seed-0"), RunPath.of(checkpoint), (), ("deterministic",), 20, 0, None, None
-    )
+    run = RunPath.of(tmp_path / "a" / "seed-0")
+    evaluate_run(run, RunPath.of(checkpoint), (), ("deterministic",), Effort(20), None, None)
     out = capsys.readouterr().out
     (result,) = json.loads((tmp_path / "a" / "seed-0" / "evaluation.json").read_text())["results"].values()
     figures = result["summary"]

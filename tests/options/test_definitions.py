@@ -81,6 +81,13 @@ def test_own_rewards_go_to_the_option_that_runs(rules):
     assert not own_reward(OBS, after, torch.tensor([0, 1, 0, 1]), OptionSettings()).any()
 
 
+def test_a_reward_of_its_own_that_only_a_step_shows_is_told(rules):
+    after = OBS.clone()
+    after[2] = torch.inf
+    with pytest.raises(InputError, match=r"reward of option .* must lie in \[-1e\+12, 1e\+12\], got (inf|nan|-inf)"):
+        own_reward(OBS, after, torch.tensor([0, 0, 0, 0]), rules)
+
+
 def test_bonuses(rules):
     assert bonus_at(OBS, rules).tolist() == [[0.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
     assert bonus_at(OBS, OptionSettings()) is None
@@ -97,8 +104,12 @@ MISTAKES = {
     "must give a tensor [2] for observations [2, 4], got [2, 4]": {"interest": lambda obs: obs > 0},
     "got float": {"end": lambda obs: 0.5},
     "end of option x failed on observations [2, 4]: index 7": {"end": lambda obs: obs[..., 7]},
-    "reward of option x must be finite": {"reward": lambda obs, _: torch.full_like(obs[..., 0], float("inf"))},
-    "bonus of option x must be finite": {"bonus": lambda obs: torch.full_like(obs[..., 0], float("nan"))},
+    "reward of option x must lie in [-1e+12, 1e+12], got inf": {
+        "reward": lambda obs, _: torch.full_like(obs[..., 0], float("inf"))
+    },
+    "bonus of option x must lie in [-1e+06, 1e+06], got nan": {
+        "bonus": lambda obs: torch.full_like(obs[..., 0], float("nan"))
+    },
 }
 
 
@@ -157,15 +168,15 @@ def test_acting_asks_what_learning_asks():
 
 
 def test_what_is_wrong_only_in_some_states_is_told_where_it_is_met(rules):
-    with pytest.raises(InputError, match="reward of option low must be finite, got nan"):
+    with pytest.raises(InputError, match=r"reward of option low must lie in \[-1e\+12, 1e\+12\], got nan"):
         check_definitions(torch.tensor([[0.0, 0.0], [float("nan"), 0.0]]), rules)
 
 
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
-        ({"name": ""}, "needs a name"),
-        ({"name": "a", "min_length": -1}, "min_length of option a must not be negative"),
+        ({"name": ""}, "the name of an option must be a text"),
+        ({"name": "a", "min_length": -1}, "min_length of option a must lie in [0, 1,000,000,000], got -1"),
         ({"name": "a", "min_length": 4, "max_length": 3}, "at least its min_length (4), got 3"),
     ],
 )

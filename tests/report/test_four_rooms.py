@@ -18,7 +18,7 @@ def agent():
 
 
 def test_the_trace_says_in_which_cell_each_step_was_taken(agent):
-    trace = run_plain(agent, 6, False, lambda: None)
+    trace = run_plain(agent, 6, False, lambda *_: None)
     share = occupancy(trace, 3)
     visited = ~np.isnan(share[:, 0])
     assert visited.sum() > 30
@@ -57,7 +57,7 @@ def test_maps_are_made_for_the_rooms_only_and_say_what_is_missing(agent, tmp_pat
     maps = room_maps(run, problems)
     assert maps["occupancy"] == []
     assert "not evaluated" in problems[0]
-    trace = run_plain(agent, 4, True, lambda: None)
+    trace = run_plain(agent, 4, True, lambda *_: None)
     run.evaluated.append(Evaluated("x", {}, trace))
     maps = room_maps(run, [])
     assert np.array(maps["occupancy"], dtype=float).shape == (3, len(MAP), len(MAP[0]))

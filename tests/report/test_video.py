@@ -66,7 +66,7 @@ def walk():
     agent.state.model.mu_head.weight.data.normal_(std=2.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "NUM_ENVS", 3)
-        yield evaluation.run_plain(agent, 7, False, lambda: None)
+        yield evaluation.run_plain(agent, 7, False, lambda *_: None)
 
 
 def made(steps, **changes):

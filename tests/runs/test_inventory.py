@@ -8,6 +8,7 @@ import pytest
 
 import option_critic as oc
 from option_critic.runs import inventory, manifest
+from option_critic.runs.logs import row_of
 from option_critic.runs.paths import RunPath
 
 
@@ -87,6 +88,23 @@ def test_a_list_of_checkpoints_bears_nonsense(steps, agent, run):
     edit(run / "checkpoints" / "interrupted" / "state.json", env_steps=steps)
     assert [p.name for p in inventory.listing(RunPath.of(run) / "checkpoints")][-1] == "000000000160"
     assert oc.load(run).num_timesteps == 160
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"), [("1e999", '{"total_timesteps": 64}'), ("64", '{"total_timesteps": 1e999}')]
+)
+def test_infinitely_many_steps_are_nonsense(text, settings, run):
+    """JSON has no infinity, but numbers that become it."""
+    for boundary in inventory.boundaries(RunPath.of(run)):
+        (boundary.path / "state.json").write_text(f'{{"env_steps": {text}, "schedule_end": 640, "episodes": {{}}}}')
+    (run / "config.json").write_text(f'{{"settings": {settings}}}')
+    assert inventory.position(RunPath.of(run)) is None
+    assert (row_of(f'{{"time/total_timesteps": {text}}}\n'.encode()) is None) == (text == "1e999")
+
+
+def test_returns_beyond_floats_have_no_score(agent):
+    edit(agent / "state.json", episodes={"returns": [10**400], "successes": []})
+    assert inventory.score(agent) is None
 
 
 def test_a_kill_while_old_boundaries_are_deleted_leaves_no_half(run, monkeypatch):

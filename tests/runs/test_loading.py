@@ -121,12 +121,13 @@ REFUSED = {
     ),
     # a configuration that the tensors do not fit
     "a wider network": (setting("model", "hidden_dim", 8), MODEL, "beta_head.weight is F32 [2, 4], not F32 [2, 8]"),
-    "10^9 units": (setting("model", "hidden_dim", 10**9), MODEL, "not F32 [2, 1000000000]"),
-    "10^18 units": (setting("model", "hidden_dim", 10**18), MODEL, "describes a far larger network"),
-    "10^30 units": (setting("model", "hidden_dim", 10**30), MODEL, "describes a far larger network"),
-    "10^9 layers": (setting("model", "policy_layers", 10**9), MODEL, "describes a far larger network"),
+    "10^9 units": (setting("model", "hidden_dim", 10**9), "hidden_dim must lie in [1, 8,192], got 1,000,000,000"),
+    "more units than tensors have": (setting("model", "hidden_dim", 8192), MODEL, "not F32 [2, 8192]"),
+    "10^30 units": (setting("model", "hidden_dim", 10**30), "got a number of more than 30 digits"),
+    "10^11 options": (setting("options", "num_options", 10**11), "num_options must lie in [1, 1,000], got 100,000"),
+    "10^9 layers": (setting("model", "policy_layers", 10**9), "policy_layers must lie in [1, 64], got 1,000,000"),
     "more layers than tensors": (setting("model", "critic_layers", 9), MODEL, "describes a far larger network"),
-    "10^9 inputs": (space("obs_size", 10**9), MODEL, "not F32 [4, 1000000000]"),
+    "10^9 inputs": (space("obs_size", 10**9), MODEL, "describes a far larger network"),
     "shared trunk": (setting("model", "shared_trunk", True), LEARNING, "'adam/critic_trunk.0.bias/exp_avg' besides"),
     # config.json
     "newer config.json": (put("config.json", "format_version", 2), "config.json has format version 2"),
@@ -200,6 +201,30 @@ def test_refused_before_anything_is_allocated(name, agent, refused, monkeypatch)
         (tensors(MODEL, **{"q_head.bias": torch.tensor([0.0, torch.nan])}), "q_head.bias that are NaN or infinite"),
         (tensors(MODEL, **{"obs_norm.moments.var": torch.full((3,), torch.inf).double()}), "obs_norm.moments.var"),
         (tensors(LEARNING, **{STEP: torch.tensor(-torch.inf)}), f"{STEP} that are NaN or infinite"),
+        (
+            tensors(MODEL, **{"obs_norm.moments.var": torch.tensor([1.0, -1.0, 1.0]).double()}),
+            "model.safetensors holds numbers in obs_norm.moments.var that are negative",
+        ),
+        (
+            tensors(MODEL, **{"reward_norm.moments.count": torch.tensor(-1.0).double()}),
+            "reward_norm.moments.count that",
+        ),
+        (
+            tensors(MODEL, **{"obs_norm.moments.mean": torch.full((3,), -1e300, dtype=torch.float64)}),
+            "beyond what float32 holds",
+        ),
+        (
+            tensors(MODEL, **{"reward_norm.moments.var": torch.full((1,), 1e300, dtype=torch.float64)}),
+            "beyond what float32 holds",
+        ),
+        (
+            tensors(LEARNING, **{STEP: torch.tensor(-1.0)}),
+            f"optimizer.safetensors holds numbers in {STEP} that are neg",
+        ),
+        (
+            tensors(LEARNING, **{STEP.replace("step", "exp_avg_sq"): torch.tensor([-1.0, 0.0])}),
+            "exp_avg_sq that are neg",
+        ),
         (tensors(LEARNING, **{"generator/batch": torch.zeros(5056, dtype=torch.uint8)}), "does not fit"),
     ],
 )

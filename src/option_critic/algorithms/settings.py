@@ -6,7 +6,22 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 from option_critic.errors import InputError
-from option_critic.value_types import conform
+from option_critic.value_types import check_ranges, conform
+
+RANGES = {
+    "gamma": (0, 1),
+    "lam": (0, 1),
+    "clip": (0, 1),
+    "rollout_length": (2, 1_000_000),
+    "epochs": (1, 1000),
+    "minibatch_size": (2, 10_000_000),
+    "max_skipped_updates": (1, 1_000_000),
+    "final_log_std": (-20, 20),
+    **dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), (0, 100)),
+    **dict.fromkeys(("entropy_master", "entropy_option", "value_weight", "target_kl"), (0, 1_000_000)),
+    **dict.fromkeys(("deliberation_cost", "max_grad_norm"), (0, 1_000_000_000)),
+}
+"""Setting -> (lowest, highest): beyond them nothing is learned, or the numbers alone take all memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +77,7 @@ class PPOSettings:
 
     def __post_init__(self) -> None:
         conform(self)
-        for name, low, high in (("gamma", 0, 1), ("lam", 0, 1), ("clip", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} must lie in [{low}, {high}], got {getattr(self, name)}")
-        for name, least in (("rollout_length", 2), ("epochs", 1), ("minibatch_size", 2), ("max_skipped_updates", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.final_log_std is not None and not -20 <= self.final_log_std <= 20:
-            raise InputError(f"final_log_std must lie in [-20, 20], got {self.final_log_std}")
-        for name in ("lr_option", "lr_critic", "lr_master", "lr_termination", "deliberation_cost",
-                     "entropy_master", "entropy_option", "value_weight", "max_grad_norm", "target_kl"):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_ranges(self, RANGES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from option_critic.cli.counting import counting
 from option_critic.envs.metaworld import task_of
 from option_critic.evaluation.ablations import ablations
 from option_critic.evaluation.diagnosis import Study, study
 from option_critic.evaluation.intervals import Estimate
 from option_critic.evaluation.labels import LABELS
+from option_critic.evaluation.limits import Effort
 from option_critic.evaluation.option_figures import Diagnosis, OptionFigures
 from option_critic.loading import load
 from option_critic.runs.files import FORMAT_VERSION, emit, write_json, writing
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import versions
+from option_critic.terminal import Terminal, say
 
 SHORT = LABELS | {"held": "held"}
 
@@ -27,8 +28,7 @@ def diagnose_run(
     path: RunPath,
     checkpoint: RunPath,
     goals: str,
-    episodes: int,
-    workers: int,
+    effort: Effort,
     with_ablations: bool,
     options_from: str | None,
     json_path: Path | None,
@@ -37,10 +37,8 @@ def diagnose_run(
     agent = load(checkpoint, options_from=options_from)
     names, task = agent.option_names, task_of(agent.settings.env_id)
     runs = 1 + (len(ablations(agent.settings.options, agent.spaces.discrete)) if with_ablations else 0)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("episodes", total=runs * episodes)
-        found = study(agent, goals, episodes, workers, with_ablations, lambda: progress.advance(bar))
+    with counting(runs * effort.episodes) as on_step:
+        found = study(agent, goals, effort.episodes, effort.workers, with_ablations, on_step, effort.max_episode_steps)
     step = agent.num_timesteps
     record = {
         "format_version": FORMAT_VERSION,
@@ -56,22 +54,25 @@ def diagnose_run(
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})
     if json_path != Path("-"):
         where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if task else "")
-        print(f"{agent.settings.env_id}, {step:,} training steps\n{where}, deterministic")
+        say(f"{agent.settings.env_id}, {step:,} training steps\n{where}, deterministic")
         print_study(found)
-        print(f"kept in {path / 'diagnosis.json'}")
+        say(f"kept in {path / 'diagnosis.json'}")
     emit(json_path, record)
 
 
 def print_study(found: Study) -> None:
     """The tables, within 80 columns."""
-    d, console = found.diagnosis, Console()
+    d, console = found.diagnosis, Terminal()
     console.print(options_table(d))
     if "success" in found.trace.info:
-        print("up to the first success and ten steps more; (n): runs cut short by that end")
+        say("up to the first success and ten steps more; (n): runs cut short by that end")
     for line in lines(d):
-        print(line)
+        say(line)
+    if cut := {name: count for name, (count, _) in found.cut.items() if count}:
+        steps = max(steps for _, steps in found.cut.values())
+        say(f"cut at {steps:,} steps, of {d.episodes}: {', '.join(f'{n} {name}' for name, n in cut.items())}")
     if found.expert is not None and found.expert.nmi is not None:
-        print(f"the scripted expert by the same definitions: NMI {found.expert.nmi:.2f}, "
+        say(f"the scripted expert by the same definitions: NMI {found.expert.nmi:.2f}, "
               f"effective number {found.expert.effective_number:.2f}")  # fmt: skip
     if len(found.ablations) > 1:
         table = Table(title_justify="left")

@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.agent import OptionCritic
+from option_critic.cli.counting import counting
 from option_critic.cli.printing import print_timeline
 from option_critic.envs.metaworld import task_of
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.labels import LABELS, cell
+from option_critic.evaluation.limits import Effort
 from option_critic.evaluation.metaworld_protocol import steps_to_success
+from option_critic.evaluation.trace import Trace
 from option_critic.loading import load
 from option_critic.options.timeline import Episode
 from option_critic.runs.files import FORMAT_VERSION, check_format, emit, read_json, write_json, writing
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.run_folder import versions
+from option_critic.terminal import Terminal, say
 
 
 def evaluate_run(
@@ -30,19 +32,17 @@ def evaluate_run(
     checkpoint: RunPath,
     goals: Sequence[str],
     modes: Sequence[str],
-    num_episodes: int,
-    workers: int,
+    effort: Effort,
     json_path: Path | None,
     options_from: str | None = None,
 ) -> None:
     """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
     agent = load(checkpoint, options_from=options_from)
     read_evaluation(path)  # is there anything to add to?
-    total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("episodes", total=total)
-        results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
+    with counting(evaluation.num_episodes_of(agent, goals, modes, effort.episodes)) as on_step:
+        results = evaluation.evaluate(
+            agent, goals, modes, effort.episodes, effort.workers, on_step, effort.max_episode_steps
+        )
     step = agent.num_timesteps
     with figures(path), writing(path):
         record = keep(path, agent, step, results)
@@ -50,7 +50,7 @@ def evaluate_run(
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
         for result in results:
             print_timeline(*typical(result, agent.option_names))
-        print(f"kept in {path / 'evaluation.json'}")
+        say(f"kept in {path / 'evaluation.json'}")
     emit(json_path, record)
 
 
@@ -70,7 +70,7 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
     """Add results to what evaluation.json holds now (an equal set, mode and step is replaced), write their traces."""
     record = read_evaluation(path)
     record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
-    horizon = "500 steps, official package, goal observable" if task_of(agent.settings.env_id) else "full episodes"
+    official = task_of(agent.settings.env_id) is not None
     for result in results:
         name = f"{step:012d}-{result.name}-{result.mode}"
         trace = path / "traces" / f"{name}.safetensors"
@@ -80,7 +80,7 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
             "training_steps": step,
             "goals": result.name,
             "mode": result.mode,
-            "horizon": horizon,
+            "horizon": "500 steps, official package, goal observable" if official else horizon(result.trace),
             "summary": {n: e.to_dict() if e else None for n, e in result.summary.items()},
             "episodes": result.episodes,
             "trace": f"traces/{trace.name}",
@@ -89,9 +89,15 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
     return record
 
 
+def horizon(trace: Trace) -> str:
+    """How long episodes were that have no length of their own."""
+    count, steps = evaluation.cuts(trace)
+    return f"full episodes, but {count} of {len(trace.length)} cut at {steps:,} steps" if count else "full episodes"
+
+
 def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
     """A column per goal set and mode, two side by side (80 columns), 95 % intervals in brackets."""
-    print(title)
+    say(title)
     for pair in (results[i : i + 2] for i in range(0, len(results), 2)):
         table = Table()
         table.add_column("95 % intervals")
@@ -99,7 +105,12 @@ def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
             table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
         for name in pair[0].summary:
             table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in pair))
-        Console().print(table)
+        cut = [evaluation.cuts(r.trace) for r in pair]
+        if any(count for count, _ in cut):
+            table.add_row(
+                f"cut at {max(steps for _, steps in cut):,} steps", *(f"{count:,} episodes" for count, _ in cut)
+            )
+        Terminal().print(table)
 
 
 def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from option_critic.evaluation.limits import MAX_EPISODE_STEPS
 from option_critic.presets import generic
 from option_critic.settings import Settings
 from option_critic.value_types import is_whole, whole
@@ -76,6 +77,9 @@ class EvaluateArgs:
     """The 50 goals that Meta-World's MT1 draws from this seed, instead of a set."""
     episodes: int = 100
     """Episodes, for environments other than Meta-World."""
+    max_episode_steps: int = MAX_EPISODE_STEPS
+    """Steps at which an episode is cut that would not end, of environments other than Meta-World. The table says how
+    many were."""
     mode: Literal["deterministic", "stochastic", "both"] = "deterministic"
     """deterministic: most likely action and option, an option ends where its termination exceeds 0.5."""
     checkpoint: str | None = None
@@ -102,6 +106,9 @@ class DiagnoseArgs:
     """A Meta-World goal set (see `evaluate`)."""
     episodes: int = 50
     """Episodes, once for the agent as it is and once for each thing that is taken away."""
+    max_episode_steps: int = MAX_EPISODE_STEPS
+    """Steps at which an episode is cut that would not end, of environments other than Meta-World. The table says how
+    many were."""
     ablations: bool = True
     """Take away each option in turn, all but one, the learned choice, the learned ends."""
     checkpoint: str | None = None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +31,12 @@ from option_critic.cli.flags import (
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.envs.make import check_env_id
 from option_critic.errors import InputError, RunError
+from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
 from option_critic.runs.files import check_writable
 from option_critic.settings import names_of_others
-from option_critic.value_types import whole
+from option_critic.terminal import close_terminal, open_terminal, say
+from option_critic.value_types import check_range, shown, whole
 
 if TYPE_CHECKING:
     from option_critic.runs.paths import RunPath
@@ -124,10 +126,11 @@ def resume(argv: Sequence[str]) -> int:
 def evaluate(argv: Sequence[str]) -> int:
     """`option-critic evaluate RUN`."""
     a = parse(EvaluateArgs, "evaluate", argv)
+    effort = Effort(a.episodes, a.workers, a.max_episode_steps)
+    if a.goals_seed is not None:
+        check_goal_seed(a.goals_seed)
     goals = [f"seed-{a.goals_seed}"] if a.goals_seed is not None else [g for g in a.goals.split(",") if g]
     modes = ["deterministic", "stochastic"] if a.mode == "both" else [a.mode]
-    if a.episodes < 1:
-        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
     check_json(a.json)
     from option_critic.runs.inventory import find
     from option_critic.runs.paths import RunPath
@@ -138,15 +141,14 @@ def evaluate(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic.cli.evaluate import evaluate_run
 
-    evaluate_run(run, checkpoint, goals, modes, a.episodes, a.workers, a.json, a.options_from)
+    evaluate_run(run, checkpoint, goals, modes, effort, a.json, a.options_from)
     return 0
 
 
 def diagnose(argv: Sequence[str]) -> int:
     """`option-critic diagnose RUN`."""
     a = parse(DiagnoseArgs, "diagnose", argv)
-    if a.episodes < 1:
-        raise InputError(f"--episodes must be at least 1, got {a.episodes}")
+    effort = Effort(a.episodes, a.workers, a.max_episode_steps)
     check_json(a.json)
     from option_critic.runs.inventory import find
     from option_critic.runs.paths import RunPath
@@ -157,7 +159,7 @@ def diagnose(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic.cli.diagnose import diagnose_run
 
-    diagnose_run(run, checkpoint, a.goals, a.episodes, a.workers, a.ablations, a.options_from, a.json)
+    diagnose_run(run, checkpoint, a.goals, effort, a.ablations, a.options_from, a.json)
     return 0
 
 
@@ -205,10 +207,8 @@ def list_(argv: Sequence[str]) -> int:
 def bench(argv: Sequence[str]) -> int:
     """`option-critic bench`."""
     args = parse(BenchArgs, "bench", argv)
-    if args.seconds <= 0:
-        raise InputError(f"--seconds must be positive, got {args.seconds}")
-    if args.rounds < 1:
-        raise InputError(f"--rounds must be at least 1, got {args.rounds}")
+    check_range("--seconds", args.seconds, 0.001, 86_400)
+    check_range("--rounds", args.rounds, 1, 1000)
     check_json(args.json)
     settings, counts = settings_for(args.target), numbers(args.num_options, "num-options")
     if args.options_from is not None:
@@ -229,15 +229,18 @@ def check_json(path: Path | None) -> None:
 
 
 def numbers(text: str, flag: str) -> list[int]:
-    """0,1,2 or 0..4 -> numbers. Raises InputError."""
-    try:
-        parts = [p.split("..") for p in text.split(",")]
-        found = [n for p in parts for n in range(int(p[0]), int(p[-1]) + 1)]
-    except ValueError:
-        found = []
-    if not found or min(found) < 0:
-        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {text!r}")
-    return found
+    """0,1,2 or 0..4 -> numbers, each once. Raises InputError."""
+    parts = [re.fullmatch(r"([0-9]{1,20})(?:\.\.([0-9]{1,20}))?", part.strip()) for part in text.split(",")]
+    ranges = [range(int(p[1]), int(p[2] or p[1]) + 1) for p in parts if p is not None]
+    if len(ranges) < len(parts) or not all(ranges):
+        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {shown(text)}")
+    if sum(r[-1] - r[0] + 1 for r in ranges) > MAX_NUMBERS:
+        raise InputError(f"--{flag} takes at most {MAX_NUMBERS:,} numbers at a time, got {shown(text)}")
+    return list(dict.fromkeys(n for r in ranges for n in r))
+
+
+MAX_NUMBERS = 1000
+"""In one flag: runs that follow each other, or columns of a table."""
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -259,26 +262,34 @@ def in_thread(args: threading.ExceptHookArgs) -> None:
 
 def main() -> None:
     """Entry point of the command `option-critic`."""
-    argv = sys.argv[1:]
+    open_terminal()
+    try:
+        code = answer(sys.argv[1:])
+    finally:
+        close_terminal()
+    sys.exit(code)
+
+
+def answer(argv: Sequence[str]) -> int:
+    """Do what is asked for -> the exit code."""
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
-        sys.exit(0 if argv else 2)
+        say(USAGE, end="")
+        return 0 if argv else 2
     if argv[0] not in VERBS:
         near = difflib.get_close_matches(argv[0], VERBS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
-        print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
-        sys.exit(2)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        say(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", error=True)
+        return 2
     threading.excepthook = in_thread
     try:
-        sys.exit(VERBS[argv[0]](argv[1:]))
+        return VERBS[argv[0]](argv[1:])
     except InputError as error:
-        print(f"option-critic: {error}", file=sys.stderr)
-        sys.exit(2)
+        say(f"option-critic: {error}", error=True)
+        return 2
     except RunError as error:
-        print(f"option-critic: {error}", file=sys.stderr)
+        say(f"option-critic: {error}", error=True)
         if os.environ.get("OPTION_CRITIC_DEBUG"):
             raise
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from option_critic.errors import RunError
 from option_critic.runs.files import WriteError
+from option_critic.terminal import say
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Interrupt:
-    """While training: SIGINT and SIGTERM stop it wherever it is, SIGUSR1 asks for a checkpoint."""
+    """While training: SIGINT, SIGTERM and SIGHUP (the terminal closes) stop it wherever it is, SIGUSR1 asks for a
+    checkpoint."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -31,6 +32,8 @@ class Interrupt:
         }
         if hasattr(signal, "SIGUSR1"):
             handlers[signal.SIGUSR1] = self.ask
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            handlers[signal.SIGHUP] = self.stop
         self.before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         return self
 
@@ -54,7 +57,7 @@ class Interrupt:
             saved = folder / "checkpoints" / "saved"
             try:
                 agent.save(saved)
-                print(f"saved {saved}", file=sys.stderr)
+                say(f"saved {saved}", error=True)
             except WriteError as error:  # a full disk ends no training
                 warnings.warn(f"{error}", stacklevel=2)
         return self.received is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from option_critic.runs.inventory import find, position, read_config
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import check_free
 from option_critic.settings import Settings
+from option_critic.terminal import say
 from option_critic.training.train import Metrics
 
 OnIteration = Callable[[OptionCritic, RunPath], bool]
@@ -40,7 +40,7 @@ def train_seeds(
             resume_runs([folder], on_iteration)
             continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
-        print(header(agent, folder), flush=True)
+        say(header(agent, folder))
         with saying(folder):
             agent.learn(callback=partial(telling, on_iteration, folder), run_folder=folder,
                         overwrite=overwrite, progress=True)  # fmt: skip
@@ -52,7 +52,7 @@ def resume_runs(folders: Sequence[RunPath], on_iteration: OnIteration, options_f
     for folder in folders:
         steps, total = position(folder) or (0, 0)
         if steps < total:
-            print(f"{folder}: going on at {steps:,} of {total:,} steps", flush=True)
+            say(f"{folder}: going on at {steps:,} of {total:,} steps")
         with saying(folder):
             agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from)
         done(agent, folder)
@@ -71,7 +71,7 @@ def saying(folder: RunPath) -> Iterator[None]:
     except KeyboardInterrupt:
         saved = folder / "checkpoints" / "interrupted"
         if saved.is_folder():
-            print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", file=sys.stderr)
+            say(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", error=True)
         raise
 
 
@@ -80,8 +80,8 @@ def done(agent: OptionCritic, folder: RunPath) -> None:
     if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
-    print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
-    print(f"next: option-critic evaluate {folder}{naming(folder)}")
+    say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}")
+    say(f"next: option-critic evaluate {folder}{naming(folder)}")
 
 
 def naming(folder: RunPath) -> str:

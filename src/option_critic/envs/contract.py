@@ -107,8 +107,10 @@ def env_seeds(run_seed: int, iteration: int, num_envs: int) -> list[int]:
     return [int(w >> 1) for w in words]
 
 
-LARGEST = float(np.finfo(np.float32).max)
-"""The networks compute in float32."""
+LARGEST = 1e38
+"""The networks compute in float32, differences of observations too."""
+MAX_REWARD = 1e12
+"""Returns of so much still have squares in float32."""
 
 
 def check_finite(name: str, what: str, x: npt.NDArray[Any]) -> None:
@@ -116,8 +118,18 @@ def check_finite(name: str, what: str, x: npt.NDArray[Any]) -> None:
     if not np.abs(x).max() <= LARGEST:
         bad = int(np.flatnonzero(~(np.abs(x.reshape(len(x), -1)) <= LARGEST).all(1))[0])
         raise NonFiniteError(
-            f"{name} returned {what} that are NaN or infinite in float32 (environment {bad} of {len(x)}); "
-            "mend the environment"
+            f"{name} returned {what} that are NaN or infinite in float32, or beyond {LARGEST:g} "
+            f"(environment {bad} of {len(x)}); mend the environment"
+        )
+
+
+def check_rewards(name: str, reward: npt.NDArray[Any]) -> None:
+    """Raise NonFiniteError unless all rewards [B] are numbers from which something can be learned."""
+    if not np.abs(reward).max() <= MAX_REWARD:
+        bad = int(np.flatnonzero(~(np.abs(reward) <= MAX_REWARD))[0])
+        raise NonFiniteError(
+            f"{name} returned a reward of {reward[bad]:g} (environment {bad} of {len(reward)}), but rewards must lie "
+            f"in [-{MAX_REWARD:g}, {MAX_REWARD:g}]; measure them in another unit"
         )
 
 

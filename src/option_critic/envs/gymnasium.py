@@ -12,7 +12,15 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.action_repeat import STEPS, HeldAction
-from option_critic.envs.contract import EnvStep, Mask, Observations, VectorEnvs, check_finite, diagnostics
+from option_critic.envs.contract import (
+    EnvStep,
+    Mask,
+    Observations,
+    VectorEnvs,
+    check_finite,
+    check_rewards,
+    diagnostics,
+)
 from option_critic.envs.guard import Blaming, Checked
 from option_critic.envs.randomness import Chance
 from option_critic.envs.unstable import CutUnstable, shows_warnings
@@ -68,7 +76,7 @@ class GymnasiumEnvs(VectorEnvs):
         elif done.any():
             fresh, _ = self.envs.reset(options={"reset_mask": done.copy()})
             act_obs = np.where(done[:, None], self.spaces.flatten(fresh, batched=True), obs)
-        check_finite(self.name, "rewards", reward)
+        check_rewards(self.name, reward)
         check_finite(self.name, "observations", next_obs)
         if act_obs is not next_obs:
             check_finite(self.name, "observations", act_obs)

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from option_critic.errors import InputError
-from option_critic.value_types import conform
+from option_critic.value_types import amount, check_ranges, conform
 
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
+RANGES = {
+    "num_envs": (1, 10_000),
+    "max_episode_steps": (1, 1_000_000_000),
+    "action_repeat": (1, 1000),
+    "env_threads": (0, 1024),
+    "worker_timeout": (0.001, 1_000_000),
+}
+"""Setting -> (lowest, highest)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +45,6 @@ class EnvSettings:
 
     def __post_init__(self) -> None:
         conform(self)
-        if self.num_envs < 1:
-            raise InputError(f"num_envs must be at least 1, got {self.num_envs}")
-        if self.max_episode_steps is not None and self.max_episode_steps < 1:
-            raise InputError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
-        if self.action_repeat < 1:
-            raise InputError(f"action_repeat must be at least 1, got {self.action_repeat}")
-        if self.env_threads < 0:
-            raise InputError(f"env_threads must not be negative, got {self.env_threads}")
+        check_ranges(self, RANGES)
         if not 1 <= self.env_groups <= self.num_envs:
-            raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {self.env_groups}")
-        if not self.worker_timeout > 0:
-            raise InputError(f"worker_timeout must be positive, got {self.worker_timeout}")
+            raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {amount(self.env_groups)}")

@@ -7,13 +7,15 @@ processes, 4 GB, and a third of the rate (measured, 2 cores). Here a process ste
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
+import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
 from types import ModuleType
@@ -24,6 +26,7 @@ import numpy.typing as npt
 
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.envs.orphans import die_with_parent, safe_path
+from option_critic.envs.patience import Patience
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import RunError
 
@@ -33,6 +36,10 @@ STOP_SECONDS = 2.0
 """How long workers have to end by themselves; then they are killed."""
 KILL_SECONDS = 1.0
 """How long to wait for those that were killed."""
+
+
+FORK_SERVER = "option_critic.envs.fork_server"
+"""What the process that starts workers imports first."""
 
 
 class WorkerError(RunError):
@@ -89,11 +96,21 @@ def stop(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
         join(processes, KILL_SECONDS)
 
 
+def open_files() -> str:
+    """How many files this process may have open."""
+    try:
+        import resource  # not made for every platform
+    except ImportError:
+        return "only so many"
+    return f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"
+
+
 def join(processes: Sequence[Any], seconds: float) -> None:
     """Wait for all, `seconds` in all."""
-    end = time.monotonic() + seconds
+    patience = Patience(seconds)
     for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
+        while process.exitcode is None and not patience.over:
+            patience.wait(process.join)
 
 
 class WorkerEnvs(VectorEnvs):
@@ -110,7 +127,7 @@ class WorkerEnvs(VectorEnvs):
         `timeout`: seconds that a step may take. Raises WorkerError."""
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         context = multiprocessing.get_context(method)
-        context.set_forkserver_preload([__name__, *preload])
+        context.set_forkserver_preload([FORK_SERVER, __name__, *preload])
         self.name, self.timeout = name, timeout
         self.connections: list[Connection] = []
         self.processes: list[Any] = []
@@ -121,6 +138,9 @@ class WorkerEnvs(VectorEnvs):
             with without_main(), safe_path():
                 for make in makers:
                     self._start(context, make)
+        except (OSError, EOFError) as error:
+            self.close()
+            raise self._not_started(error, len(makers)) from error
         except BaseException:
             self.close()
             raise
@@ -136,6 +156,20 @@ class WorkerEnvs(VectorEnvs):
             process.start()
         self.processes.append(process)
 
+    def _not_started(self, error: OSError | EOFError, count: int) -> WorkerError:
+        """What the system lacks for another process, and the way out."""
+        number = getattr(error, "errno", None)
+        if number in (errno.EMFILE, errno.ENFILE):
+            why, more = f"this process may open {open_files()} files (ulimit -n), they need more", "raise that limit"
+        elif number in (errno.EAGAIN, errno.ENOMEM):
+            why, more = os.strerror(number), "free some memory, or raise the limit of processes (ulimit -u)"
+        else:  # what starts them ended over it, and cannot say of what
+            why, more = "no process could be started", "raise the limits of open files (ulimit -n) and processes (-u)"
+        return WorkerError(
+            f"{self.name}: worker {len(self.processes)} of {count} could not be started: {why}; "
+            f"use fewer (env_threads, or --workers of an evaluation), or {more}"
+        )
+
     def _tell(self, messages: Sequence[Any]) -> None:
         for connection, message in zip(self.connections, messages, strict=True):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a dead worker is named when its
@@ -144,12 +178,12 @@ class WorkerEnvs(VectorEnvs):
     def _answers(self, seconds: float) -> list[Any]:
         """One answer from each worker; whatever goes wrong ends them all. Raises WorkerError, or what a worker sent."""
         answers: dict[int, Any] = {}
-        end = time.monotonic() + seconds
+        patience = Patience(seconds)
         try:
             while waiting := [i for i in range(len(self.processes)) if i not in answers]:
                 watched = [x for i in waiting for x in (self.connections[i], self.processes[i].sentinel)]
-                ready = wait(watched, max(0.0, end - time.monotonic()))
-                if not ready:
+                ready = patience.wait(partial(wait, watched))
+                if not ready and patience.over:
                     raise self._hung(waiting, seconds)
                 for i in waiting:
                     if self.connections[i] in ready or self.processes[i].sentinel in ready:

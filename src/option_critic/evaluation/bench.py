@@ -25,6 +25,7 @@ import numpy.typing as npt
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import in_their_chance, make_envs, spaces_of
 from option_critic.envs.orphans import safe_path
+from option_critic.errors import RunError
 from option_critic.model.act import Generators
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
@@ -108,7 +109,7 @@ def measure(
 @contextmanager
 def bare(settings: Settings) -> Iterator[Block]:
     """Environments alone: one group, an action drawn beforehand for every step, resets included."""
-    length, num_envs = settings.learning.rollout_length * settings.env.action_repeat, settings.env.num_envs
+    length, num_envs, times = settings.learning.rollout_length, settings.env.num_envs, settings.env.action_repeat
     settings = settings.override(action_repeat=1)
     envs = make_envs(settings.env_id, settings.env, env_seeds(settings.seed, 0, num_envs))
     rng, size = np.random.default_rng(0), envs.spaces.action_size
@@ -119,7 +120,7 @@ def bare(settings: Settings) -> Iterator[Block]:
 
     def block() -> int:
         with envs.chance:
-            return sum(int(envs.step(a).valid.sum()) for a in actions)
+            return sum(int(envs.step(a).valid.sum()) for _ in range(times) for a in actions)
 
     try:
         yield block
@@ -200,11 +201,17 @@ def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
 def peak_memory(settings: Settings) -> float:
     """GiB that a training of its own holds at most, environments made anew included."""
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=short_training, args=(settings, theirs))
-    with safe_path():
-        process.start()
-    peak: float = ours.recv()
+    try:
+        ours, theirs = context.Pipe()
+        with theirs, safe_path():
+            process = context.Process(target=short_training, args=(settings, theirs))
+            process.start()
+        peak: float = ours.recv()
+    except (OSError, EOFError) as error:
+        raise RunError(
+            f"the process that measures memory ended early, or could not be started ({error}); "
+            "free some memory, or train these settings to see why"
+        ) from error
     process.join()
     return peak
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from option_critic.envs.contract import VectorEnvs
 from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.trace import Trace
+from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
@@ -20,7 +21,45 @@ from option_critic.options.interest import interest_at
 from option_critic.records import Carry
 from option_critic.settings import Settings
 
-Rows = dict[str, list[Any]]
+Rows = dict[str, Any]
+"""Of one episode: name -> a list or array, an entry for each step. What was told of a step is `info/<name>`."""
+OnStep = Callable[[int, int], None]
+"""Called after each step of all environments: episodes that ended there, steps that were recorded."""
+
+
+class Recorder:
+    """Episodes under way in B environments: columns of numbers [B, steps, ...] by name, which grow as the longest
+    episode does; 0 where nothing was told. As lists of Python's numbers they would take ten times the memory."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.steps, self.columns = np.zeros(num_envs, np.int64), dict[str, NDArray]()
+
+    def add(self, row: dict[str, NDArray], at: NDArray) -> None:
+        """One step [B, ...] of the environments in `at`."""
+        steps = self.steps[at]
+        longest = int(steps.max(initial=0))
+        for name, value in row.items():
+            column = self.columns.get(name, value[:, None][:, :0])
+            if column.shape[1] <= longest:
+                column = self.columns[name] = lengthened(column, 2 * max(longest, 32))
+            column[at, steps] = value[at]
+        self.steps[at] += 1
+
+    def take(self, b: int) -> Rows:
+        """The episode of environment b, which has ended; its next one begins."""
+        length = int(self.steps[b])
+        rows = {name: lengthened(column[b : b + 1, :length], length)[0] for name, column in self.columns.items()}
+        for column in self.columns.values():
+            column[b, :length] = 0
+        self.steps[b] = 0
+        return rows
+
+
+def lengthened(column: NDArray, length: int) -> NDArray:
+    """A copy of a column [B, steps, ...] with room for `length` steps; new ones are 0."""
+    longer = np.zeros((len(column), length, *column.shape[2:]), column.dtype)
+    longer[:, : column.shape[1]] = column
+    return longer
 
 
 @torch.no_grad()
@@ -32,18 +71,19 @@ def run_episodes(
     quota: Sequence[int],
     deterministic: bool = True,
     ablation: Ablation = NOTHING,
-    on_episode: Callable[[], None] = lambda: None,
+    on_step: OnStep = lambda *_: None,
 ) -> Trace:
     """Let environment b run `quota[b]` episodes from its first reset on -> Trace, ordered (b, episode).
 
     A fixed number per environment, so that short episodes do not crowd out long ones. A row of the trace is a step of
     the environment; where each action is held for several, options end, and ablations act, only where one is chosen.
+    `truncated` in its info marks the last steps of episodes that a limit ended.
     """
     device, num_options = model.log_std.device, model.num_options
     obs, carry, rules = envs.reset(), Carry.start(envs.num_envs), ablation.rules(settings.options)
     network, available = ablation.network(snapshot(model)), ablation.available(num_options)
     mask = None if available is None else np.broadcast_to(available, (envs.num_envs, num_options))
-    episodes: list[list[Rows]] = [[{}] for _ in quota]
+    recorder, ended = Recorder(envs.num_envs), [list[Rows]() for _ in quota]
     left, held = np.array(quota), None
     while (left > 0).any():
         seen = obs
@@ -71,17 +111,18 @@ def run_episodes(
             "reward": step.reward,
         }
         row = {name: np.asarray(value.cpu() if isinstance(value, Tensor) else value) for name, value in row.items()}
-        for b in np.flatnonzero((left > 0) & step.valid):
-            rows = episodes[b][-1]
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value[b])
-            rows.setdefault("info", []).append({name: value[b] for name, value in step.info.items()})
-            if step.done[b]:
-                left[b] -= 1
-                episodes[b].append({})
-                on_episode()
+        row |= {f"info/{name}": value for name, value in step.info.items()}
+        recorded = np.flatnonzero((left > 0) & step.valid)
+        recorder.add(row, recorded)
+        for b in recorded[step.done[recorded]]:
+            rows = recorder.take(b)
+            rows["info/truncated"] = np.zeros(len(rows["reward"]))
+            rows["info/truncated"][-1] = step.truncated[b] and not step.terminated[b]
+            ended[b].append(rows)
+            left[b] -= 1
+        on_step(int(step.done[recorded].sum()), len(recorded))
         obs, carry = step.act_obs, choice.next_carry(step.is_first)
-    return to_trace([rows for b, runs in enumerate(episodes) for rows in runs[: quota[b]]])
+    return to_trace([rows for episodes in ended for rows in episodes])
 
 
 def to_trace(episodes: list[Rows]) -> Trace:
@@ -89,21 +130,19 @@ def to_trace(episodes: list[Rows]) -> Trace:
     length = np.array([len(rows["reward"]) for rows in episodes])
 
     def padded(name: str, dtype: type) -> Any:
-        first = np.asarray(episodes[0][name])
-        out = np.zeros((len(episodes), length.max(), *first.shape[1:]), dtype)
+        shape = next(np.shape(rows[name])[1:] for rows in episodes if name in rows)
+        out = np.zeros((len(episodes), length.max(), *shape), dtype)
         for e, rows in enumerate(episodes):
-            out[e, : length[e]] = rows[name]
+            if name in rows:  # an environment may tell a thing only now and then
+                out[e, : length[e]] = rows[name]
         return out
 
-    names = {name for rows in episodes for info in rows["info"] for name in info}
-    for name in names:  # an environment may tell a thing only now and then
-        for rows in episodes:
-            rows[f"info/{name}"] = [info.get(name, 0.0) for info in rows["info"]]
+    names = sorted({name.removeprefix("info/") for rows in episodes for name in rows if name.startswith("info/")})
     return Trace(
         length=length,
         option=padded("option", np.int64),
         **{name: padded(name, np.bool_) for name in ("decided", "ended", "forced")},
         **{name: padded(name, np.float64) for name in ("beta", "q", "mu", "interest", "distance", "action", "reward")},
         goal=np.zeros((len(length), 0)),
-        info={name: padded(f"info/{name}", np.float64) for name in sorted(names)},
+        info={name: padded(f"info/{name}", np.float64) for name in names},
     )

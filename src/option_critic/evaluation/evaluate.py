@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +19,9 @@ from option_critic.envs.metaworld import available, make_official, task_of
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation
-from option_critic.evaluation.episodes import run_episodes
+from option_critic.evaluation.episodes import OnStep, run_episodes
 from option_critic.evaluation.intervals import Estimate, mean, proportion
+from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort, check_trace
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
 from option_critic.spaces import check_fit
@@ -50,22 +52,26 @@ def evaluate(
     modes: Sequence[str] = ("deterministic",),
     num_episodes: int = 100,
     workers: int = 0,
-    on_episode: Callable[[], None] = lambda: None,
+    on_step: OnStep = lambda *_: None,
+    max_episode_steps: int = MAX_EPISODE_STEPS,
 ) -> list[Result]:
     """Evaluate on goal sets (Meta-World) or on `num_episodes` (anything else), once per mode.
 
-    Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`.
+    Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`. Episodes of
+    anything else are cut at `max_episode_steps` (`cuts`).
     """
+    Effort(num_episodes, workers, max_episode_steps)
     task = task_of(agent.settings.env_id)
     if task is None:
-        traces = telling(agent, [run_plain(agent, num_episodes, m == "deterministic", on_episode) for m in modes])
+        traces = telling(agent, [run_plain(agent, num_episodes, m == "deterministic", on_step,
+                                           max_episode_steps=max_episode_steps) for m in modes])  # fmt: skip
         return [Result("episodes", m, plain_summary(t), plain_rows(t), t) for m, t in zip(modes, traces, strict=True)]
     results = []
     for mode in modes:
         deterministic = mode == "deterministic"
         sets = [metaworld_protocol.goal_set(task, name) for name in goals]
         vectors, members = union(sets)
-        everything = run_goals(agent, task, vectors, deterministic, workers, on_episode)
+        everything = run_goals(agent, task, vectors, deterministic, workers, on_step)
         for chosen, member in zip(sets, members, strict=True):
             trace = everything.take(member)
             results.append(
@@ -99,7 +105,7 @@ def run_goals(
     goals: Array,
     deterministic: bool,
     workers: int,
-    on_episode: Callable[[], None],
+    on_step: OnStep,
     ablation: Ablation = NOTHING,
 ) -> Trace:
     """One official 500-step episode per goal [E, 6], in the order of the goals."""
@@ -110,7 +116,7 @@ def run_goals(
     envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
                          goals=[goals[i] for i in shares], workers=workers,
                          timeout=agent.settings.env.worker_timeout)  # fmt: skip
-    trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_episode, ablation)
+    trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_step, ablation)
     return replace(trace.take(np.argsort(np.concatenate(shares))), goal=goals)
 
 
@@ -118,17 +124,29 @@ def run_plain(
     agent: OptionCritic,
     num_episodes: int,
     deterministic: bool,
-    on_episode: Callable[[], None],
+    on_step: OnStep,
     ablation: Ablation = NOTHING,
+    max_episode_steps: int = MAX_EPISODE_STEPS,
 ) -> Trace:
-    """Episodes of a Gymnasium environment, full length (or that of training, if it has none), with fixed seeds."""
+    """Episodes of a Gymnasium environment, full length (or that of training, if it has none), with fixed seeds.
+
+    None is longer than `max_episode_steps`; `cut` in the trace's info marks the steps at which it ended one.
+    """
     env_id, num_envs = agent.settings.env_id, min(NUM_ENVS, num_episodes)
     check_known(env_id)
     own_limit = gym.spec(env_id.rpartition(":")[2]).max_episode_steps
-    limit = agent.settings.env.max_episode_steps if own_limit is None else None
+    known = own_limit or agent.settings.env.max_episode_steps or math.inf
+    shorter = max_episode_steps < known
+    limit = max_episode_steps if shorter else None if own_limit else agent.settings.env.max_episode_steps
+    check_trace(num_episodes, int(min(known, max_episode_steps)), numbers_a_step(agent))
     envs = make_gymnasium(env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), limit)
     quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
-    return _run(agent, envs, quota, deterministic, on_episode, ablation)
+    return _run(agent, envs, quota, deterministic, on_step, ablation, max_episode_steps if shorter else None)
+
+
+def numbers_a_step(agent: OptionCritic) -> int:
+    """How many numbers a trace holds of each step, about."""
+    return 4 * len(agent.option_names) + (1 if agent.spaces.discrete else agent.spaces.action_size) + 12
 
 
 def _run(
@@ -136,20 +154,36 @@ def _run(
     envs: VectorEnvs,
     quota: list[int],
     deterministic: bool,
-    on_episode: Callable[[], None],
+    on_step: OnStep,
     ablation: Ablation,
+    limit: int | None = None,
 ) -> Trace:
     model = agent.state.model
     generators = Generators.seeded(EVALUATION_SEED)
     try:
         check_fit(agent.spaces, envs.spaces, agent.settings.env_id)
         with compute_threads(1), envs.chance:
-            trace = run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_episode)
+            trace = run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_step)
     except BaseException:
         abandon([envs])
         raise
     envs.close()
-    return trace
+    return marking(trace, limit)
+
+
+def marking(trace: Trace, limit: int | None) -> Trace:
+    """A trace that says where the limit of the evaluation cut an episode, if it did, in the place of all limits."""
+    info = dict(trace.info)
+    cut = info.pop("truncated") * (trace.length == limit)[:, None]
+    return replace(trace, info=info | ({"cut": cut} if cut.any() else {}))
+
+
+def cuts(trace: Trace) -> tuple[int, int]:
+    """(episodes that the limit of the evaluation cut, after how many steps)."""
+    if "cut" not in trace.info:
+        return 0, 0
+    cut = trace.info["cut"].any(1)
+    return int(cut.sum()), int(trace.length[cut].max(initial=0))
 
 
 def telling(agent: OptionCritic, traces: Sequence[Trace]) -> list[Trace]:

@@ -57,7 +57,7 @@ def labelled(obs: Array, rewards: list[float], infos: list[dict[str, float]], ru
     return {
         "option": list(option),
         "reward": list(rewards),
-        "info": list(infos),
+        **{f"info/{name}": [info.get(name, 0.0) for info in infos] for name in {n for info in infos for n in info}},
         "interest": list(interest),
         **{name: list(nothing) for name in ("q", "mu", "distance", "action")},
         "beta": list(changed.astype(float)),

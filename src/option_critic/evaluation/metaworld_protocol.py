@@ -10,6 +10,7 @@ A, B and C are for finished recipes: tune on D, or the figures on A to C are wor
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from option_critic.envs.contract import Array, Mask
 from option_critic.errors import InputError
 from option_critic.evaluation.goals import mt1_goals
 from option_critic.evaluation.intervals import Estimate, mean, proportion
+from option_critic.evaluation.limits import GOAL_SEEDS, check_goal_seed
 from option_critic.evaluation.trace import Trace
 
 GOAL_SETS = {"A": (42,), "B": (10001, 10002, 10003, 10004), "C": (10001, 10002, 10003, 10004), "D": (20001, 20002)}
@@ -42,10 +44,13 @@ class GoalSet:
 
 def goal_set(task: str, name: str) -> GoalSet:
     """Set A, B, C or D, or `seed-N` for the goals of MT1 seed N. Raises ValueError."""
-    if name.startswith("seed-") and name.removeprefix("seed-").isdigit():
-        return GoalSet(name, mt1_goals(task, int(name.removeprefix("seed-"))))
+    if re.fullmatch(r"seed-[0-9]{1,20}", name):
+        seed = int(name.removeprefix("seed-"))
+        check_goal_seed(seed)
+        return GoalSet(name, mt1_goals(task, seed))
     if name not in GOAL_SETS:
-        raise InputError(f"there is no goal set {name!r}; choose among {', '.join(GOAL_SETS)}, or --goals-seed N")
+        choices = f"{', '.join(GOAL_SETS)}, or --goals-seed N (0 to {GOAL_SEEDS[1]:,})"
+        raise InputError(f"there is no goal set {name!r:.80}; choose among {choices}")
     vectors = np.concatenate([mt1_goals(task, seed) for seed in GOAL_SETS[name]])
     if name == "C":
         if not task.startswith("pick-place"):

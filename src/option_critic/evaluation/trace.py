@@ -57,7 +57,7 @@ class Trace:
     """[E, T] raw"""
     info: dict[str, Array]
     """name -> [E, T]: success, near_object, grasp_success, obj_to_target, object_height and
-    initial_height, where the task has them"""
+    initial_height, where the task has them; cut: the evaluation's own limit ended the episode here"""
 
     @property
     def mask(self) -> Mask:

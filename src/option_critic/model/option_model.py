@@ -21,6 +21,13 @@ from option_critic.options.definitions import find
 from option_critic.options.option import Option
 from option_critic.spaces import Spaces
 
+MAX_WEIGHTS = 250_000_000
+"""Of a network: with their gradients and Adam's moments they take 4 GB."""
+
+
+class NetworkSizeError(InputError):
+    """A network is too large to be meant."""
+
 
 @dataclass(frozen=True)
 class Heads:
@@ -66,6 +73,7 @@ class OptionModel(nn.Module):
             obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device
         )
         obs_size = self.obs_norm.size
+        check_size(obs_size, num_options, spaces.action_size, settings)
         self.reward_norm = RewardScaler(s.normalize_reward, device)
 
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation, device)
@@ -145,6 +153,19 @@ class OptionModel(nn.Module):
             seen.update(id(p) for p in params)
             groups.append({"params": params, "name": name})
         return groups
+
+
+def check_size(inputs: int, num_options: int, action_size: int, s: ModelSettings) -> None:
+    """Raise NetworkSizeError for more than MAX_WEIGHTS weights, before there are any."""
+    trunks = (s.policy_layers,) if s.shared_trunk else (s.policy_layers, s.critic_layers, s.option_layers)
+    width = s.hidden_dim
+    hidden = sum((inputs + 1) * width + (layers - 1) * (width + 1) * width for layers in trunks)
+    weights = hidden + (width + 1) * num_options * (action_size + 3)
+    if weights > MAX_WEIGHTS:
+        raise NetworkSizeError(
+            f"a network of {weights:,} weights is too large, {MAX_WEIGHTS:,} are the most: lower hidden_dim ({width}), "
+            f"the layers, or num_options ({num_options}); {inputs:,} inputs and {action_size:,} actions are given"
+        )
 
 
 def outline(spaces: Spaces, num_options: int, settings: ModelSettings) -> OptionModel:

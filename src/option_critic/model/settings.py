@@ -7,9 +7,18 @@ from itertools import pairwise
 from typing import Literal
 
 from option_critic.errors import InputError
-from option_critic.value_types import conform
+from option_critic.value_types import check_range, check_ranges, conform, shown
 
 Activation = Literal["tanh", "relu", "elu"]
+RANGES = {
+    "hidden_dim": (1, 8192),
+    **dict.fromkeys(("policy_layers", "critic_layers", "option_layers"), (1, 64)),
+    "initial_log_std": (-20, 20),
+    "clip_observation": (0.001, 1_000_000_000),
+}
+"""Setting -> (lowest, highest). How large the whole network may be: `option_model.py: MAX_WEIGHTS`."""
+MAX_COMPONENT = 1_000_000
+"""The highest number of a component of an observation that a setting may name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +60,12 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         conform(self)
-        for name in ("hidden_dim", "policy_layers", "critic_layers", "option_layers"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not -20 <= self.initial_log_std <= 20:
-            raise InputError(f"initial_log_std must lie in [-20, 20], got {self.initial_log_std}")
+        check_ranges(self, RANGES)
+        for name in ("quaternions", "differences"):
+            check_range(name, max(getattr(self, name), default=0), 0, MAX_COMPONENT)
         if not 0 < self.initial_beta < 1:
             raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
         if any(b - a < 4 for a, b in pairwise(sorted((-4, *self.quaternions)))):
-            raise InputError(f"quaternions must be starts at least 4 apart, from 0 on, got {self.quaternions}")
+            raise InputError(f"quaternions must be starts at least 4 apart, from 0 on, got {shown(self.quaternions)}")
         if len(self.differences) % 2 or min(self.differences, default=0) < 0:
-            raise InputError(f"differences must be pairs of components, counted from 0, got {self.differences}")
-        if self.clip_observation <= 0:
-            raise InputError(f"clip_observation must be positive, got {self.clip_observation}")
+            raise InputError(f"differences must be pairs of components, counted from 0, got {shown(self.differences)}")

@@ -55,10 +55,19 @@ def wishes(obs: Numbers, options: Sequence[Option]) -> Numbers:
 
 
 def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSettings) -> Tensor:
-    """What the options that execute add to the reward: observations [..., D], option [...] -> [...]."""
+    """What the options that execute add to the reward: observations [..., D], option [...] -> [...].
+
+    Raises InputError where nothing can be learned from it.
+    """
     if not any(o.reward for o in rules.definitions):
         return torch.zeros_like(obs[..., 0], dtype=torch.float32)
-    return pick(stacked(rules.definitions, "reward", 0.0, obs, next_obs), option)
+    own = pick(stacked(rules.definitions, "reward", 0.0, obs, next_obs), option)
+    if (wrong := ~(own.abs() <= MAX_REWARD)).any():
+        name = rules.names[int(option[wrong][0])]
+        raise InputError(
+            f"reward of option {name} must lie in [-{MAX_REWARD:g}, {MAX_REWARD:g}], got {own[wrong][0].item():g}"
+        )
+    return own
 
 
 def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
@@ -107,6 +116,8 @@ PROBED = 64
 
 
 FINITE = torch.finfo(torch.float32).max
+MAX_REWARD, MAX_BONUS = 1e12, 1e6
+"""Of an option's own: the former as for environments, the latter in standard deviations."""
 
 
 def but_nan(function: Callable[[Tensor], Tensor], obs: Tensor) -> Tensor:
@@ -126,8 +137,8 @@ def parts(option: Option) -> list[tuple[str, Callable[[Tensor], Tensor], float, 
         if callable(value):
             found.append((f"fixed[{component}]", partial(but_nan, value), -FINITE, FINITE))
     if option.bonus is not None:
-        found.append(("bonus", option.bonus, -FINITE, FINITE))
+        found.append(("bonus", option.bonus, -MAX_BONUS, MAX_BONUS))
     if option.reward is not None:
         reward = option.reward
-        found.append(("reward", lambda obs: reward(obs, obs), -FINITE, FINITE))
+        found.append(("reward", lambda obs: reward(obs, obs), -MAX_REWARD, MAX_REWARD))
     return found

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from option_critic.errors import InputError
-from option_critic.value_types import conformed, is_finite, plain
+from option_critic.value_types import check_name, check_range, conformed, is_finite, plain, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+MAX_LENGTH = 1_000_000_000
+"""Decisions; as good as no limit."""
+MAX_COMPONENT = 1_000_000
+"""The highest number of a component of an action."""
 StateFunction = Callable[["Tensor"], "Tensor"]
 """Raw observations [..., D] -> [...]. It is called with many leading shapes: index with `obs[..., i]`."""
 StepFunction = Callable[["Tensor", "Tensor"], "Tensor"]
@@ -59,10 +63,10 @@ class Option:
     Nothing learns from it; diagnosis checks it."""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise InputError("an option needs a name")
+        check_name("the name of an option", self.name)
         for name in ("min_length", "max_length"):
             limit = conformed(f"{name} of option {self.name}", int | None, getattr(self, name))
+            check_range(f"{name} of option {self.name}", limit, 0 if name == "min_length" else 1, MAX_LENGTH)
             object.__setattr__(self, name, limit)
         if self.fixed is not None:
             fixed = {
@@ -70,22 +74,18 @@ class Option:
             }
             object.__setattr__(self, "fixed", fixed)
         least, most = self.min_length or 0, self.max_length
-        if least < 0:
-            raise InputError(f"min_length of option {self.name} must not be negative, got {least}")
-        if most is not None and most < max(1, least):
-            raise InputError(
-                f"max_length of option {self.name} must be at least 1 and at least its min_length ({least}), got {most}"
-            )
+        if most is not None and most < least:
+            raise InputError(f"max_length of option {self.name} must be at least its min_length ({least}), got {most}")
         for component, value in (self.fixed or {}).items():
-            if type(component) is not int or component < 0:
+            if type(component) is not int or not 0 <= component <= MAX_COMPONENT:
                 raise InputError(
                     f"fixed of option {self.name} must map numbers of action components, from 0 on, to values; "
-                    f"got {component!r}"
+                    f"got {shown(component)}"
                 )
             if not callable(value) and not is_finite(value):
                 raise InputError(
                     f"fixed[{component}] of option {self.name} must be a finite number or a function of observations, "
-                    f"got {value!r}"
+                    f"got {shown(value)}"
                 )
 
     def ask(self, function: StateFunction | StepFunction, *states: Any) -> Any:

@@ -8,8 +8,15 @@ from typing import Any
 
 from option_critic.errors import InputError
 from option_critic.options.definitions import find, load
-from option_critic.options.option import Option
-from option_critic.value_types import conform
+from option_critic.options.option import MAX_LENGTH, Option
+from option_critic.value_types import check_name, check_ranges, conform
+
+RANGES = {
+    "num_options": (1, 1000),
+    "min_option_length": (0, MAX_LENGTH),
+    "max_option_length": (1, MAX_LENGTH),
+}
+"""Setting -> (lowest, highest)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +42,14 @@ class OptionSettings:
 
     def __post_init__(self) -> None:
         conform(self)
-        if self.num_options < 1:
-            raise InputError(f"num_options must be at least 1, got {self.num_options}")
+        check_ranges(self, RANGES)
         if self.option_names and len(self.option_names) != self.num_options:
             raise InputError(
-                f"option_names has {len(self.option_names)} names ({', '.join(self.option_names)}) "
-                f"for num_options = {self.num_options}; give a name for each option"
+                f"option_names has {len(self.option_names):,} names for num_options = {self.num_options}; "
+                "give a name for each option"
             )
+        for name in self.option_names:
+            check_name("each of option_names", name)
         if len(set(self.option_names)) != len(self.option_names):
             raise InputError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
         if not 0 <= self.beta_floor < self.beta_ceil <= 1:
@@ -49,12 +57,10 @@ class OptionSettings:
                 f"beta_floor and beta_ceil must satisfy 0 <= floor < ceil <= 1, "
                 f"got {self.beta_floor} and {self.beta_ceil}"
             )
-        if self.min_option_length < 0:
-            raise InputError(f"min_option_length must not be negative, got {self.min_option_length}")
-        if self.max_option_length is not None and self.max_option_length < max(1, self.min_option_length):
+        if self.max_option_length is not None and self.max_option_length < self.min_option_length:
             raise InputError(
-                f"max_option_length must be at least 1 and at least min_option_length "
-                f"({self.min_option_length}), got {self.max_option_length}"
+                f"max_option_length must be at least min_option_length ({self.min_option_length:,}), "
+                f"got {self.max_option_length:,}"
             )
 
     @cached_property

@@ -27,7 +27,7 @@ from option_critic.model.act import Generators
 from option_critic.options.definitions import describe
 from option_critic.runs.files import FORMAT_VERSION, check_format, encoded, read_json, summed
 from option_critic.runs.manifest import torn, verify
-from option_critic.runs.parts import check_parts, load_finite, parts_of
+from option_critic.runs.parts import check_parts, check_values, load_finite, parts_of
 from option_critic.runs.paths import CheckpointError, RunPath, beside
 from option_critic.runs.state_file import read_counters
 from option_critic.settings import Settings
@@ -71,6 +71,8 @@ def read(folder: RunPath, **changes: Any) -> tuple[TrainState, Settings, Spaces]
     counters = read_counters(folder / "state.json")
     check_parts(folder, saved, spaces)
     parts = [(part, load_finite(folder / part.file)) for part in parts_of(saved.algorithm)]
+    for part, tensors in parts:
+        check_values(folder / part.file, tensors)
     state = TrainState.fresh(settings, spaces)
     try:
         for part, tensors in parts:

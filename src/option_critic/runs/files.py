@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import reprlib
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,7 @@ import msgspec
 from option_critic.errors import InputError, RunError
 from option_critic.runs.handles import read_all, reason
 from option_critic.runs.paths import CheckpointError, RunPath
+from option_critic.terminal import hand_over
 from option_critic.value_types import is_whole
 
 FORMAT_VERSION = 1
@@ -42,7 +43,7 @@ def writing(path: RunPath | Path) -> Iterator[None]:
     except OSError as error:
         raise WriteError(
             f"{path} cannot be written ({reason(error)}); what was saved before is intact. "
-            "Free some space or choose another folder, and start again."
+            f"{remedy(error)}, and start again."
         ) from error
 
 
@@ -72,11 +73,17 @@ def write_json(path: RunPath, data: Any) -> None:
 def emit(path: Path | None, record: dict[str, Any]) -> None:
     """Write JSON to a file, or to standard output for `-`."""
     if path == Path("-"):
-        json.dump(record, sys.stdout, indent=1)
-        print()
+        hand_over(encoded(record).decode())
     elif path is not None:
         with writing(path):
             write_json(RunPath.of_file(path), record)
+
+
+def remedy(error: Exception) -> str:
+    """The way out of what a file could not be written for."""
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        return "Raise the limit of open files (ulimit -n)"
+    return "Free some space or choose another folder"
 
 
 def read_json(path: RunPath) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from option_critic.runs.files import FormatError, check_format, read_json
 from option_critic.runs.manifest import standing, verify
 from option_critic.runs.paths import BESIDE, CheckpointError, RunPath, beside
-from option_critic.value_types import is_whole
+from option_critic.value_types import is_whole, shown
 
 MAX_DEPTH, MAX_FOLDERS = 6, 10_000
 """How far `runs_below` looks."""
@@ -38,6 +38,8 @@ def find(path: str | Path | RunPath, checkpoint: str | int | None = None) -> Run
     there = listing(folders)
     if checkpoint is None:
         return _last_whole(run, there)
+    if not isinstance(checkpoint, str) and abs(checkpoint) >= 10**18:
+        checkpoint = shown(checkpoint)  # Python writes no number of any length
     if checkpoint == "best":
         checkpoint = winner.name if (winner := best(there)) else "best"
     name = str(checkpoint).lstrip("0").zfill(12) if str(checkpoint).isdigit() else str(checkpoint)
@@ -95,7 +97,7 @@ def score(checkpoint: RunPath) -> tuple[float, float] | None:
         episodes = read_json(checkpoint / "state.json")["episodes"]
         returns, successes = episodes["returns"], episodes["successes"]  # 0 where the task tells nothing
         return (sum(successes) / len(successes) if successes else 0.0), sum(returns) / len(returns)
-    except (CheckpointError, KeyError, TypeError, ZeroDivisionError):
+    except (CheckpointError, KeyError, TypeError, ZeroDivisionError, OverflowError):
         return None
 
 
@@ -230,6 +232,6 @@ def position(run: RunPath) -> tuple[int, int] | None:
         for folder in reversed(boundaries(run)):
             state = read_json(folder / "state.json")
             return int(state["env_steps"]), int(state["schedule_end"])
-    except (CheckpointError, KeyError, TypeError, ValueError):
+    except (CheckpointError, KeyError, TypeError, ValueError, OverflowError):
         return None
     return 0, total

@@ -3,6 +3,7 @@ brings besides."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from option_critic.algorithms.table import ALGORITHMS
-from option_critic.model.option_model import OptionModel, outline
+from option_critic.model.option_model import NetworkSizeError, OptionModel, outline
 from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.tensor_files import Form, header, load
 from option_critic.settings import Settings
@@ -100,9 +101,33 @@ def _outline(path: RunPath, tensors: int, settings: Settings, spaces: Spaces) ->
     try:
         if 2 * layers <= tensors:
             return outline(spaces, settings.options.num_options, m)
-    except (RuntimeError, TypeError, OverflowError):
+    except (RuntimeError, TypeError, OverflowError, NetworkSizeError):
         pass  # sizes that no memory has
     raise CheckpointError(f"{path} does not fit its config.json, which describes a far larger network")
+
+
+NEVER_NEGATIVE = re.compile(r".*\.moments\.(var|count)|adam/.*/(exp_avg_sq|step)")
+"""Variances and counts of normalisers, and what Adam holds of squares and steps."""
+IN_FLOAT32 = re.compile(r".*\.moments\.(mean|var)")
+"""What is kept in float64 and used, or its root, in float32."""
+
+
+def check_values(path: RunPath, tensors: dict[str, Tensor]) -> None:
+    """Raise CheckpointError, naming the first tensor with numbers that it cannot hold: else the environment, or the
+    learning rates, are blamed for what follows."""
+    for name, tensor in tensors.items():
+        if NEVER_NEGATIVE.fullmatch(name) and (tensor < 0).any():
+            wrong = "negative, which none in it can be"
+        elif IN_FLOAT32.fullmatch(name) and (root(name, tensor).abs() > torch.finfo(torch.float32).max).any():
+            wrong = "beyond what float32 holds"
+        else:
+            continue
+        raise CheckpointError(f"{path} holds numbers in {name} that are {wrong}; use another checkpoint")
+
+
+def root(name: str, moments: Tensor) -> Tensor:
+    """A variance as a standard deviation, which is what is used."""
+    return moments.sqrt() if name.endswith(".var") else moments
 
 
 def _model_tensors(state: TrainState) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import safetensors.torch
 
 from option_critic.cores import usable_cores
+from option_critic.errors import RunError
 from option_critic.options.timeline import Episode, raster
 from option_critic.records import Batch
 from option_critic.runs import checkpoint
@@ -80,8 +81,8 @@ class Run:
         return self.held is not None
 
     def begin(self, lock: ExitStack | None = None, after: int = 0) -> ExitStack:
-        """Create the folder, or tidy it, for this process alone, and open the logs."""
-        with ExitStack() as held:
+        """Create the folder, or tidy it, for this process alone, and open the logs. Raises RunError."""
+        with writing(self.folder), ExitStack() as held:
             if lock is None:
                 self.folder.make()
                 held.enter_context(locked(self.folder))
@@ -94,7 +95,12 @@ class Run:
             board = self.folder / "tensorboard"
             board.make()
             name, purged = held.enter_context(board.held()), after + 1 if self.goes_on else None
-            self.board = held.enter_context(SummaryWriter(name, flush_secs=30, purge_step=purged))
+            try:
+                writer = SummaryWriter(name, flush_secs=30, purge_step=purged)
+            except RuntimeError as error:  # it writes in a thread of its own
+                raise RunError(f"TensorBoard's log in {self.folder} cannot be opened: {error}; raise the limit of "
+                               "processes and threads (ulimit -u), or end some others") from error  # fmt: skip
+            self.board = held.enter_context(writer)
             return held.pop_all()
 
     def _create(self) -> None:

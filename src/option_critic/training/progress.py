@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
+
+from option_critic.terminal import Terminal, say
 
 PIPED_LINES = 10
 """Lines that a training prints where nobody watches."""
@@ -20,9 +22,9 @@ class TrainingDisplay:
 
     def __init__(self, title: str, total: int, names: Sequence[str], enabled: bool = True) -> None:
         self.title, self.total, self.names, self.enabled = title, total, names, enabled
-        self.console = Console()
+        self.console = Terminal()
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -57,7 +59,7 @@ class TrainingDisplay:
             self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(self.options(metrics))))
         elif self.enabled and steps * PIPED_LINES // self.total > self.printed:
             self.printed = steps * PIPED_LINES // self.total
-            print(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}", flush=True)
+            say(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}")
 
     @staticmethod
     def numbers(metrics: dict[str, float]) -> str:

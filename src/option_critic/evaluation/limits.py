@@ -1,0 +1,45 @@
+"""How much an evaluation may be asked for. Read without PyTorch, so that the command line answers at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from option_critic.errors import InputError
+from option_critic.value_types import check_range, check_ranges, conform
+
+RANGES = {"episodes": (1, 100_000), "workers": (0, 1024), "max_episode_steps": (1, 1_000_000_000)}
+GOAL_SEEDS = (0, 2**32 - 1)
+"""What the generator of Meta-World's goals takes."""
+MAX_EPISODE_STEPS = 10_000
+"""Where nothing ends an episode of an evaluation before, this does. Meta-World's have 500 steps."""
+MAX_NUMBERS = 500_000_000
+"""Of a trace: 4 GB."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much one evaluation may cost. Raises InputError for what makes no sense."""
+
+    episodes: int
+    workers: int = 0
+    """Simulator processes; 0: one per core."""
+    max_episode_steps: int = MAX_EPISODE_STEPS
+
+    def __post_init__(self) -> None:
+        conform(self)
+        check_ranges(self, RANGES)
+
+
+def check_goal_seed(seed: int) -> None:
+    """Raise InputError for a seed from which Meta-World draws no goals."""
+    check_range("the seed of goals", seed, *GOAL_SEEDS)
+
+
+def check_trace(episodes: int, steps: int, numbers: int) -> None:
+    """Raise InputError where the record of so many episodes of up to `steps` steps, `numbers` each, takes too much
+    memory."""
+    if episodes * steps * numbers > MAX_NUMBERS:
+        raise InputError(
+            f"{episodes:,} episodes of up to {steps:,} steps are too much to record at a time; lower episodes or "
+            f"max_episode_steps: multiplied they may come to {MAX_NUMBERS // numbers:,} with this agent"
+        )
