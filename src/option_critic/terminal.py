@@ -122,7 +122,8 @@ def open_terminal() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout, sys.stderr = Stream("stdout", sys.stdout), Stream("stderr", sys.stderr)
+    nowhere = open(os.devnull, "w")  # noqa: SIM115  (to the end of the process)
+    sys.stdout, sys.stderr = Stream("stdout", sys.stdout or nowhere), Stream("stderr", sys.stderr or nowhere)
     warnings.showwarning = lambda message, *_: say(f"warning: {message}", error=True)
 
 
