@@ -16,7 +16,8 @@ import option_critic
 from option_critic.terminal import Terminal, visible
 
 TRAIN = ["train", "CartPole-v1", "--num-envs", "2", "--rollout-length", "8", "--minibatch-size", "16",
-         "--epochs", "1", "--hidden-dim", "8", "--total-timesteps", "64", "--checkpoint-every", "32", "--torch-threads", "1"]  # fmt: skip
+         "--epochs", "1", "--hidden-dim", "8", "--total-timesteps", "64", "--checkpoint-every", "32",
+         "--torch-threads", "1"]  # fmt: skip
 LONG = [*TRAIN, "--total-timesteps", "400000", "--checkpoint-every", "400000"]
 PYTHON = [sys.executable, "-m", "option_critic"]
 
