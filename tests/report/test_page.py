@@ -15,6 +15,7 @@ from option_critic.report import video
 from option_critic.report.gather import gather
 from option_critic.report.page import LIMIT, build, data, write
 from option_critic.report.report import report
+from option_critic.runs.paths import RunPath
 from runs import STEPS, make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,7 +45,9 @@ def site(tmp_path_factory):
     frames = video.last_frame(trace, episode)
     colours = np.linspace(0, 255, frames).astype(np.uint8)
     plain = (np.full((64, 64, 3), c, np.uint8) for c in colours)
-    video.write_video(root / "named" / "seed-0" / "videos" / f"{run.evaluated[0].key}-{episode}.mp4", plain, video.FPS)
+    (root / "named" / "seed-0" / "videos").mkdir()
+    content, _ = video.encoded(plain, video.FPS)
+    (root / "named" / "seed-0" / "videos" / f"{run.evaluated[0].key}-{episode}.mp4").write_bytes(content)
     report([root / "named", root / "flat"], root / "page.html", videos=False)
     return root / "page.html", episode, frames
 
@@ -217,7 +220,8 @@ def test_five_seeds_of_fifty_episodes_stay_under_the_limit(tmp_path):
     assert len(html) < LIMIT
     shown = [len(e["episodes"]) for run in data(runs, {}, [])["runs"] for e in run["evaluations"]]
     assert shown == [50] * 5
-    write(tmp_path / "x" / "page.html", html)
+    size = write(RunPath.of(tmp_path) / "x" / "page.html", html)
+    assert size == (tmp_path / "x" / "page.html").stat().st_size
     assert [p.name for p in (tmp_path / "x").iterdir()] == ["page.html"]
 
 
