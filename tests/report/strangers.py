@@ -12,7 +12,7 @@ import safetensors.numpy
 from option_critic.report import report as report_module
 from option_critic.report.pictures import picture, rendered
 from option_critic.report.report import report
-from runs import make_run
+from runs import make_run, trace
 
 HUGE = 10**400
 MISSING = object()
@@ -27,6 +27,8 @@ CHANGES = {
 JSON_FILES = ("evaluation.json", "diagnosis.json", "config.json", "versions.json")
 LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl")
 TRACE = "traces/000000192000-D-deterministic.safetensors"
+NAMES = ("<!--<script>", "</script><img src=x onerror=hit=1>", '<a href="https://stranger.example/">go</a>',
+         "$x$ \\frac{a} %{x} &amp; 'q' \"q\"", "a\x00\x07\u202eb\u2028c", "__proto__", "n" * 200)  # fmt: skip
 
 
 def small_run(folder, **settings):
@@ -45,6 +47,20 @@ def small_run(folder, **settings):
     path = folder / "evaluation.json"
     record = json.loads(path.read_text()) | {"env_id": "Meta-World/pick-place-v3", "option_names": names}
     path.write_text(json.dumps(record))
+    return folder
+
+
+def hostile(folder):
+    """A run whose texts all mean to be more than text."""
+    small_run(folder, option_names=NAMES)
+    made = trace(2, len(NAMES))
+    made.option[:, 30:] = np.arange(30) // 4 % len(NAMES)
+    made.save(folder / TRACE, {})
+    for name in ("config.json", "versions.json", "alarms.jsonl", "evaluation.json"):
+        text = (folder / name).read_text()
+        for word in ("Meta-World/pick-place-v3", "the options do", "dac", "2.13.0", "tanh"):
+            text = text.replace(word, word + json.dumps(NAMES[1] + NAMES[2] + NAMES[4])[1:-1])
+        (folder / name).write_text(text)
     return folder
 
 

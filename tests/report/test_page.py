@@ -9,7 +9,9 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from strangers import NAMES, hostile
 
+from option_critic.legible import legible
 from option_critic.options.look import colour
 from option_critic.report import video
 from option_critic.report.gather import gather
@@ -199,6 +201,53 @@ def test_a_broken_run_still_gives_a_page_of_what_is_there(browser, tmp_path):
     assert errors == []
     assert "evaluation.json cannot be read" in text
     assert "Nothing was evaluated yet" in text
+
+
+@needs_browser
+def test_what_a_stranger_wrote_is_drawn_as_text(browser, tmp_path):
+    """The page works; nothing of the folder runs, is a link, or asks the network."""
+    folder = hostile(tmp_path / "<b>x" / "seed-0")
+    make_run(tmp_path / "flat" / "seed-0", num_options=1)  # two groups: the curves have a legend
+    report([folder, tmp_path / "flat" / "seed-0"], tmp_path / "page.html", videos=False)
+    said, asked = [], []
+    page = browser.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.body.dataset.ready === 'yes'")
+    page.wait_for_timeout(500)
+    assert [text for text in said if "auto-margin" not in text] == []  # a long name takes the legend's room
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert page.evaluate("window.hit") is None
+    assert page.evaluate("document.querySelectorAll('img, b > b, a:not(nav a), [*|href^=http]').length") == 0
+    shown = [legible(name) for name in NAMES]
+    assert page.evaluate("[...document.querySelectorAll('#legend span')].map((x) => x.textContent)") == shown
+    legend = page.evaluate("[...document.querySelectorAll('#shares .legendtext')].map((x) => x.textContent)")
+    assert [text.replace("\u00a0", " ") for text in legend] == shown
+    hovered = page.evaluate(
+        """() => { const h = document.getElementById('timeline'), f = h._fullLayout;
+        const at = h.data.findIndex((t) => t.type === 'bar' && t.x.length && t.name.includes('stranger'));
+        Plotly.Fx.hover(h, [{curveNumber: at, pointNumber: 0}]);
+        return h.querySelector('.hoverlayer').textContent; }"""
+    )
+    assert NAMES[2] in hovered
+    assert page.evaluate("document.querySelectorAll('.hoverlayer a').length") == 0
+    page.close()
+
+
+@needs_browser
+def test_only_the_scripts_of_the_page_run(browser, site, tmp_path):
+    """By its policy: what would be added to it, in whatever way, does nothing."""
+    html = site[0].read_text().replace("<main>", "<main><script>hit = 1</script><b id=x onclick='hit = 2'>x</b>", 1)
+    (tmp_path / "page.html").write_text(html)
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.body.dataset.ready === 'yes'")
+    page.evaluate("document.getElementById('x').click()")
+    assert page.evaluate("window.hit") is None
+    page.close()
 
 
 def test_what_a_run_says_cannot_become_part_of_the_page(tmp_path):

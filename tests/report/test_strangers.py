@@ -12,7 +12,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import safetensors.numpy
-from strangers import JSON_FILES, LOGS, TRACE, cases, drawing_once, odd_headers, page_of, small_run, trace_cases
+from strangers import (
+    JSON_FILES,
+    LOGS,
+    NAMES,
+    TRACE,
+    cases,
+    drawing_once,
+    hostile,
+    odd_headers,
+    page_of,
+    small_run,
+    trace_cases,
+)
 
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.trace import Trace, TraceError
@@ -306,23 +318,7 @@ def test_many_options_are_told_apart(tmp_path):
     assert np.frombuffer(base64.b64decode(packed["option"]), "<u2").max() == 299
 
 
-NAMES = ("<!--<script>", "</script><img src=x onerror=hit=1>", '<a href="https://stranger.example/">go</a>',
-         "$x$ \\frac{a} %{x} &amp; 'q' \"q\"", "a\x00\x07\u202eb\u2028c", "__proto__", "n" * 200)  # fmt: skip
 SHOWN = ("a\\x00\\x07\\u202eb\\u2028c", "n" * 79 + "…")
-
-
-def hostile(folder):
-    """A run whose texts all mean to be more than text."""
-    small_run(folder, option_names=NAMES)
-    made = trace(2, len(NAMES))
-    made.option[:, 30:] = np.arange(30) // 4 % len(NAMES)
-    made.save(folder / TRACE, {})
-    for name in ("config.json", "versions.json", "alarms.jsonl", "evaluation.json"):
-        text = (folder / name).read_text()
-        for word in ("Meta-World/pick-place-v3", "the options do", "dac", "2.13.0", "tanh"):
-            text = text.replace(word, word + json.dumps(NAMES[1] + NAMES[2] + NAMES[4])[1:-1])
-        (folder / name).write_text(text)
-    return folder
 
 
 def test_names_are_escaped_wherever_they_stand(tmp_path):
@@ -356,7 +352,7 @@ def test_legible_text_is_printable_and_short():
 
 
 def test_texts_for_charts_are_plain():
-    assert plain("<b>a</b> & %{x} 'q'") == "&lt;b&gt;a&lt;/b&gt; &amp; &#37;{x} 'q'"
+    assert plain("<b>a</b> & %{x} $y$ 'q'") == "&lt;b&gt;a&lt;/b&gt; &amp; &#37;{x} &#36;y&#36; 'q'"
 
 
 def test_the_script_writes_no_markup():

@@ -21,8 +21,9 @@ MOST_GOALS, MOST_LENGTHS = 2_000, 200_000
 
 
 def plain(text: str) -> str:
-    """Text for a chart as Plotly takes it, which reads markup (tags, entities) and templates (%{...}) in all texts."""
-    return html.escape(text, quote=False).replace("%", "&#37;")
+    """Text for a chart as Plotly takes it, which reads tags, entities, templates (%{...}) and formulas ($...$) in all
+    texts."""
+    return html.escape(text, quote=False).replace("%", "&#37;").replace("$", "&#36;")
 
 
 def groups(runs: Sequence[RunData]) -> dict[str, list[RunData]]:
