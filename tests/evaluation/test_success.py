@@ -14,6 +14,7 @@ from option_critic.evaluation.intervals import proportion
 from option_critic.report.gather import gather
 from option_critic.report.page import data
 from option_critic.report.summary import figure_tables, headline
+from option_critic.runs.paths import RunPath
 
 
 class Tells(gym.Env):
@@ -95,7 +96,7 @@ def test_it_is_printed_kept_and_shown(tmp_path, capsys):
     agent = oc.OptionCritic("Tells-is_success-True-v0", **SMALL)
     agent.learn(64, run_folder=tmp_path / "a" / "seed-0")
     (checkpoint,) = (tmp_path / "a" / "seed-0" / "checkpoints").iterdir()
-    evaluate_run(tmp_path / "a" / "seed-0", checkpoint, (), ("deterministic",), 20, 0, None, None)
+    evaluate_run(RunPath.of(tmp_path / "a" / "seed-0"), checkpoint, (), ("deterministic",), 20, 0, None, None)
     out = capsys.readouterr().out
     (result,) = json.loads((tmp_path / "a" / "seed-0" / "evaluation.json").read_text())["results"].values()
     figures = result["summary"]

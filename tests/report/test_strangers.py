@@ -172,6 +172,15 @@ def test_settings_come_from_a_checkpoint_where_the_run_lost_them(folder):
     assert any("Using the copy in the last checkpoint" in p for p in run.problems)
 
 
+def test_an_agent_that_never_saw_the_rooms_has_no_maps(folder):
+    shutil.copytree(Path(__file__).parents[1] / "fixtures" / "format-1", folder / "checkpoints" / "000000000160")
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"]["env_id"] = "FourRooms-v0"
+    (folder / "config.json").write_text(json.dumps(config))
+    html, data = page_of(folder)
+    assert data["rooms"] is None and "no maps of the rooms: this agent sees" in html
+
+
 @pytest.mark.parametrize("key", ["../../../out/x", "a/b", "..", "x", "0" * 12 + "-D-deterministic", "\x00", KEY + "\n"])
 def test_a_key_never_leads_out_of_the_run(folder, tmp_path, key):
     path = folder / "evaluation.json"

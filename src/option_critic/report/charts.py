@@ -16,8 +16,8 @@ from option_critic.runs.logs import STEPS, Row
 
 POINTS = 160
 """Of a curve: as many as a screen can show."""
-MOST_GOALS, MOST_LENGTHS = 2_000, 200_000
-"""Of an evaluation: marks on a map, and runs of options in a histogram."""
+MOST_GOALS, MOST_LENGTHS, MOST_SHARES = 20_000, 400_000, 5_000
+"""Of a page: marks on maps, runs of options in histograms, and curves of options."""
 
 
 def plain(text: str) -> str:
@@ -78,12 +78,15 @@ def points(rows: Sequence[Row], *names: str) -> tuple[Array, Array]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def options_over_training(run: RunData) -> dict[str, Any] | None:
-    """Steps, the share of each option, and the other figures of options; none where nothing was logged."""
+def options_over_training(run: RunData, runs: int = 1) -> dict[str, Any] | None:
+    """Steps, the share of each option, and the other figures of options; none where nothing was logged.
+
+    `runs`: how many there are on the page, which has room for so many curves.
+    """
     steps, _ = points(run.metrics, "option/duration")
     if len(steps) < 2:
         return None
-    grid = np.linspace(steps[0], steps[-1], min(POINTS, len(steps)))
+    grid, most = np.linspace(steps[0], steps[-1], min(POINTS, len(steps))), max(10, MOST_SHARES // runs)
 
     def at(name: str) -> list[float | None]:
         x, y = points(run.metrics, name)
@@ -91,30 +94,36 @@ def options_over_training(run: RunData) -> dict[str, Any] | None:
 
     return {
         "steps": rounded(grid),
-        "shares": [at(SHARE.format(name)) for name in run.options],
+        "shares": [at(SHARE.format(name)) if k < most else [] for k, name in enumerate(run.options)],
         **{label: at(name) for label, name in OVER_TRAINING.items()},
     }
 
 
-def run_lengths(evaluated: Evaluated, names: Sequence[str]) -> list[dict[str, list[int]]] | None:
-    """Lengths of each option's runs up to the first success and ten steps more: ended, and cut short by that end."""
+def run_lengths(evaluated: Evaluated, names: Sequence[str], traces: int = 1) -> list[dict[str, list[int]]] | None:
+    """Lengths of each option's runs up to the first success and ten steps more: ended, and cut short by that end.
+
+    `traces`: how many there are on the page.
+    """
     trace = evaluated.trace
     if trace is None or not names:
         return None
     done, cut = durations(trace.option, window(trace), len(names))
-    most = MOST_LENGTHS // len(names)
+    most = max(10, MOST_LENGTHS // (len(names) * traces))
     return [{"ended": done[k][:most], "cut": cut[k][:most]} for k in range(len(names))]
 
 
-def goal_map(evaluated: Evaluated) -> list[dict[str, Any]] | None:
-    """Each episode's goal (x, y and height in cm) and whether it was reached; none where goals have no place."""
+def goal_map(evaluated: Evaluated, traces: int = 1) -> list[dict[str, Any]] | None:
+    """Each episode's goal (x, y and height in cm) and whether it was reached; none where goals have no place.
+
+    `traces`: how many there are on the page.
+    """
     rows = evaluated.result.episodes
     if any(row.goal is None or len(row.goal) < 3 for row in rows):
         return None
     return [
         {"number": i, "x": round(100 * x, 2), "y": round(100 * y, 2), "z": round(100 * z, 2),
          "any": row.any, "held": row.held}
-        for i, row in enumerate(rows[:MOST_GOALS])
+        for i, row in enumerate(rows[: max(10, MOST_GOALS // traces)])
         for x, y, z in [(row.goal or ())[-3:]]
     ]  # fmt: skip
 

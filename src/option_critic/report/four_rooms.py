@@ -32,6 +32,11 @@ def room_maps(run: RunData, problems: list[str]) -> dict[str, Any] | None:
     except InputError as error:
         problems.append(f"no maps of the rooms: {error}")
         return None
+    if agent.spaces.obs_size != len(CELLS):
+        problems.append(
+            f"no maps of the rooms: this agent sees {agent.spaces.obs_size} numbers, not {len(CELLS)} cells"
+        )
+        return None
     names = tuple(map(legible, agent.option_names))
     trace = next((e.trace for e in run.evaluated if e.trace is not None and in_rooms(e.trace, len(names))), None)
     if trace is None:

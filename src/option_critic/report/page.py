@@ -120,12 +120,12 @@ def data(runs: Sequence[RunData], films: Films, rooms: Sequence[Mapping[str, Any
                 "options": run.option_names,
                 "labels": [plain(name) for name in run.option_names],
                 "colours": [colour(k) for k in range(len(run.option_names))],
-                "training": options_over_training(run),
+                "training": options_over_training(run, len(runs)),
                 "evaluations": [
                     packed
                     | {
-                        "lengths": run_lengths(e, run.option_names),
-                        "goals": goal_map(e),
+                        "lengths": run_lengths(e, run.option_names, len(traces)),
+                        "goals": goal_map(e, len(traces)),
                         "videos": embedded(films.get((run.folder, e.key), {})),
                     }
                     for e in by_interest(run.evaluated)

@@ -12,6 +12,8 @@ from option_critic.options.look import colour
 from option_critic.report.run_data import RunData
 from option_critic.runs.figures import OptionRow, Value
 
+MOST = 1_000
+"""Rows of a table."""
 LONG = 400
 """Characters of what is written out in a table."""
 TOGETHER = {
@@ -48,7 +50,7 @@ def diagnosis_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
         if any(o and o.phases for o in own):
             cells = ["-" if not o or not o.phases else phase(o) for o in own]
             rows.append({"label": f"{called}: runs in", "cells": cells, "colour": shade})
-    return {"columns": [label(run) for run, _ in told], "rows": rows}
+    return {"columns": [label(run) for run, _ in told], "rows": rows[:MOST]}
 
 
 def options(runs: Sequence[RunData]) -> dict[str, int]:
@@ -83,7 +85,7 @@ def ablation_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
     if not told:
         return None
     figures = ["any" if "any" in next(iter(ablations.values())) else "return" for _, ablations in told]
-    names = list(dict.fromkeys(name for _, ablations in told for name in ablations))
+    names = list(dict.fromkeys(name for _, ablations in told for name in ablations))[:MOST]
 
     def cell(found: Value | None, figure: str) -> str:
         return "-" if found is None else f"{found.value:.2f}" if figure == "any" else f"{found.value:,.1f}"
@@ -108,7 +110,7 @@ def settings_rows(run: RunData) -> list[tuple[str, str]]:
     for name, value in run.settings.items():
         pairs = value.items() if isinstance(value, dict) else [(name, value)]
         rows += [(legible(str(n)), written(v)) for n, v in pairs]
-    return rows + [(f"version of {legible(name)}", legible(text)) for name, text in run.versions.items()]
+    return rows[:MOST] + [(f"version of {legible(name)}", legible(text)) for name, text in run.versions.items()]
 
 
 def written(value: Any) -> str:
