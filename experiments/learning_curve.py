@@ -21,8 +21,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from option_critic.report.charts import SUCCESS, points
+from option_critic.report.charts import points
 from option_critic.report.gather import gather
+from option_critic.report.run_data import SUCCESS
 
 COLOURS = ("#0b6e99", "#8c6bb1", "#e08e0b", "#5a7d2a", "#b0413e")
 ACROSS = 3

@@ -8,9 +8,7 @@ python experiments/named_options.py runs/pick-place runs/flat runs/told runs/dis
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -18,10 +16,12 @@ from scipy.stats import bootstrap
 from option_critic.evaluation.option_figures import diagnose
 from option_critic.evaluation.trace import Trace
 from option_critic.options.definitions import load
-from option_critic.report.charts import SUCCESS
-from option_critic.report.gather import apart
-from option_critic.runs.files import read_json
+from option_critic.report.groups import apart
+from option_critic.report.run_data import SUCCESS
+from option_critic.runs.figures import read_diagnosis, read_evaluation
 from option_critic.runs.inventory import read_config
+from option_critic.runs.logs import read_log
+from option_critic.runs.paths import RunPath
 from option_critic.settings import Settings
 
 REACHED = 0.9
@@ -31,8 +31,7 @@ NEVER = 1e9
 
 def steps_to(run: Path, success: float = REACHED) -> float:
     """Million steps until the mean any-step success of the last 128 training episodes reached `success`; inf: never."""
-    for line in (run / "metrics.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    for row in read_log(RunPath.of(run) / "metrics.jsonl")[0]:
         if next((row[name] for name in SUCCESS if name in row), 0) >= success:
             return float(row["time/total_timesteps"]) / 1e6
     return float("inf")
@@ -45,29 +44,30 @@ def told(million: float) -> str:
 
 def figure(run: Path, goals: str, name: str) -> str:
     """A figure of the last evaluation on a goal set, deterministic."""
-    path = run / "evaluation.json"
-    results = read_json(path)["results"] if path.exists() else {}
-    found = [r for key, r in sorted(results.items()) if key.endswith(f"-{goals}-deterministic")]
-    return f"{found[-1]['summary'][name]['value']:.3f}" if found else "-"
+    path = RunPath.of(run) / "evaluation.json"
+    results = read_evaluation(path).sound() if path.is_file() else {}
+    found = [r.summary[name] for key, r in sorted(results.items()) if key.endswith(f"-{goals}-deterministic")]
+    return f"{found[-1].value:.3f}" if found and found[-1] is not None else "-"
 
 
 def options(run: Path) -> list[str]:
     """What the trace of set B says, as cells, and the ablations of diagnosis.json."""
-    whole = Settings.from_dict(read_config(run)["settings"])
+    folder = RunPath.of(run)
+    whole = Settings.from_dict(read_config(folder)["settings"])
     settings = whole.options
     if settings.options_from:
         load(settings.options_from)
-    found = sorted((run / "traces").glob("*-B-deterministic.safetensors"))
+    found = [name for name in (folder / "traces").names() if name.endswith("-B-deterministic.safetensors")]
     if not found or settings.num_options == 1:
         return ["-"] * 9
     meant_for = tuple(o.phase for o in settings.definitions) or ("",) * settings.num_options
-    d = diagnose(Trace.load(found[-1], whole.env.action_repeat)[0], settings.names, meant_for)
-    path = run / "diagnosis.json"
-    without: dict[str, Any] = read_json(path)["ablations"] if path.exists() else {}
+    d = diagnose(Trace.load(folder / "traces" / found[-1], whole.env.action_repeat)[0], settings.names, meant_for)
+    path = folder / "diagnosis.json"
+    without = read_diagnosis(path).ablations if path.is_file() else {}
 
     def forbidden(how: str) -> str:
         names = [f"without {name}{how}" for name in settings.names]
-        return " / ".join(f"{without[n]['any']['value']:.2f}" for n in names if n in without) or "-"
+        return " / ".join(f"{without[n]['any'].value:.2f}" for n in names if n in without) or "-"
 
     return [
         "-" if d.nmi is None else f"{d.nmi:.2f}",
@@ -84,7 +84,7 @@ def options(run: Path) -> list[str]:
 
 def early_entropy(run: Path, until: float = 2e5) -> str:
     """Entropy of the policy over options in training up to `until` steps, in nats, at decisions and real choices."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rows, _ = read_log(RunPath.of(run) / "metrics.jsonl")
     early = [row for row in rows if row["time/total_timesteps"] <= until and "option/choice" in row]
     all_decisions = np.array([row["option/choice_entropy"] for row in early])
     real = np.array([row["option/choice"] for row in early])

@@ -6,19 +6,20 @@ python experiments/option_pictures.py options "on the wall=runs/pick-place-wall-
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from option_critic.options.look import colour
-from option_critic.runs.files import read_json
+from option_critic.runs.inventory import read_config
+from option_critic.runs.logs import read_log
+from option_critic.runs.paths import RunPath
 
 
 def read(run: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Names of the options, and each metric over the iterations of a run."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rows, _ = read_log(RunPath.of(run) / "metrics.jsonl")
     names = [name.removeprefix("option/share/") for name in rows[0] if name.startswith("option/share/")]
     wanted = ["time/total_timesteps", "option/duration", "option/choice", "option/choice_entropy"]
     wanted += [f"option/share/{name}" for name in names]
@@ -32,7 +33,7 @@ def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
         names, m = read(run)
         steps = m["time/total_timesteps"] / 1e6
         stack = np.stack([m[f"option/share/{name}"] for name in names])
-        if not read_json(run / "config.json")["settings"]["options"].get("options_from"):
+        if not read_config(RunPath.of(run))["settings"]["options"].get("options_from"):
             names, stack = [f"busiest, {k + 1}." for k in range(len(names))], -np.sort(-stack, axis=0)
         for k, name in enumerate(names):
             shares.plot(steps, smooth(stack[k]), color=colour(k), lw=1, alpha=0.8, label=name if i == 0 else None)

@@ -62,6 +62,7 @@ def make_run(folder, seed=0, episodes=3, goals="D", **settings):
         json.dumps(
             {"time/total_timesteps": 9600.0, "alarm": "options alike", "says": "the options do </script> the same"}
         )
+        + "\n"
     )
     made, key = trace(episodes, len(names), seed), f"000000192000-{goals}-deterministic"
     made.save(folder / "traces" / f"{key}.safetensors", {"goals": goals})

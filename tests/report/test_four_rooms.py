@@ -8,7 +8,8 @@ import option_critic as oc
 from option_critic.envs.four_rooms import CELLS, GOALS, MAP
 from option_critic.evaluation.evaluate import run_plain
 from option_critic.report.four_rooms import grid, occupancy, room_maps, would
-from option_critic.report.gather import Evaluated, gather
+from option_critic.report.gather import gather
+from option_critic.report.run_data import Evaluated
 from runs import make_run
 
 
@@ -58,7 +59,7 @@ def test_maps_are_made_for_the_rooms_only_and_say_what_is_missing(agent, tmp_pat
     assert maps["occupancy"] == []
     assert "not evaluated" in problems[0]
     trace = run_plain(agent, 4, True, lambda *_: None)
-    run.evaluated.append(Evaluated("x", {}, trace))
+    run.evaluated.append(Evaluated(None, trace))
     maps = room_maps(run, [])
     assert np.array(maps["occupancy"], dtype=float).shape == (3, len(MAP), len(MAP[0]))
     assert maps["goal"] == CELLS[GOALS["FourRooms-v0"]]

@@ -9,10 +9,12 @@ import pytest
 
 from option_critic.cli.list import list_everything
 from option_critic.report.charts import groups, learning_curves
-from option_critic.report.gather import apart, gather
+from option_critic.report.gather import gather
+from option_critic.report.groups import apart
 from option_critic.report.page import data
 from option_critic.report.summary import figure_tables, group_rows
 from option_critic.report.tables import ablation_table, label
+from option_critic.runs.paths import CheckpointError
 from runs import make_run
 
 
@@ -54,10 +56,13 @@ def test_one_run_named_twice_is_one_run(tmp_path, monkeypatch):
 
 
 def test_links_to_runs_are_a_group_where_the_links_are(tmp_path):
+    """Who names a link means what it leads to; a link inside of a folder that was named may be a stranger's."""
     (tmp_path / "best").mkdir()
     for seed in (0, 1):
         (tmp_path / "best" / f"seed-{seed}").symlink_to(make_run(tmp_path / f"store-{seed}" / "run", seed))
-    assert members(gather([tmp_path / "best"])) == {"best": ["seed-0", "seed-1"]}
+    assert members(gather(sorted((tmp_path / "best").iterdir()))) == {"best": ["seed-0", "seed-1"]}
+    with pytest.raises(CheckpointError, match=r"best holds links, no runs; name the runs themselves: .*seed-0"):
+        gather([tmp_path / "best"])
 
 
 def test_recipes_in_one_folder_are_not_pooled(tmp_path):

@@ -9,12 +9,15 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from strangers import NAMES, hostile
 
+from option_critic.legible import legible
 from option_critic.options.look import colour
 from option_critic.report import video
 from option_critic.report.gather import gather
 from option_critic.report.page import LIMIT, build, data, write
 from option_critic.report.report import report
+from option_critic.runs.paths import RunPath
 from runs import STEPS, make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,7 +47,9 @@ def site(tmp_path_factory):
     frames = video.last_frame(trace, episode)
     colours = np.linspace(0, 255, frames).astype(np.uint8)
     plain = (np.full((64, 64, 3), c, np.uint8) for c in colours)
-    video.write_video(root / "named" / "seed-0" / "videos" / f"{run.evaluated[0].key}-{episode}.mp4", plain, video.FPS)
+    (root / "named" / "seed-0" / "videos").mkdir()
+    content, _ = video.encoded(plain, video.FPS)
+    (root / "named" / "seed-0" / "videos" / f"{run.evaluated[0].key}-{episode}.mp4").write_bytes(content)
     report([root / "named", root / "flat"], root / "page.html", videos=False)
     return root / "page.html", episode, frames
 
@@ -198,6 +203,53 @@ def test_a_broken_run_still_gives_a_page_of_what_is_there(browser, tmp_path):
     assert "Nothing was evaluated yet" in text
 
 
+@needs_browser
+def test_what_a_stranger_wrote_is_drawn_as_text(browser, tmp_path):
+    """The page works; nothing of the folder runs, is a link, or asks the network."""
+    folder = hostile(tmp_path / "<b>x" / "seed-0")
+    make_run(tmp_path / "flat" / "seed-0", num_options=1)  # two groups: the curves have a legend
+    report([folder, tmp_path / "flat" / "seed-0"], tmp_path / "page.html", videos=False)
+    said, asked = [], []
+    page = browser.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.body.dataset.ready === 'yes'")
+    page.wait_for_timeout(500)
+    assert [text for text in said if "auto-margin" not in text] == []  # a long name takes the legend's room
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert page.evaluate("window.hit") is None
+    assert page.evaluate("document.querySelectorAll('img, b > b, a:not(nav a), [*|href^=http]').length") == 0
+    shown = [legible(name) for name in NAMES]
+    assert page.evaluate("[...document.querySelectorAll('#legend span')].map((x) => x.textContent)") == shown
+    legend = page.evaluate("[...document.querySelectorAll('#shares .legendtext')].map((x) => x.textContent)")
+    assert [text.replace("\u00a0", " ") for text in legend] == shown
+    hovered = page.evaluate(
+        """() => { const h = document.getElementById('timeline'), f = h._fullLayout;
+        const at = h.data.findIndex((t) => t.type === 'bar' && t.x.length && t.name.includes('stranger'));
+        Plotly.Fx.hover(h, [{curveNumber: at, pointNumber: 0}]);
+        return h.querySelector('.hoverlayer').textContent; }"""
+    )
+    assert NAMES[2] in hovered
+    assert page.evaluate("document.querySelectorAll('.hoverlayer a').length") == 0
+    page.close()
+
+
+@needs_browser
+def test_only_the_scripts_of_the_page_run(browser, site, tmp_path):
+    """By its policy: what would be added to it, in whatever way, does nothing."""
+    html = site[0].read_text().replace("<main>", "<main><script>hit = 1</script><b id=x onclick='hit = 2'>x</b>", 1)
+    (tmp_path / "page.html").write_text(html)
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.body.dataset.ready === 'yes'")
+    page.evaluate("document.getElementById('x').click()")
+    assert page.evaluate("window.hit") is None
+    page.close()
+
+
 def test_what_a_run_says_cannot_become_part_of_the_page(tmp_path):
     """An alarm, a name or a setting that holds markup is text."""
     folder = make_run(tmp_path / "<b>x", option_names=("<i>a</i>", "b</script>", "c"))
@@ -217,7 +269,8 @@ def test_five_seeds_of_fifty_episodes_stay_under_the_limit(tmp_path):
     assert len(html) < LIMIT
     shown = [len(e["episodes"]) for run in data(runs, {}, [])["runs"] for e in run["evaluations"]]
     assert shown == [50] * 5
-    write(tmp_path / "x" / "page.html", html)
+    size = write(RunPath.of(tmp_path) / "x" / "page.html", html)
+    assert size == (tmp_path / "x" / "page.html").stat().st_size
     assert [p.name for p in (tmp_path / "x").iterdir()] == ["page.html"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,20 +10,20 @@ import numpy as np
 
 from option_critic.envs.contract import Array
 from option_critic.evaluation.option_figures import durations, window
-from option_critic.report.gather import Evaluated, Row, RunData
+from option_critic.report.run_data import CURVES, OVER_TRAINING, SHARE, Evaluated, RunData
+from option_critic.runs.figures import LARGEST
+from option_critic.runs.logs import STEPS, Row
 
 POINTS = 160
 """Of a curve: as many as a screen can show."""
-SUCCESS = ("rollout/success_any_rate", "rollout/success_rate")
-"""Success at any step of an episode: rows without the first name are older, and meant it by the second."""
-CURVES = {"success": SUCCESS, "return": ("rollout/ep_rew_mean",), "length": ("rollout/ep_len_mean",)}
-OVER_TRAINING = {
-    "duration": "option/duration",
-    "ends": "option/end_rate",
-    "forced": "option/forced_rate",
-    "entropy": "option/choice_entropy",
-    "beta": "option/beta_mean",
-}
+MOST_GOALS, MOST_LENGTHS, MOST_SHARES = 20_000, 400_000, 5_000
+"""Of a page: marks on maps, runs of options in histograms, and curves of options."""
+
+
+def plain(text: str) -> str:
+    """Text for a chart as Plotly takes it, which reads tags, entities, templates (%{...}) and formulas ($...$) in all
+    texts."""
+    return html.escape(text, quote=False).replace("%", "&#37;").replace("$", "&#36;")
 
 
 def groups(runs: Sequence[RunData]) -> dict[str, list[RunData]]:
@@ -34,10 +35,11 @@ def groups(runs: Sequence[RunData]) -> dict[str, list[RunData]]:
 
 
 def learning_curves(runs: Sequence[RunData]) -> dict[str, Any]:
-    """Curve -> group -> its number among all groups, steps, the line of each seed, their median, least and greatest."""
+    """Curve -> group -> its number among all groups, its name for Plotly, steps, the line of each seed, their median,
+    least and greatest."""
     return {
         label: {
-            group: {"number": g, **curve}
+            group: {"number": g, "label": plain(group), **curve}
             for g, (group, members) in enumerate(groups(runs).items())
             if (curve := over_seeds(members, *names))
         }
@@ -70,18 +72,21 @@ def over_seeds(runs: Sequence[RunData], *names: str) -> dict[str, Any] | None:
 
 def points(rows: Sequence[Row], *names: str) -> tuple[Array, Array]:
     """(steps, values) of a metric where it was logged: by the first of `names` that a row has."""
-    told = [(row["time/total_timesteps"], next((row[name] for name in names if name in row), None)) for row in rows]
-    found = [(steps, value) for steps, value in told if isinstance(value, int | float)]
+    told = [(row[STEPS], next((row[name] for name in names if name in row), None)) for row in rows]
+    found = [(steps, value) for steps, value in told if isinstance(value, int | float) and abs(value) <= LARGEST]
     pairs = np.array(found, dtype=float).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
-def options_over_training(run: RunData) -> dict[str, Any] | None:
-    """Steps, the share of each option (by name), and the other figures of options; none where nothing was logged."""
+def options_over_training(run: RunData, runs: int = 1) -> dict[str, Any] | None:
+    """Steps, the share of each option, and the other figures of options; none where nothing was logged.
+
+    `runs`: how many there are on the page, which has room for so many curves.
+    """
     steps, _ = points(run.metrics, "option/duration")
     if len(steps) < 2:
         return None
-    grid = np.linspace(steps[0], steps[-1], min(POINTS, len(steps)))
+    grid, most = np.linspace(steps[0], steps[-1], min(POINTS, len(steps))), max(10, MOST_SHARES // runs)
 
     def at(name: str) -> list[float | None]:
         x, y = points(run.metrics, name)
@@ -89,30 +94,38 @@ def options_over_training(run: RunData) -> dict[str, Any] | None:
 
     return {
         "steps": rounded(grid),
-        "shares": {name: at(f"option/share/{name}") for name in run.option_names},
+        "shares": [at(SHARE.format(name)) if k < most else [] for k, name in enumerate(run.options)],
         **{label: at(name) for label, name in OVER_TRAINING.items()},
     }
 
 
-def run_lengths(evaluated: Evaluated, names: Sequence[str]) -> dict[str, dict[str, list[int]]] | None:
-    """Option -> lengths of its runs up to the first success and ten steps more: ended, and cut short by that end."""
+def run_lengths(evaluated: Evaluated, names: Sequence[str], traces: int = 1) -> list[dict[str, list[int]]] | None:
+    """Lengths of each option's runs up to the first success and ten steps more: ended, and cut short by that end.
+
+    `traces`: how many there are on the page.
+    """
     trace = evaluated.trace
     if trace is None or not names:
         return None
     done, cut = durations(trace.option, window(trace), len(names))
-    return {name: {"ended": done[k], "cut": cut[k]} for k, name in enumerate(names)}
+    most = max(10, MOST_LENGTHS // (len(names) * traces))
+    return [{"ended": done[k][:most], "cut": cut[k][:most]} for k in range(len(names))]
 
 
-def goal_map(evaluated: Evaluated) -> list[dict[str, Any]] | None:
-    """Each episode's goal (x, y and height in cm) and whether it was reached; none where goals have no place."""
-    rows = evaluated.result["episodes"]
-    if not all(isinstance(row.get("goal"), list) and len(row["goal"]) >= 3 for row in rows):
+def goal_map(evaluated: Evaluated, traces: int = 1) -> list[dict[str, Any]] | None:
+    """Each episode's goal (x, y and height in cm) and whether it was reached; none where goals have no place.
+
+    `traces`: how many there are on the page.
+    """
+    rows = evaluated.result.episodes
+    if any(row.goal is None or len(row.goal) < 3 for row in rows):
         return None
-    places = 100 * np.array([row["goal"][-3:] for row in rows])
     return [
-        {"number": i, "x": round(x, 2), "y": round(y, 2), "z": round(z, 2), "any": row["any"], "held": row["held"]}
-        for i, (row, (x, y, z)) in enumerate(zip(rows, places.tolist(), strict=True))
-    ]
+        {"number": i, "x": round(100 * x, 2), "y": round(100 * y, 2), "z": round(100 * z, 2),
+         "any": row.any, "held": row.held}
+        for i, row in enumerate(rows[: max(10, MOST_GOALS // traces)])
+        for x, y, z in [(row.goal or ())[-3:]]
+    ]  # fmt: skip
 
 
 def rounded(x: Array) -> list[float | None]:

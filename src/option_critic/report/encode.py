@@ -12,20 +12,23 @@ import numpy.typing as npt
 from option_critic.envs.contract import Array, Mask
 from option_critic.evaluation.metaworld_protocol import LIFT
 from option_critic.evaluation.trace import Trace
-from option_critic.report.gather import Evaluated
+from option_critic.report.run_data import Evaluated
 
 FLAGS = ("ended", "forced", "near", "grasped", "lifted", "success", "decided")
 """One bit each, from the lowest on."""
 LEVELS = 65535
+BYTE = 256
+"""Options that a byte tells apart."""
 
 
 def encode(evaluated: Evaluated, limit: int, filmed: Collection[int] = ()) -> dict[str, Any] | None:
-    """At most `limit` episodes of an evaluation for the page's script; none where there is no trace.
+    """At most `limit` episodes of an evaluation for the page's script; none where there is no trace, or no room.
 
-    Steps of all episodes one after the other: option (a byte), flags (a byte), beta (a byte: 0 to 255), and in two
-    bytes each, between the bounds in `scale`, the K values of the options, the reward and the distance to the goal.
+    Steps of all episodes one after the other: option (a byte, two where there are many), flags (a byte), beta (a byte:
+    0 to 255), and in two bytes each, between the bounds in `scale`, the K values of the options, the reward and the
+    distance to the goal.
     """
-    if evaluated.trace is None:
+    if evaluated.trace is None or limit < 1:
         return None
     chosen = worth_showing(evaluated, limit, filmed)
     trace = evaluated.trace.take(chosen)
@@ -42,35 +45,41 @@ def encode(evaluated: Evaluated, limit: int, filmed: Collection[int] = ()) -> di
         "episodes": [episode(evaluated, steps, e, i) for e, i in enumerate(chosen)],
         "K": trace.q.shape[-1],
         "scale": scale,
-        "option": text(trace.option[mask].astype(np.uint8)),
+        "option": text(trace.option[mask].astype(np.uint8 if trace.q.shape[-1] <= BYTE else "<u2")),
         "flags": text(np.asarray(bits, dtype=np.uint8)),
-        "beta": text(np.rint(trace.beta[mask] * 255).astype(np.uint8)),
+        "beta": text(np.rint(np.clip(trace.beta[mask], 0, 1) * 255).astype(np.uint8)),
         **{name: text(levels(x, *scale[name])) for name, x in packed.items()},
     }
 
 
+def size(trace: Trace) -> int:
+    """Characters that the longest of its episodes takes on the page."""
+    numbers = trace.q.shape[-1] + 1 + ("obj_to_target" in trace.info)
+    return int(trace.length.max()) * (2 * int(numbers) + 4) * 4 // 3
+
+
 def worth_showing(evaluated: Evaluated, limit: int, filmed: Collection[int]) -> list[int]:
     """Which episodes: all, or those filmed, the failed ones (up to half of the limit) and others spread evenly."""
-    rows = evaluated.result["episodes"]
+    rows = evaluated.result.episodes
     if len(rows) <= limit:
         return list(range(len(rows)))
-    failed = [i for i, row in enumerate(rows) if row.get("any") is False][: limit // 2]
-    first = {*filmed, *failed}
+    failed = [i for i, row in enumerate(rows) if row.any is False][: limit // 2]
+    first = [*dict.fromkeys([*filmed, *failed])][:limit]
     others = [i for i in range(len(rows)) if i not in first]
-    room = max(0, limit - len(first))
+    room = limit - len(first)
     return sorted([*first, *(others[j * len(others) // room] for j in range(room))])
 
 
 def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -> dict[str, Any]:
     """What the list of episodes says of one: e among those shown, `number` among all."""
-    row, success = evaluated.result["episodes"][number], steps["success"][e]
+    row, success = evaluated.result.episodes[number], steps["success"][e]
     return {
         "number": number,
-        "steps": int(row["length"]),
-        "return": round(float(row["return"]), 2),
+        "steps": row.length,
+        "return": round(row.return_, 2),
         "success": int(success.argmax()) + 1 if success.any() else None,
-        "held": row.get("held"),
-        "missed": row.get("any") is False,
+        "held": row.held,
+        "missed": row.any is False,
     }
 
 
@@ -96,7 +105,7 @@ def flags(trace: Trace) -> dict[str, Mask]:
 
 def levels(x: Array, low: float, high: float) -> npt.NDArray[np.uint16]:
     """Numbers between `low` and `high` as 0 to 65535."""
-    return np.rint((x - low) / max(high - low, 1e-12) * LEVELS).astype("<u2")
+    return np.rint((x.astype(np.float64) - low) / max(high - low, 1e-12) * LEVELS).astype("<u2")
 
 
 def text(x: npt.NDArray[Any]) -> str:

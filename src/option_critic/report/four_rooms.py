@@ -15,10 +15,12 @@ from option_critic.envs.four_rooms import CELLS, GOALS, MAP
 from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace
 from option_critic.functional.options import master_log_probs
+from option_critic.legible import legible
 from option_critic.loading import load
 from option_critic.options.interest import interest_at
 from option_critic.options.look import colour
-from option_critic.report.gather import RunData
+from option_critic.report.charts import plain
+from option_critic.report.run_data import RunData
 
 
 def room_maps(run: RunData, problems: list[str]) -> dict[str, Any] | None:
@@ -30,19 +32,31 @@ def room_maps(run: RunData, problems: list[str]) -> dict[str, Any] | None:
     except InputError as error:
         problems.append(f"no maps of the rooms: {error}")
         return None
-    trace = next((e.trace for e in run.evaluated if e.trace is not None and "cell" in e.trace.info), None)
+    if agent.spaces.obs_size != len(CELLS):
+        problems.append(
+            f"no maps of the rooms: this agent sees {agent.spaces.obs_size} numbers, not {len(CELLS)} cells"
+        )
+        return None
+    names = tuple(map(legible, agent.option_names))
+    trace = next((e.trace for e in run.evaluated if e.trace is not None and in_rooms(e.trace, len(names))), None)
     if trace is None:
         problems.append("no map of where options ran: it was not evaluated by this version")
-    names = agent.option_names
     termination, initiation = would(agent)
     return {
-        "options": names,
+        "labels": [plain(name) for name in names],
         "colours": [colour(k) for k in range(len(names))],
         "goal": CELLS[GOALS[run.env_id]],
         "occupancy": [] if trace is None else [grid(x) for x in occupancy(trace, len(names)).T],
         "termination": [grid(x) for x in termination.T],
         "initiation": [grid(x) for x in initiation.T],
     }
+
+
+def in_rooms(trace: Trace, num_options: int) -> bool:
+    """Whether a trace tells in which cell each step was taken, of an agent with so many options."""
+    cell = trace.info.get("cell")
+    inside = cell is not None and cell.min() >= 0 and cell.max() < len(CELLS)
+    return bool(inside) and trace.q.shape[-1] == num_options
 
 
 @torch.no_grad()

@@ -1,252 +1,222 @@
-"""What a run folder holds, read for the page. What is missing or damaged is named, and the rest is shown."""
+"""What a run folder holds, read for the page. What is missing or damaged is named, and the rest is shown.
+
+A stranger may have written it: each file has its record (`runs/figures.py`, `runs/run_config.py`,
+`evaluation/trace.py`) and a size, and so has all of it together.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace, TraceError
-from option_critic.runs.files import check_format, read_json
+from option_critic.report.groups import in_groups
+from option_critic.report.run_data import CURVES, OVER_TRAINING, SHARE, Evaluated, RunData, by_interest
+from option_critic.runs import figures
+from option_critic.runs.files import MAX_JSON, FormatError
 from option_critic.runs.inventory import runs_in
-from option_critic.runs.paths import CheckpointError, RunPath
+from option_critic.runs.locks import figures as locked
+from option_critic.runs.logs import Row, read_thinned
+from option_critic.runs.paths import MAX_LOG, CheckpointError, RunPath
+from option_critic.runs.run_config import RunConfig, read_config
 
-Row = dict[str, Any]
+T = TypeVar("T")
 KEPT = ("config.json", "metrics.jsonl", "evaluation.json", "diagnosis.json")
 """Each of them shows that a folder is a run's."""
-NO_RECIPE = {"seed", "device", "torch_threads", "env_threads", "worker_timeout", "keep_checkpoints"}
-"""Settings in which the runs of one recipe may differ."""
+MAX_RUNS = 100
+MAX_EVALUATIONS = 20
+"""Of one run; those that the page shows first."""
+MAX_ROWS = 5_000
+"""Of a log. A chart shows 160 of them."""
+MAX_TRACES = 2 << 30
+"""Bytes of all traces together."""
+EMPTY = RunData(RunPath.of("."), None, "", (), {}, [], [], [], [], None, ())
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """One evaluation of a run: a goal set (or plain episodes) in one mode."""
+@dataclass
+class Room:
+    """What may still be read, for all runs together."""
 
-    key: str
-    """as in evaluation.json: step, goal set, mode"""
-    result: Row
-    """summary and rows of the episodes"""
-    trace: Trace | None
-    """none: it is missing, damaged or of another version"""
-
-    @property
-    def title(self) -> str:
-        """For people."""
-        return f"{self.result['goals']}, {self.result['mode']}, after {self.result['training_steps']:,} steps"
-
-
-@dataclass(frozen=True)
-class RunData:
-    """All that can be said of one run."""
-
-    folder: Path
-    config: Row
-    """settings and spaces; empty where config.json is missing"""
-    versions: Row
-    metrics: list[Row]
-    timing: list[Row]
-    alarms: list[Row]
-    evaluated: list[Evaluated]
-    """those of the last training step that was judged"""
-    diagnosis: Row | None
-    problems: tuple[str, ...]
-    """what could not be read, a sentence each"""
-    group: str = ""
-    """of the seeds of one recipe: no other group on the page has this name"""
-
-    @property
-    def place(self) -> Path:
-        """Where it lies: the same whatever way its folder was named."""
-        named = self.folder.name not in ("", "..")
-        return self.folder.parent.resolve() / self.folder.name if named else self.folder.resolve()
-
-    @property
-    def name(self) -> str:
-        """Of the run within its group."""
-        return self.place.name
-
-    @property
-    def settings(self) -> Row:
-        """As in config.json."""
-        return dict(self.config.get("settings", {}))
-
-    @property
-    def option_names(self) -> tuple[str, ...]:
-        """K names, in the order of the options."""
-        options = self.settings.get("options", {})
-        names = options.get("option_names") or [f"option-{k}" for k in range(int(options.get("num_options", 0)))]
-        return tuple(str(name) for name in names)
-
-    @property
-    def env_id(self) -> str:
-        """Of the environment; empty where the settings are gone."""
-        return str(self.settings.get("env_id", ""))
+    traces: int = MAX_TRACES
 
 
 def gather(paths: list[Path]) -> list[RunData]:
-    """The runs at `paths`: run folders, or folders of such. Raises CheckpointError where there is none."""
-    folders: dict[Path, Path] = {}
+    """The runs at `paths`: run folders, or folders of such. Raises CheckpointError where there is none, or nothing that
+    can be read in any."""
+    folders: dict[Path, RunPath] = {}
     for folder in (folder for path in paths for folder in runs_at(path)):
-        folders.setdefault(folder.resolve(), folder)  # one run under two names is one run
-    return in_groups([read(folder) for folder in folders.values()])
+        folders.setdefault(folder.path.resolve(), folder)  # one run under two names is one run
+    room, chosen = Room(), list(folders.values())[:MAX_RUNS]
+    runs = [read(folder, room) for folder in chosen]
+    if not any(run.tells for run in runs):
+        raise CheckpointError(f"{chosen[0]} holds nothing that can be shown: {'; '.join(runs[0].problems)}")
+    if len(folders) > MAX_RUNS:
+        many = f"only the first {MAX_RUNS} of {len(folders):,} runs are shown"
+        runs[0] = replace(runs[0], problems=(*runs[0].problems, many))
+    return in_groups(runs)
 
 
-def in_groups(runs: Sequence[RunData]) -> list[RunData]:
-    """Runs with the names of their groups: those that lie in one folder and differ in nothing but their seeds.
-
-    Where runs in a folder differ in more, each recipe is a group, named after its first run.
-    """
-    places = []
-    for run in runs:
-        beside = [other for other in runs if other.place.parent == run.place.parent]
-        alike = [other for other in beside if same_recipe(run.settings, other.settings)]
-        places.append(run.place.parent if len(alike) == len(beside) else alike[0].place)
-    names = apart(places)
-    return [replace(run, group=names[place]) for run, place in zip(runs, places, strict=True)]
-
-
-def same_recipe(a: Row, b: Row) -> bool:
-    """Whether two runs have the same settings, as far as both tell them (older ones tell fewer), seeds apart."""
-    return all(
-        same_recipe(a[name], b[name]) if isinstance(a[name], dict) and isinstance(b[name], dict) else a[name] == b[name]
-        for name in a.keys() & b.keys() - NO_RECIPE
-    )
-
-
-def apart(folders: Iterable[Path]) -> dict[Path, str]:
-    """Each folder -> the shortest end of its path that tells it from the others."""
-    different = dict.fromkeys(folders)
-
-    def end(folder: Path) -> str:
-        ends = (folder.parts[-n:] for n in range(1, len(folder.parts) + 1))
-        return str(Path(*next(x for x in ends if sum(other.parts[-len(x) :] == x for other in different) == 1)))
-
-    return {folder: end(folder) for folder in different}
-
-
-def runs_at(path: Path) -> list[Path]:
+def runs_at(path: Path) -> list[RunPath]:
     """The run folders at `path`, one without a config.json too if there are metrics or figures in it."""
 
-    def is_run(folder: Path) -> bool:
-        return any((folder / name).is_file() for name in KEPT)
+    def is_run(folder: RunPath) -> bool:
+        return any((folder / name).kind() != "none" for name in KEPT)
 
-    return [path] if is_run(path) else sorted(filter(is_run, path.glob("*"))) or [run.path for run in runs_in(path)]
+    folder = RunPath.of(path)
+    if is_run(folder):
+        return [folder]
+    inside = [folder / name for name in folder.names() if "\\" not in name]
+    if found := [run for run in inside if run.is_folder() and is_run(run)]:
+        return found
+    if links := [run for run in inside if run.kind() == "link"]:
+        raise CheckpointError(f"{path} holds links, no runs; name the runs themselves: {links[0]}")
+    return runs_in(path)
 
 
-def read(folder: Path) -> RunData:
-    """One run; nothing that is wrong in it raises."""
+def read(folder: RunPath, room: Room) -> RunData:
+    """One run; nothing that is wrong in it raises. Meanwhile nobody else changes its figures."""
+    try:
+        with locked(folder):
+            return read_locked(folder, room)
+    except InputError as error:
+        return replace(EMPTY, folder=folder, problems=(str(error),))
+
+
+def read_locked(folder: RunPath, room: Room) -> RunData:
+    """The same, of a run that is held."""
     problems: list[str] = []
-    config = whole(folder / "config.json", problems)
-    evaluation = whole(folder / "evaluation.json", problems, missing="it was not evaluated: option-critic evaluate RUN")
-    diagnosis = whole(folder / "diagnosis.json", problems, missing="it was not diagnosed: option-critic diagnose RUN")
-    if diagnosis and not is_diagnosis(diagnosis):
-        problems.append("diagnosis.json is damaged or of another version; run `option-critic diagnose` again")
-        diagnosis = {}
+    config, wrong = read_config(folder)
+    if wrong:
+        problems.append("config.json is missing" if is_missing(folder / "config.json") and not config else wrong)
+    record = told(
+        figures.read_evaluation, folder / "evaluation.json", problems,
+        "it was not evaluated: option-critic evaluate RUN",
+    )  # fmt: skip
+    diagnosis = told(
+        figures.read_diagnosis, folder / "diagnosis.json", problems, "it was not diagnosed: option-critic diagnose RUN",
+        "; run `option-critic diagnose` again",
+    )  # fmt: skip
+    names = config.shown.options.names if config else record.option_names if record else ()
+    evaluated = [] if record is None else evaluations(folder, record, config, names, room, problems)
+    names = names or next((unnamed(e.trace) for e in evaluated if e.trace is not None), ())
+    wanted = {*(name for some in CURVES.values() for name in some), *OVER_TRAINING.values(), *map(SHARE.format, names)}
     return RunData(
         folder=folder,
         config=config,
-        versions=whole(folder / "versions.json", problems),
-        metrics=lines(folder / "metrics.jsonl", problems),
-        timing=lines(folder / "timing.jsonl", problems),
-        alarms=lines(folder / "alarms.jsonl", []),
-        evaluated=evaluations(folder, evaluation, held(config), problems),
-        diagnosis=diagnosis or None,
+        env_id=(config.shown.env_id if config else "") or next((r.env_id for r in (record, diagnosis) if r), ""),
+        options=names,
+        versions=told(figures.read_versions, folder / "versions.json", problems) or {},
+        metrics=lines(folder / "metrics.jsonl", wanted, problems, "there are no curves of the training"),
+        timing=lines(folder / "timing.jsonl", ["time/time_elapsed"], problems, "there are no curves of the training"),
+        alarms=lines(folder / "alarms.jsonl", ["says"], problems, limit=MAX_JSON),
+        evaluated=fitting(evaluated, len(names), problems),
+        diagnosis=diagnosis,
         problems=tuple(problems),
     )
 
 
-def whole(path: Path, problems: list[str], missing: str = "") -> Row:
-    """A JSON object; empty, with a sentence in `problems`, where there is none that can be read."""
-    if not path.exists():
+def is_missing(path: RunPath) -> bool:
+    """Whether nothing is there."""
+    return path.kind() == "none"
+
+
+def unnamed(trace: Trace) -> tuple[str, ...]:
+    """Names for the options of a trace, where no file tells them."""
+    return tuple(f"option-{k}" for k in range(trace.q.shape[-1]))
+
+
+def told(
+    read_file: Callable[[RunPath], T], path: RunPath, problems: list[str], missing: str = "", again: str = ""
+) -> T | None:
+    """What a file says; none, with a sentence in `problems`, where it cannot be read."""
+    if is_missing(path):
         problems.append(f"{path.name} is missing" + (f" ({missing})" if missing else ""))
-        return {}
+        return None
     try:
-        data = read_json(RunPath.of_file(path))
-        if "format_version" in data:
-            check_format(RunPath.of_file(path), data)
+        return read_file(path)
+    except FormatError as error:
+        problems.append(str(error))
+    except CheckpointError as error:
+        problems.append(f"{error}{again}")
+    return None
+
+
+def lines(
+    path: RunPath, names: Iterable[str], problems: list[str], missing: str = "", limit: int = MAX_LOG
+) -> list[Row]:
+    """What the rows of a log say under `names`; a line that was cut in mid-writing is left out.
+
+    `missing`: what there is not without it; empty where a run need not have it.
+    """
+    if is_missing(path):
+        if missing:
+            problems.append(f"{path.name} is missing: {missing}")
+        return []
+    try:
+        found, damaged, whole = read_thinned(path, names, MAX_ROWS, limit)
     except CheckpointError as error:
         problems.append(str(error))
-        return {}
-    return data
-
-
-def lines(path: Path, problems: list[str]) -> list[Row]:
-    """The rows of a log; a line that was cut in mid-writing is left out."""
-    try:
-        text = path.read_text(errors="replace")
-    except OSError:
-        problems.append(f"{path.name} is missing: there are no curves of the training")
         return []
-    found, cut = [], 0
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if isinstance(row, dict) and isinstance(row.get("time/total_timesteps"), int | float):
-            found.append(row)
-        else:
-            cut += 1
-    if cut:
-        problems.append(f"{path.name} has {cut} damaged line{'s' * (cut > 1)}, left out")
+    if damaged:
+        problems.append(f"{path.name} has {damaged} damaged line{'s' * (damaged > 1)}, left out")
+    if not whole:
+        problems.append(f"{path.name} is longer than any of a run; its end is left out")
     return found
 
 
-def held(config: Row) -> int | None:
-    """For how many steps the run's actions are held; none where its settings do not say."""
-    settings = config.get("settings")
-    env = settings.get("env") if isinstance(settings, dict) else None
-    count = env.get("action_repeat", 1) if isinstance(env, dict) else None
-    return count if isinstance(count, int) and count > 0 else None
-
-
-def evaluations(folder: Path, record: Row, action_repeat: int | None, problems: list[str]) -> list[Evaluated]:
+def evaluations(
+    folder: RunPath,
+    record: figures.Evaluation,
+    config: RunConfig | None,
+    names: tuple[str, ...],
+    room: Room,
+    problems: list[str],
+) -> list[Evaluated]:
     """The evaluations after the most training steps, each with its trace if that can be read."""
-    results = record.get("results")
-    if not isinstance(results, dict):
-        return []
-    good = {key: r for key, r in results.items() if is_result(r)}
-    if len(good) < len(results):
+    good = record.sound()
+    if len(good) < len(record.results):
         problems.append("evaluation.json is damaged: some of its results cannot be read")
-    last = max((r["training_steps"] for r in good.values()), default=0)
-    found, lost = [], dict[str, list[str]]()
-    for key, result in good.items():
-        if result["training_steps"] < last:
-            continue
+    last = max((r.training_steps for r in good.values()), default=0)
+    found = by_interest([Evaluated(r, None) for r in good.values() if r.training_steps == last])
+    if len(found) > MAX_EVALUATIONS:
+        problems.append(f"only {MAX_EVALUATIONS} of {len(found)} evaluations are shown")
+    lost = dict[str, list[str]]()
+    traces = dict[str, Trace]()
+    for e in found[:MAX_EVALUATIONS]:
+        path = folder / "traces" / f"{e.key}.safetensors"
         try:
-            trace, _ = Trace.load(RunPath.of(folder) / "traces" / f"{key}.safetensors", action_repeat)
+            room.traces -= found_size(path)
+            if room.traces < 0:
+                raise TraceError(path, f"is left out: all traces together are larger than {MAX_TRACES >> 30} GB")
+            traces[e.key], _ = Trace.load(path, config.shown.env.action_repeat if config else None)
         except TraceError as error:
-            lost.setdefault(error.why, []).append(key)
-            trace = None
-        if trace is not None and len(trace.length) != len(result["episodes"]):
-            problems.append(f"the trace of {key} does not fit its results; run `option-critic evaluate` again")
-            trace = None
-        found.append(Evaluated(key, result, trace))
+            lost.setdefault(error.why, []).append(e.key)
     problems += [f"no timelines of {', '.join(keys)}: {why}" for why, keys in lost.items()]
+    shown = {e.key for e in found[:MAX_EVALUATIONS]}
+    return [Evaluated(good[key], traces.get(key)) for key in good if key in shown]
+
+
+def found_size(path: RunPath) -> int:
+    """Bytes of a file; 0 where there is none."""
+    status = path.status()
+    return 0 if status is None else status.st_size
+
+
+def fitting(evaluated: list[Evaluated], num_options: int, problems: list[str]) -> list[Evaluated]:
+    """The evaluations, those without their traces whose traces are of other episodes or of other options."""
+    found = []
+    for e in evaluated:
+        if e.trace is not None and not fits(e.trace, e.result, num_options):
+            problems.append(f"the trace of {e.key} does not fit its results; run `option-critic evaluate` again")
+            e = replace(e, trace=None)
+        found.append(e)
     return found
 
 
-def is_result(result: Any) -> bool:
-    """Whether this is what `evaluate` writes."""
-    return (
-        isinstance(result, dict)
-        and isinstance(result.get("training_steps"), int)
-        and isinstance(result.get("summary"), dict)
-        and isinstance(result.get("episodes"), list)
-        and {"goals", "mode"} <= result.keys()
-    )
-
-
-def is_diagnosis(record: Row) -> bool:
-    """Whether this is what `diagnose` writes."""
-    found, taken = record.get("diagnosis"), record.get("ablations")
-    names = {"name", "share", "phases", "meant_for", "duration", "cut_duration"}
-    return (
-        isinstance(found, dict)
-        and isinstance(found.get("options"), list)
-        and all(isinstance(o, dict) and names <= o.keys() for o in found["options"])
-        and isinstance(taken, dict)
-        and all(isinstance(figures, dict) for figures in taken.values())
-    )
+def fits(trace: Trace, result: figures.Result, num_options: int) -> bool:
+    """Whether a trace is of the episodes of a result, each as long, and of so many options."""
+    lengths = [row.length for row in result.episodes]
+    return bool(trace.length.tolist() == lengths) and trace.q.shape[-1] == num_options

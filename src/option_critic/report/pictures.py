@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from option_critic.evaluation.trace import Trace
 from option_critic.options.look import colour
 from option_critic.report.encode import flags
 from option_critic.runs.files import writing
+from option_critic.runs.paths import RunPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,18 +26,35 @@ PHASES = ("near", "grasped", "lifted", "success")
 """What is marked where it happens first."""
 BEHIND = 40
 """Steps that are shown behind the first success."""
+MOST = 2_000
+"""Steps that are shown at all: each may be another option's."""
 SOFT, DARK = "#6b7580", "#1d2126"
 
 
 def picture(trace: Trace, episode: int, names: Sequence[str], title: str = "") -> Figure:
     """Episode number `episode` of a trace. Raises InputError without matplotlib."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise InputError('pictures need matplotlib: pip install "option-critic[report]"') from error
+    with plain_texts():
+        return drawn(trace, episode, names, title)
+
+
+def plain_texts() -> AbstractContextManager[None]:
+    """Names are text: in what is drawn here a dollar begins no formula."""
+    from matplotlib import rc_context
+
+    return rc_context({"text.parse_math": False, "text.usetex": False, "axes.formatter.use_mathtext": False})
+
+
+def drawn(trace: Trace, episode: int, names: Sequence[str], title: str) -> Figure:
+    """The picture; of more steps than MOST the first ones."""
+    from matplotlib.figure import Figure
+
     one = trace.take([episode])
     steps = {name: np.flatnonzero(x[0] & one.mask[0]) + 1 for name, x in flags(one).items()}
-    shown = int(one.length[0])
+    shown = min(int(one.length[0]), MOST)
     if len(steps["success"]):
         shown = min(shown, int(steps["success"][0]) + BEHIND)
     rows = ["option", "termination", "values", "reward"]
@@ -98,9 +117,18 @@ def marks(axes: npt.NDArray[Any], first: dict[str, int], shown: int) -> None:
                          ha="center", fontsize=7, color=SOFT, annotation_clip=False)  # fmt: skip
 
 
-def save(figure: Figure, path: Path) -> None:
-    """As PNG and, beside it, as SVG."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path.with_suffix(".png"), dpi=130)
-        figure.savefig(path.with_suffix(".svg"))
+def save(figure: Figure, folder: RunPath, name: str) -> None:
+    """As PNG and, beside it, as SVG. Raises WriteError."""
+    for suffix, content in rendered(figure).items():
+        with writing(folder / f"{name}.{suffix}"):
+            (folder / f"{name}.{suffix}").write(content)
+
+
+def rendered(figure: Figure) -> dict[str, bytes]:
+    """What the files hold, by their suffixes."""
+    found = dict[str, bytes]()
+    with plain_texts():  # some texts are made only now
+        for suffix in ("png", "svg"):
+            figure.savefig(content := io.BytesIO(), format=suffix, dpi=130 if suffix == "png" else "figure")
+            found[suffix] = content.getvalue()
+    return found

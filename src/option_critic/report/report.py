@@ -12,13 +12,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 from option_critic.errors import InputError
+from option_critic.legible import legible
 from option_critic.report import page, video
 from option_critic.report.four_rooms import room_maps
-from option_critic.report.gather import Evaluated, RunData, gather
+from option_critic.report.gather import gather
 from option_critic.report.headless import VideoError
-from option_critic.report.pictures import picture, save
+from option_critic.report.pictures import picture, rendered
+from option_critic.report.run_data import Evaluated, RunData, by_interest
 from option_critic.report.tables import label
-from option_critic.runs.files import WriteError
+from option_critic.runs.files import WriteError, writing
+from option_critic.runs.locks import figures
+from option_critic.runs.paths import CheckpointError, RunPath
 
 
 def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:
@@ -28,44 +32,60 @@ def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:
     are shown. Raises InputError where there is no run, or where the libraries for the page are not installed.
     """
     runs = gather(list(paths))
-    path = out or paths[0] / "report.html"
-    if path.is_dir():
-        path = path / "report.html"
-    problems: dict[Path, list[str]] = {run.folder: [] for run in runs}
-    films: dict[tuple[Path, str], dict[int, dict[str, Any]]] = {}
+    path = place(paths[0], out)
+    problems: dict[RunPath, list[str]] = {run.folder: [] for run in runs}
+    films: dict[tuple[RunPath, str], dict[int, dict[str, Any]]] = {}
+    room = [page.ROOM_FOR_VIDEOS]
     for run in runs:
         if chosen := worth_filming(run):
             try:
                 pictures(run, chosen)
-            except WriteError as error:
+            except (WriteError, InputError) as error:
                 problems[run.folder].append(str(error))
-            films[run.folder, chosen.key] = film(run, chosen, videos, problems[run.folder])
+            films[run.folder, chosen.key] = film(run, chosen, videos, room, problems[run.folder])
     rooms = [m | {"run": label(run)} for run in runs if (m := room_maps(run, problems[run.folder]))]
     command = " ".join(["option-critic report", *map(str, paths)])
-    page.write(path, page.build(runs, films, rooms, command, problems))
+    size = page.write(path, page.build(runs, films, rooms, command, problems))
     for run in runs:
         for says in (*run.problems, *problems[run.folder]):
             print(f"{run.folder}: {says}", file=sys.stderr)
-    print(f"{len(runs)} run{'s' * (len(runs) > 1)} -> {path} ({path.stat().st_size / 1e6:.1f} MB)")
-    print(f"open it in a browser: {path.absolute().as_uri()}")
+    print(f"{len(runs)} run{'s' * (len(runs) > 1)} -> {path} ({size / 1e6:.1f} MB)")
+    print(f"open it in a browser: {path.path.absolute().as_uri()}")
+
+
+def place(first: Path, out: Path | None) -> RunPath:
+    """Where the page goes: to the user's own place, or into the first folder, which may be a stranger's."""
+    if out is None:
+        return RunPath.of(first) / "report.html"
+    return RunPath.of(out) / "report.html" if out.is_dir() else RunPath.of_file(out)
 
 
 def worth_filming(run: RunData) -> Evaluated | None:
     """The evaluation whose episodes are pictured: the one that the page shows first."""
-    return next((e for e in page.by_interest(run.evaluated) if e.trace is not None), None)
+    return next((e for e in by_interest(run.evaluated) if e.trace is not None), None)
 
 
 def pictures(run: RunData, evaluated: Evaluated) -> None:
     """Timelines of the same episodes, as PNG and SVG, in the run's folder `pictures`."""
     assert evaluated.trace is not None
+    found = dict[str, bytes]()
     for why, episode in video.choose(evaluated.trace).items():
-        title = f"{run.env_id}, {run.name}, {evaluated.result['goals']} episode {episode} ({why})"
-        figure = picture(evaluated.trace, episode, run.option_names, title)
-        save(figure, run.folder / "pictures" / f"{evaluated.key}-{episode}.png")
+        title = f"{legible(run.env_id)}, {legible(run.name)}, {evaluated.result.goals} episode {episode} ({why})"
+        for suffix, content in rendered(picture(evaluated.trace, episode, run.option_names, title)).items():
+            found[f"{evaluated.key}-{episode}.{suffix}"] = content
+    folder = run.folder / "pictures"
+    with figures(run.folder), writing(folder):
+        for name, content in found.items():
+            (folder / name).write(content)
 
 
-def film(run: RunData, evaluated: Evaluated, wanted: bool, problems: list[str]) -> dict[int, dict[str, Any]]:
-    """Episode -> its video. What cannot be filmed is told, once."""
+def film(
+    run: RunData, evaluated: Evaluated, wanted: bool, room: list[int], problems: list[str]
+) -> dict[int, dict[str, Any]]:
+    """Episode -> its video, while there is `room` (in characters of the page); what is left out stays in the folder.
+
+    What cannot be filmed or read is told.
+    """
     trace = evaluated.trace
     assert trace is not None
     found: dict[int, dict[str, Any]] = {}
@@ -77,20 +97,39 @@ def film(run: RunData, evaluated: Evaluated, wanted: bool, problems: list[str]) 
             if wanted and not fresh(path, run, evaluated):
                 bar = progress.add_task(f"{run.name}: {why}", total=frames)
                 try:
-                    video.render(run.env_id, run.option_names, trace, episode, path,
-                                 on_frame=partial(progress.advance, bar))  # fmt: skip
-                except VideoError as error:
+                    content, _ = video.render(run.env_id, run.option_names, trace, episode,
+                                              on_frame=partial(progress.advance, bar))  # fmt: skip
+                    with figures(run.folder), writing(path):
+                        path.write(content)
+                except (VideoError, WriteError, InputError) as error:
                     problems.append(str(error))
                     break
-            if fresh(path, run, evaluated):
-                found[episode] = {"path": path, "fps": video.FPS, "frames": frames, "why": why}
+            try:
+                if fresh(path, run, evaluated) and (content := embedded(path, run, room)):
+                    found[episode] = {"content": content, "fps": video.FPS, "frames": frames, "why": why}
+            except InputError as error:
+                problems.append(str(error))
     return found
 
 
-def fresh(path: Path, run: RunData, evaluated: Evaluated) -> bool:
+def embedded(path: RunPath, run: RunData, room: list[int]) -> bytes:
+    """A video for the page; nothing where it is too large for the room that is left. Raises InputError for what is
+    none."""
+    with figures(run.folder):
+        content = path.read(video.MAX_BYTES)
+    if content[4:8] != b"ftyp":
+        raise CheckpointError(f"{path} is no video; delete it, and film it again with --videos")
+    takes = len(content) * 4 // 3
+    if takes > room[0]:
+        return b""
+    room[0] -= takes
+    return content
+
+
+def fresh(path: RunPath, run: RunData, evaluated: Evaluated) -> bool:
     """Whether a video is there and not older than the trace that it shows."""
-    trace = run.folder / "traces" / f"{evaluated.key}.safetensors"
-    return path.exists() and path.stat().st_mtime >= trace.stat().st_mtime
+    film, trace = path.status(), (run.folder / "traces" / f"{evaluated.key}.safetensors").status()
+    return film is not None and (trace is None or film.st_mtime >= trace.st_mtime)
 
 
 def check_libraries() -> None:

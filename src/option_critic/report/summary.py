@@ -8,11 +8,16 @@ from typing import Any
 
 from option_critic.evaluation.intervals import Estimate, interquartile_mean
 from option_critic.evaluation.labels import LABELS, cell
-from option_critic.report.charts import SUCCESS, groups, points
-from option_critic.report.gather import Row, RunData
+from option_critic.legible import legible
+from option_critic.report.charts import groups, points
+from option_critic.report.run_data import SUCCESS, RunData
+from option_critic.runs.figures import Interval
+from option_critic.runs.logs import STEPS, Row
 
 REACHED = 0.9
 """Any-step success in training (last 128 episodes) that counts as learned."""
+LONG = 400
+"""Characters of the names of all options."""
 SHOWN = ("any", "held", "final", "lifted", "steps_to_success", "return", "length")
 
 
@@ -35,14 +40,16 @@ def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
     """A row for each group."""
     rows = []
     for name, members in groups(runs).items():
-        first, steps = members[0].settings, [last(run.metrics, "time/total_timesteps") for run in members]
+        shown = members[0].config.shown if members[0].config else None
+        steps = [last(run.metrics, STEPS) for run in members]
         seconds = [last(run.timing, "time/time_elapsed") for run in members]
         names = members[0].option_names
-        sees = " that sees the interests" if first.get("model", {}).get("observe_interest") else ""
+        sees = " that sees the interests" if shown and shown.model.observe_interest else ""
         rows.append(
             GroupRow(
                 name=name,
-                about=f"{first.get('algorithm', '?')}, " + (f"flat{sees}" if len(names) == 1 else ", ".join(names)),
+                about=f"{legible(shown.algorithm if shown else '?')}, "
+                + (f"flat{sees}" if len(names) == 1 else legible(", ".join(names), LONG)),
                 flat=len(names) == 1,
                 seeds=len(members),
                 steps=span([x / 1e6 for x in steps if x is not None], "{:.2f} M"),
@@ -84,7 +91,7 @@ def learned(runs: Sequence[RunData]) -> str:
 
 def figure_tables(runs: Sequence[RunData]) -> list[dict[str, Any]]:
     """A table for each goal set and mode: a row a figure, a column a group."""
-    sets = dict.fromkeys((e.result["goals"], e.result["mode"]) for run in runs for e in run.evaluated)
+    sets = dict.fromkeys((e.result.goals, e.result.mode) for run in runs for e in run.evaluated)
     return [figure_table(runs, goals, mode) for goals, mode in sets]
 
 
@@ -92,29 +99,27 @@ def figure_table(runs: Sequence[RunData], goals: str, mode: str) -> dict[str, An
     """Interquartile means over seeds where there are several, else the one seed's figure over its episodes."""
     columns, cells = [], dict[str, list[str]]()
     chosen = {
-        group: [
-            e.result for run in members for e in run.evaluated if (e.result["goals"], e.result["mode"]) == (goals, mode)
-        ]
+        group: [e.result for run in members for e in run.evaluated if (e.result.goals, e.result.mode) == (goals, mode)]
         for group, members in groups(runs).items()
     }
     chosen = {group: results for group, results in chosen.items() if results}
     for group, results in chosen.items():
-        episodes = span([len(r["episodes"]) for r in results], "{:.0f} episodes")
+        episodes = span([len(r.episodes) for r in results], "{:.0f} episodes")
         columns.append(f"{group}: {len(results)} seed{'s' * (len(results) > 1)}, {episodes}")
-    names = [name for name in SHOWN if any(name in r["summary"] for results in chosen.values() for r in results)]
+    names = [name for name in SHOWN if any(name in r.summary for results in chosen.values() for r in results)]
     for name in names:
-        cells[LABELS[name]] = [over(name, [r["summary"].get(name) for r in results]) for results in chosen.values()]
+        cells[LABELS[name]] = [over(name, [r.summary.get(name) for r in results]) for results in chosen.values()]
     return {"goals": goals, "mode": mode, "columns": columns, "rows": cells}
 
 
-def over(name: str, figures: Sequence[Row | None]) -> str:
+def over(name: str, figures: Sequence[Interval | None]) -> str:
     """A figure of one seed with its interval over episodes, or of several with that over seeds."""
     there = [f for f in figures if f is not None]
     if not there:
         return "-"
     if len(there) == 1:
-        return cell(name, Estimate(**there[0]))
-    return cell(name, interquartile_mean([f["value"] for f in there]))
+        return cell(name, Estimate(there[0].value, there[0].low, there[0].high, there[0].n))
+    return cell(name, interquartile_mean([f.value for f in there]))
 
 
 def written(estimate: Estimate, form: str) -> str:
@@ -127,15 +132,15 @@ def written(estimate: Estimate, form: str) -> str:
 def headline(runs: Sequence[RunData]) -> str:
     """One sentence: what was trained, and how well it does."""
     first = runs[0]
-    what = first.env_id.removeprefix("Meta-World/") or "an unknown environment"
+    what = legible(first.env_id).removeprefix("Meta-World/") or "an unknown environment"
     for group, members in groups(runs).items():
         for goals in ("B", "A", "C", "D", "episodes"):
             results = [e.result for run in members for e in run.evaluated
-                       if e.result["goals"] == goals and e.result["mode"] == "deterministic"]  # fmt: skip
+                       if e.result.goals == goals and e.result.mode == "deterministic"]  # fmt: skip
             if results:
-                name = "any" if "any" in results[0]["summary"] else "return"
+                name = "any" if "any" in results[0].summary else "return"
                 where = "full episodes" if goals == "episodes" else f"goal set {goals}, official package"
-                value = over(name, [r["summary"].get(name) for r in results])
+                value = over(name, [r.summary.get(name) for r in results])
                 seeds = f"{len(results)} seed{'s' * (len(results) > 1)}"
                 return f"{what}: {LABELS[name]} {value} ({group}, {seeds}, {where}, deterministic)"
     return f"{what}: trained, not yet evaluated"

@@ -99,6 +99,21 @@ def read_json(path: RunPath) -> dict[str, Any]:
     return data
 
 
+def read_as(path: RunPath, kind: Any) -> Any:
+    """Read JSON that is what `kind` says, by msgspec. Raises CheckpointError: it is missing, too large, of another
+    format, or something else."""
+    data = path.read(MAX_JSON)
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        if "format_version" in fields:
+            check_format(path, {"format_version": msgspec.json.decode(fields["format_version"])})
+        return msgspec.json.decode(data, type=kind)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
 def summed(data: bytes) -> dict[str, str | int]:
     """What manifest.json says of a file with this content."""
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ from option_critic.runs.paths import MAX_LOG, CheckpointError, RunPath
 
 MAX_LINE = 1 << 20
 """Bytes; ours take some thousand."""
+MAX_LINES, MAX_DAMAGED = 2_000_000, 10_000
+"""Of a log that is only looked at: what is behind them is left out."""
 STEPS = "time/total_timesteps"
 Row = dict[str, Any]
 
@@ -55,10 +57,33 @@ def read_log(path: RunPath) -> tuple[list[Row], int]:
     return [row for row in rows if row is not None], rows.count(None)
 
 
-def lines_of(path: RunPath) -> Iterator[tuple[bytes, Row | None]]:
-    """Each line, and the row in it; none where it is damaged or was cut."""
-    for line in path.read(MAX_LOG).splitlines(keepends=True):
-        yield line, row_of(line)
+def read_thinned(path: RunPath, names: Iterable[str], most: int, limit: int = MAX_LOG) -> tuple[list[Row], int, bool]:
+    """(rows of a log with these entries alone, the number of damaged lines, whether that was all of it).
+
+    Of more than `most` rows those that are evenly spread, and the last. Raises CheckpointError where it cannot be read.
+    """
+    wanted, rows, last = {STEPS, *names}, list[Row](), Row()
+    damaged, sound, every = 0, 0, 1
+    for _, row in lines_of(path, limit):
+        if row is None:
+            damaged += 1
+        else:
+            last = {name: row[name] for name in wanted & row.keys()}
+            if sound % every == 0:
+                rows.append(last)
+            sound += 1
+            if len(rows) > most:
+                rows, every = rows[::2], 2 * every
+        if sound >= MAX_LINES or damaged >= MAX_DAMAGED:
+            return rows, damaged, False
+    return rows if not rows or rows[-1] is last else [*rows, last], damaged, True
+
+
+def lines_of(path: RunPath, limit: int = MAX_LOG) -> Iterator[tuple[bytes, Row | None]]:
+    """Each line, and the row in it; none where it is damaged or was cut. One that is too long comes in pieces."""
+    with path.opened(limit) as (handle, _), open(handle, "rb", closefd=False) as file:
+        while line := file.readline(MAX_LINE):
+            yield line, row_of(line)
 
 
 def row_of(line: bytes) -> Row | None:

@@ -69,9 +69,9 @@ class RunPath:
         return path if isinstance(path, RunPath) else RunPath(Path(path), Path(path).absolute())
 
     @staticmethod
-    def of_file(path: Path) -> RunPath:
+    def of_file(path: str | Path | RunPath) -> RunPath:
         """A file that the user named: links on the way to its folder are followed, one in its place is not."""
-        return RunPath.of(path.parent) / path.name
+        return path if isinstance(path, RunPath) else RunPath.of(Path(path).parent) / Path(path).name
 
     def __truediv__(self, name: str) -> RunPath:
         """What is called so in this folder. Raises CheckpointError for what is no single name."""

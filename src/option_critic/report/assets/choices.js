@@ -1,7 +1,7 @@
 /* ---- choices ---- */
 function fillList() {
   const e = evaluation();
-  $("list").innerHTML = "";
+  $("list").replaceChildren();
   (e ? e.episodes : []).forEach((ep, i) => {
     const b = document.createElement("button");
     b.type = "button";
@@ -14,7 +14,7 @@ function fillList() {
     b.onclick = () => choose(i);
     $("list").append(b);
   });
-  $("legend").innerHTML = "";
+  $("legend").replaceChildren();
   run().options.forEach((name, k) => {
     const s = document.createElement("span"),
       c = document.createElement("i");
@@ -46,7 +46,7 @@ function chooseEvaluation(i) {
 function chooseRun(i) {
   now.run = i;
   const s = $("evaluation");
-  s.innerHTML = "";
+  s.replaceChildren();
   run().evaluations.forEach((e, j) => {
     const o = new Option(
       e.title + (e.total > e.episodes.length ? ` (${e.episodes.length} of ${e.total} shown)` : ""),

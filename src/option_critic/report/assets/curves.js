@@ -13,9 +13,9 @@ function drawCurves() {
       nothing("curve-" + where, "Nothing was logged.");
       continue;
     }
-    found.forEach(([group, c]) => {
+    found.forEach(([, c]) => {
       const colour = GROUPS[c.number % GROUPS.length],
-        legendgroup = group,
+        legendgroup = c.label,
         base = { hoverinfo: "skip", showlegend: false, legendgroup };
       if (Object.keys(c.seeds).length > 1) {
         traces.push({ ...base, x: c.steps, y: c.low, mode: "lines", line: { width: 0 } });
@@ -35,7 +35,7 @@ function drawCurves() {
         x: c.steps,
         y: c.median,
         mode: "lines",
-        name: group,
+        name: c.label,
         legendgroup,
         line: { width: 3, color: colour, dash: GROUP_DASH[c.number % 4] },
       });
@@ -55,7 +55,7 @@ function drawCurves() {
 function drawRooms() {
   if (!DATA.rooms) return;
   const host = $("room-maps");
-  host.innerHTML = "";
+  host.replaceChildren();
   for (const room of DATA.rooms) {
     const head = document.createElement("h3");
     head.textContent = room.run;
@@ -63,13 +63,13 @@ function drawRooms() {
     const div = document.createElement("div");
     host.append(div);
     const kinds = ["occupancy", "termination", "initiation"].filter((what) => room[what].length),
-      K = room.options.length,
+      K = room.labels.length,
       traces = [],
       annotations = [],
       shapes = [],
       lay = { grid: { rows: kinds.length, columns: K, pattern: "independent", xgap: 0.06, ygap: 0.12 } };
     kinds.forEach((what, r) =>
-      room.options.forEach((name, k) => {
+      room.labels.forEach((name, k) => {
         const n = r * K + k + 1,
           suffix = n === 1 ? "" : n;
         traces.push({

@@ -26,7 +26,7 @@ const OPTIONS = { responsive: true, displayModeBar: false, displaylogo: false };
 const draw = (id, traces, lay) => Plotly.react($(id), traces, lay, OPTIONS);
 function nothing(id, why) {
   Plotly.purge($(id));
-  $(id).innerHTML = "";
+  $(id).replaceChildren();
   const p = document.createElement("p");
   p.className = "note";
   p.textContent = why;

@@ -20,8 +20,10 @@ function moveTo(step, seek) {
     how = f & BIT.forced ? "by force" : f & BIT.ended ? "by learning" : "",
     why = before && how ? `; ${before} ended ${how}${before === name ? " and was chosen again" : ""}` : "";
   const asked = f & BIT.decided ? `termination ${ep.beta[t].toFixed(2)}` : "the action is held";
-  $("readout").innerHTML = `<i style="background:${run().colours[ep.option[t]]}"></i>`;
-  $("readout").append(
+  const mark = document.createElement("i");
+  mark.style.background = run().colours[ep.option[t]];
+  $("readout").replaceChildren(
+    mark,
     `step ${t + 1} of ${ep.n}: ${name}, ${asked}, reward ${ep.reward[t].toFixed(2)}${ep.distance ? `, ${(100 * ep.distance[t]).toFixed(1)} cm from the goal` : ""}${why}`,
   );
   const slider = $("line");
@@ -37,7 +39,7 @@ function choose(i) {
   const e = evaluation();
   if (!e || !e.episodes.length) {
     stop();
-    $("list").innerHTML = "";
+    $("list").replaceChildren();
     nothing(
       "timeline",
       "No trace of an evaluation is at hand: option-critic evaluate RUN, then write this page again.",

@@ -3,7 +3,7 @@ const run = () => DATA.runs[now.run];
 const evaluation = () => run().evaluations[now.evaluation];
 function drawRun() {
   const t = run().training,
-    names = run().options;
+    names = run().labels;
   if (!t) {
     for (const id of ["shares", "durations", "ends"]) nothing(id, "Nothing was logged.");
     return;
@@ -13,7 +13,7 @@ function drawRun() {
     "shares",
     names.map((name, k) => ({
       x: t.steps,
-      y: t.shares[name],
+      y: t.shares[k],
       name,
       stackgroup: "one",
       mode: "lines",
@@ -51,17 +51,17 @@ function drawRun() {
 }
 function drawEvaluation() {
   const e = evaluation(),
-    names = run().options;
+    names = run().labels;
   if (!e || !e.lengths) nothing("lengths", "No trace of an evaluation is at hand.");
   else {
-    const most = Math.max(1, ...Object.values(e.lengths).flatMap((l) => [...l.ended, ...l.cut])),
+    const most = e.lengths.flatMap((l) => [...l.ended, ...l.cut]).reduce((a, b) => Math.max(a, b), 1),
       xbins = { start: 0.5, end: most + 0.5, size: Math.max(1, Math.ceil(most / 40)) };
     const traces = names
       .flatMap((name, k) => [
-        { type: "histogram", x: e.lengths[name].ended, name, xbins, marker: { color: run().colours[k] } },
+        { type: "histogram", x: e.lengths[k].ended, name, xbins, marker: { color: run().colours[k] } },
         {
           type: "histogram",
-          x: e.lengths[name].cut,
+          x: e.lengths[k].cut,
           name: name + ", cut short",
           xbins,
           marker: { color: pale(run().colours[k], 0.35) },

@@ -9,7 +9,7 @@ function unpack(e) {
     return Float32Array.from(raw, (v) => low + ((high - low) * v) / 65535);
   };
   return (e.unpacked = {
-    option: bytes(e.option),
+    option: e.K > 256 ? new Uint16Array(bytes(e.option).buffer) : bytes(e.option),
     flags: bytes(e.flags),
     beta: Float32Array.from(bytes(e.beta), (v) => v / 255),
     q: two("q"),
@@ -41,8 +41,8 @@ const marked = (ep, bit, not = 0) => stepsOf(ep).filter((s) => ep.flags[s - 1] &
 
 /* The running option as bars, a trace each. */
 function optionStrip(ep) {
-  const { options, colours } = run();
-  const bars = options.map((name, k) => ({
+  const { labels, colours } = run();
+  const bars = labels.map((name, k) => ({
     type: "bar",
     orientation: "h",
     base: [],
@@ -90,7 +90,7 @@ function endMarks(ep) {
 /* Termination, values, reward and distance under the strip. */
 function signals(ep) {
   const x = stepsOf(ep);
-  const { options, colours } = run();
+  const { labels, colours } = run();
   const line = (y, yaxis, name, color) => ({
     x,
     y: Array.from(y),
@@ -102,10 +102,10 @@ function signals(ep) {
     showlegend: false,
   });
   const asked = marked(ep, BIT.decided).filter((s) => s > 1); // an episode's first step ends nothing
-  const value = (k) => x.map((s) => ep.q[(s - 1) * options.length + k]);
+  const value = (k) => x.map((s) => ep.q[(s - 1) * labels.length + k]);
   const termination = asked.map((s) => ep.beta[s - 1]);
   const found = [{ ...line(termination, "y2", "termination", css("--fg")), x: asked }];
-  options.forEach((name, k) => found.push(line(value(k), "y3", "value of " + name, colours[k])));
+  labels.forEach((name, k) => found.push(line(value(k), "y3", "value of " + name, colours[k])));
   found.push(line(ep.reward, "y4", "reward", css("--fg")));
   if (ep.distance)
     found.push(
