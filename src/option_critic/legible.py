@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, as people can read it: names of options and folders, alarms, settings."""
+"""Text that somebody else wrote, as people can read it: names of options and folders, alarms, settings, errors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ LONGEST = 80
 """Characters of a name."""
 
 
-def legible(text: str, most: int = LONGEST) -> str:
-    r"""`text` in printable characters, at most so many of them.
+def visible(text: object) -> str:
+    r"""`text` in printable characters, in lines.
 
-    What cannot be seen or moves other text (control characters, directions of writing, halves of surrogates) is
-    written as in a program: \x07, \u202e. What is too long ends in an ellipsis.
+    What cannot be seen or moves other text (control characters, with which all begins that a terminal obeys, directions
+    of writing, halves of surrogates) is written as in a program: \x07, \u202e.
     """
-    head = text[: most + 1]
-    if not head.isprintable():
-        head = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in head)
+    whole = str(text)
+    if whole.isprintable():
+        return whole
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in whole)
+
+
+def legible(text: str, most: int = LONGEST) -> str:
+    """`text` on one line of at most so many characters; what is too long ends in an ellipsis."""
+    head = visible(text[: most + 1]).replace("\n", "\\n").replace("\t", "\\t")
     return head if len(head) <= most else f"{head[: most - 1]}…"

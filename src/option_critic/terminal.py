@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -19,18 +18,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from option_critic.errors import RunError
+from option_critic.legible import visible
 
-ODD = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline: escape sequences begin with them
-    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"  # what turns the direction of text, or its lines
-    "\ud800-\udfff]"  # halves of pairs: from JSON, or of file names that are no UTF-8
-)
 Name = Literal["stdout", "stderr"]
-
-
-def visible(text: object) -> str:
-    """Text with what a terminal would obey, or could not write, in its written form."""
-    return ODD.sub(lambda odd: odd[0].encode("unicode_escape").decode(), str(text))
 
 
 def say(text: object = "", error: bool = False, end: str = "\n") -> None:

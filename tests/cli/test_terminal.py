@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import option_critic
-from option_critic.terminal import Terminal, visible
+from option_critic.legible import visible
+from option_critic.terminal import Terminal
 
 TRAIN = ["train", "CartPole-v1", "--num-envs", "2", "--rollout-length", "8", "--minibatch-size", "16",
          "--epochs", "1", "--hidden-dim", "8", "--total-timesteps", "64", "--checkpoint-every", "32",
