@@ -14,6 +14,7 @@ from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.limits import Effort
 from option_critic.report.replay import episode_frames
+from option_critic.runs.paths import RunPath
 
 SMALL = {"num_envs": 2, "rollout_length": 16, "minibatch_size": 16, "epochs": 1, "hidden_dim": 8, "torch_threads": 1}
 
@@ -85,13 +86,13 @@ def test_it_is_printed_and_kept(tmp_path, capsys):
     oc.OptionCritic("Endless-v0", **SMALL).learn(32, run_folder=run)
     (checkpoint,) = (run / "checkpoints").iterdir()
     modes = ("deterministic", "stochastic")
-    evaluate_run(run, checkpoint, (), modes, Effort(3, max_episode_steps=30), None)
+    evaluate_run(RunPath.of(run), RunPath.of(checkpoint), (), modes, Effort(3, max_episode_steps=30), None)
     out = capsys.readouterr().out
     assert "cut at 30 steps" in out
     assert out.count("3 episodes") == 4  # the heads of two columns, and what was cut in each
     kept = json.loads((run / "evaluation.json").read_text())["results"]
     assert {r["horizon"] for r in kept.values()} == {"full episodes, but 3 of 3 cut at 30 steps"}
-    diagnose_run(run, checkpoint, "D", Effort(2, max_episode_steps=30), True, None, None)
+    diagnose_run(RunPath.of(run), RunPath.of(checkpoint), "D", Effort(2, max_episode_steps=30), True, None, None)
     assert "cut at 30 steps, of 2: 2 as learned, 2 option-0 alone" in capsys.readouterr().out
     assert json.loads((run / "diagnosis.json").read_text())["cut_episodes"]["as learned"] == 2
 

@@ -52,7 +52,13 @@ def small_run(folder, **settings):
 
 def hostile(folder):
     """A run whose texts all mean to be more than text."""
-    small_run(folder, option_names=NAMES)
+    modest = [f"name-{i}-" for i in range(len(NAMES))]  # settings take no others
+    small_run(folder, option_names=modest)
+    for path in [*folder.glob("*.json"), *folder.glob("*.jsonl")]:
+        text = path.read_text()
+        for name, meant in zip(modest, NAMES, strict=True):
+            text = text.replace(name, json.dumps(meant)[1:-1])
+        path.write_text(text)
     made = trace(2, len(NAMES))
     made.option[:, 30:] = np.arange(30) // 4 % len(NAMES)
     made.save(folder / TRACE, {})

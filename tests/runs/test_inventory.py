@@ -104,7 +104,7 @@ def test_infinitely_many_steps_are_nonsense(text, settings, run):
 
 def test_returns_beyond_floats_have_no_score(agent):
     edit(agent / "state.json", episodes={"returns": [10**400], "successes": []})
-    assert inventory.score(agent) is None
+    assert inventory.score(RunPath.of(agent)) is None
 
 
 def test_a_kill_while_old_boundaries_are_deleted_leaves_no_half(run, monkeypatch):

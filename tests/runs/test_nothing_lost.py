@@ -15,6 +15,7 @@ from option_critic.cli.evaluate import evaluate_run
 from option_critic.cli.signals import Interrupt
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation import evaluate as evaluation
+from option_critic.evaluation.limits import Effort
 from option_critic.runs import inventory
 from option_critic.runs.files import WriteError
 from option_critic.runs.paths import BESIDE, RunPath
@@ -239,11 +240,11 @@ def test_two_evaluations_at_once_are_both_kept(small, tmp_path, monkeypatch):
 
     def meanwhile(agent, goals, modes, *rest):
         if modes == ["deterministic"]:
-            inner.append(evaluate_run(run, last, [], ["stochastic"], 1, 0, None))
+            inner.append(evaluate_run(run, last, [], ["stochastic"], Effort(1), None))
         return real(agent, goals, modes, *rest)
 
     monkeypatch.setattr(evaluation, "evaluate", meanwhile)
-    evaluate_run(run, last, [], ["deterministic"], 1, 0, None)
+    evaluate_run(run, last, [], ["deterministic"], Effort(1), None)
     kept = json.loads((run.path / "evaluation.json").read_text())["results"]
     assert inner and sorted(r["mode"] for r in kept.values()) == ["deterministic", "stochastic"]
 

@@ -16,7 +16,7 @@ from option_critic.algorithms.update import DivergedError
 from option_critic.errors import InputError, RunError
 from option_critic.runs import inventory
 from option_critic.runs.paths import RunPath
-from option_critic.runs.run_folder import Run
+from option_critic.runs.run_folder import TIMING, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")  # boundaries are close on purpose
 
@@ -214,6 +214,7 @@ def test_logs_are_durable_before_the_boundary(small, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
     run = Run(tmp_path / "run", small(), oc.OptionCritic.from_settings(small()).spaces)
     agent = oc.OptionCritic.from_settings(small())
+    run.log(dict.fromkeys(("time/total_timesteps", *TIMING), 1.0))
     run.checkpoint(agent.state)
     run.close()
     order = [os.path.basename(name) for name in synced]
