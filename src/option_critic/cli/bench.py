@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.evaluation.bench import measure, peak_memory
@@ -17,6 +15,7 @@ from option_critic.runs.files import (
 )
 from option_critic.runs.run_folder import versions
 from option_critic.settings import Settings
+from option_critic.terminal import Terminal, progress_bar, say
 
 
 def measure_speeds(
@@ -24,8 +23,7 @@ def measure_speeds(
 ) -> None:
     """Measure and print speeds as rates and as shares of bare stepping."""
     variants = [settings.override(num_options=k) for k in num_options]
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("measuring", total=rounds * len(variants))
         # first the memory: a new process starts from the peak of the one that made it
         memory = {k: peak_memory(s) for k, s in zip(num_options, variants, strict=True)}
@@ -43,7 +41,7 @@ def measure_speeds(
         "versions": versions(),
     }
     if json_path != Path("-"):
-        print(f"{settings.env_id}, steps per second: medians of {rounds} alternating blocks of {seconds:g} s")
+        say(f"{settings.env_id}, steps per second: medians of {rounds} alternating blocks of {seconds:g} s")
         table = Table(padding=(0, 1, 0, 0))
         for name in ("K", "bare", "+ infer", "+ train", "/ bare", "/ replay", "sim", "act", "learn", "GiB"):
             table.add_column(name, justify="right")
@@ -53,5 +51,5 @@ def measure_speeds(
             table.add_row(
                 str(k), *rates, f"{s.train_over_bare:.2f}", f"{s.train_over_replay:.2f}", *shares, f"{memory[k]:.2f}"
             )
-        Console().print(table)
+        Terminal().print(table)
     emit(json_path, record)

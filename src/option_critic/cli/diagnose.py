@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.envs.metaworld import task_of
@@ -19,6 +17,7 @@ from option_critic.runs.files import FORMAT_VERSION, emit, write_json, writing
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import versions
+from option_critic.terminal import Terminal, progress_bar, say
 
 SHORT = LABELS | {"held": "held"}
 
@@ -37,8 +36,7 @@ def diagnose_run(
     agent = load(checkpoint, options_from=options_from)
     names, task = agent.option_names, task_of(agent.settings.env_id)
     runs = 1 + (len(ablations(agent.settings.options, agent.spaces.discrete)) if with_ablations else 0)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("episodes", total=runs * episodes)
         found = study(agent, goals, episodes, workers, with_ablations, lambda: progress.advance(bar))
     step = agent.num_timesteps
@@ -56,23 +54,23 @@ def diagnose_run(
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})
     if json_path != Path("-"):
         where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if task else "")
-        print(f"{agent.settings.env_id}, {step:,} training steps\n{where}, deterministic")
+        say(f"{agent.settings.env_id}, {step:,} training steps", f"{where}, deterministic")
         print_study(found)
-        print(f"kept in {path / 'diagnosis.json'}")
+        say(f"kept in {path / 'diagnosis.json'}")
     emit(json_path, record)
 
 
 def print_study(found: Study) -> None:
     """The tables, within 80 columns."""
-    d, console = found.diagnosis, Console()
+    d, console = found.diagnosis, Terminal()
     console.print(options_table(d))
     if "success" in found.trace.info:
-        print("up to the first success and ten steps more; (n): runs cut short by that end")
+        say("up to the first success and ten steps more; (n): runs cut short by that end")
     for line in lines(d):
-        print(line)
+        say(line)
     if found.expert is not None and found.expert.nmi is not None:
-        print(f"the scripted expert by the same definitions: NMI {found.expert.nmi:.2f}, "
-              f"effective number {found.expert.effective_number:.2f}")  # fmt: skip
+        say(f"the scripted expert by the same definitions: NMI {found.expert.nmi:.2f}, "
+            f"effective number {found.expert.effective_number:.2f}")  # fmt: skip
     if len(found.ablations) > 1:
         table = Table(title_justify="left")
         table.add_column("taken away")

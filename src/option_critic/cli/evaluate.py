@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from option_critic.agent import OptionCritic
@@ -23,6 +21,7 @@ from option_critic.runs.files import FORMAT_VERSION, check_format, emit, read_js
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.run_folder import versions
+from option_critic.terminal import Terminal, progress_bar, say
 
 
 def evaluate_run(
@@ -39,8 +38,7 @@ def evaluate_run(
     agent = load(checkpoint, options_from=options_from)
     read_evaluation(path)  # is there anything to add to?
     total = evaluation.num_episodes_of(agent, goals, modes, num_episodes)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("episodes", total=total)
         results = evaluation.evaluate(agent, goals, modes, num_episodes, workers, lambda: progress.advance(bar))
     step = agent.num_timesteps
@@ -50,7 +48,7 @@ def evaluate_run(
         print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
         for result in results:
             print_timeline(*typical(result, agent.option_names))
-        print(f"kept in {path / 'evaluation.json'}")
+        say(f"kept in {path / 'evaluation.json'}")
     emit(json_path, record)
 
 
@@ -91,7 +89,7 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
 
 def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
     """A column per goal set and mode, two side by side (80 columns), 95 % intervals in brackets."""
-    print(title)
+    say(title)
     for pair in (results[i : i + 2] for i in range(0, len(results), 2)):
         table = Table()
         table.add_column("95 % intervals")
@@ -99,7 +97,7 @@ def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
             table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
         for name in pair[0].summary:
             table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in pair))
-        Console().print(table)
+        Terminal().print(table)
 
 
 def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:

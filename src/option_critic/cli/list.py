@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
+from rich.text import Text
 
 from option_critic.envs.metaworld import PREFIX, TASKS
 from option_critic.options.definitions import SETS
@@ -14,6 +14,7 @@ from option_critic.runs.files import emit
 from option_critic.runs.inventory import listing, runs_below, steps_of
 from option_critic.runs.paths import RunPath
 from option_critic.settings import Algorithm
+from option_critic.terminal import Terminal, say, visible
 
 
 def list_everything(runs: Path, json_path: Path | None) -> None:
@@ -27,20 +28,20 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         "runs": {str(p): latest(p) for p in found},
     }
     if json_path != Path("-"):
-        console = Console()
-        console.print("[bold]presets[/bold]")
+        console = Terminal()
+        console.print(Text("presets", "bold"))
         for name, s in PRESETS.items():
-            print(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
-        console.print("[bold]algorithms[/bold]", ", ".join(get_args(Algorithm)))
+            say(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
+        console.print(Text("algorithms", "bold"), ", ".join(get_args(Algorithm)))
         console.print(
-            "[bold]options[/bold]",
+            Text("options", "bold"),
             ", ".join(f"{name} ({', '.join(names)})" for name, names in record["options"].items()),
         )
-        console.print("[bold]Meta-World[/bold]", f"{PREFIX}<task>:", ", ".join(TASKS))
-        console.print("[bold]Gymnasium[/bold] any registered id with Box or Discrete actions")
-        console.print(f"[bold]runs under {runs}[/bold]")
+        console.print(Text("Meta-World", "bold"), f"{PREFIX}<task>:", ", ".join(TASKS))
+        console.print(Text("Gymnasium", "bold"), "any registered id with Box or Discrete actions")
+        console.print(Text(f"runs under {visible(runs)}", "bold"), soft_wrap=True)
         for folder, step in record["runs"].items():
-            print(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
+            say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
     emit(json_path, record)
 
 

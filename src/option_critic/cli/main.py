@@ -1,7 +1,7 @@
 """The command line: a thin caller of `OptionCritic` and the evaluation.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved. With OPTION_CRITIC_DEBUG set, a
-failure also shows where it happened.
+Exit codes: 0 done, 1 failed, 2 bad input, 129, 130 or 143 interrupted (the terminal closed, Ctrl-C, SIGTERM) and
+saved. With OPTION_CRITIC_DEBUG set, a failure also shows where it happened.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import difflib
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for, settings_for
 from option_critic.runs.files import check_writable
 from option_critic.settings import names_of_others
+from option_critic.terminal import open_terminal, say
 from option_critic.value_types import whole
 
 if TYPE_CHECKING:
@@ -259,24 +259,24 @@ def in_thread(args: threading.ExceptHookArgs) -> None:
 
 def main() -> None:
     """Entry point of the command `option-critic`."""
+    open_terminal()
     argv = sys.argv[1:]
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
+        say(*USAGE.splitlines())
         sys.exit(0 if argv else 2)
     if argv[0] not in VERBS:
         near = difflib.get_close_matches(argv[0], VERBS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
-        print(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", file=sys.stderr)
+        say(f"option-critic: there is no verb {argv[0]!r}.{hint}", "", *USAGE.splitlines(), error=True)
         sys.exit(2)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     threading.excepthook = in_thread
     try:
         sys.exit(VERBS[argv[0]](argv[1:]))
     except InputError as error:
-        print(f"option-critic: {error}", file=sys.stderr)
+        say(f"option-critic: {error}", error=True)
         sys.exit(2)
     except RunError as error:
-        print(f"option-critic: {error}", file=sys.stderr)
+        say(f"option-critic: {error}", error=True)
         if os.environ.get("OPTION_CRITIC_DEBUG"):
             raise
         sys.exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from option_critic.errors import RunError
 from option_critic.runs.files import WriteError
+from option_critic.terminal import say
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Interrupt:
-    """While training: SIGINT and SIGTERM stop it wherever it is, SIGUSR1 asks for a checkpoint."""
+    """While training: SIGINT, SIGTERM and SIGHUP (its terminal closes) stop it wherever it is, SIGUSR1 asks for a
+    checkpoint."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -31,17 +32,26 @@ class Interrupt:
         }
         if hasattr(signal, "SIGUSR1"):
             handlers[signal.SIGUSR1] = self.ask
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            handlers[signal.SIGHUP] = self.hang_up
         self.before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) != signal.SIG_IGN:  # a hang-up has an echo
+                signal.signal(number, handler)
 
     def stop(self, number: int, _: FrameType | None) -> None:
         """Stop at once; a second signal also ends the saving."""
         self.received = self.received or number
         raise KeyboardInterrupt
+
+    def hang_up(self, number: int, frame: FrameType | None) -> None:
+        """The same, but once only: the shell and the system each send one, and the other must not end the saving."""
+        signal.signal(number, signal.SIG_IGN)
+        if self.received is None:
+            self.stop(number, frame)
 
     def ask(self, *_: object) -> None:
         """Note that a checkpoint is wanted."""
@@ -54,7 +64,7 @@ class Interrupt:
             saved = folder / "checkpoints" / "saved"
             try:
                 agent.save(saved)
-                print(f"saved {saved}", file=sys.stderr)
+                say(f"saved {saved}", error=True)
             except WriteError as error:  # a full disk ends no training
                 warnings.warn(f"{error}", stacklevel=2)
         return self.received is None

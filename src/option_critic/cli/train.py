@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from option_critic.runs.inventory import find, position, read_config
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import check_free
 from option_critic.settings import Settings
+from option_critic.terminal import say
 from option_critic.training.train import Metrics
 
 OnIteration = Callable[[OptionCritic, RunPath], bool]
@@ -40,7 +40,7 @@ def train_seeds(
             resume_runs([folder], on_iteration)
             continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
-        print(header(agent, folder), flush=True)
+        say(*header(agent, folder))
         with saying(folder):
             agent.learn(callback=partial(telling, on_iteration, folder), run_folder=folder,
                         overwrite=overwrite, progress=True)  # fmt: skip
@@ -52,7 +52,7 @@ def resume_runs(folders: Sequence[RunPath], on_iteration: OnIteration, options_f
     for folder in folders:
         steps, total = position(folder) or (0, 0)
         if steps < total:
-            print(f"{folder}: going on at {steps:,} of {total:,} steps", flush=True)
+            say(f"{folder}: going on at {steps:,} of {total:,} steps")
         with saying(folder):
             agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from)
         done(agent, folder)
@@ -71,7 +71,8 @@ def saying(folder: RunPath) -> Iterator[None]:
     except KeyboardInterrupt:
         saved = folder / "checkpoints" / "interrupted"
         if saved.is_folder():
-            print(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", file=sys.stderr)
+            go_on = f"option-critic resume {folder}{naming(folder)}"
+            say("", f"stopped; saved {saved}", f"to go on: {go_on}", error=True)
         raise
 
 
@@ -80,8 +81,8 @@ def done(agent: OptionCritic, folder: RunPath) -> None:
     if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
-    print(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}", flush=True)
-    print(f"next: option-critic evaluate {folder}{naming(folder)}")
+    say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}")
+    say(f"next: option-critic evaluate {folder}{naming(folder)}")
 
 
 def naming(folder: RunPath) -> str:
@@ -105,12 +106,12 @@ def check_same(folder: RunPath, settings: Settings) -> None:
                 )
 
 
-def header(agent: OptionCritic, folder: RunPath) -> str:
+def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     """What is about to happen, in three lines."""
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     return (
-        f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps\n"
-        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}\n"
-        f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew"
+        f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
+        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}",
+        f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",
     )

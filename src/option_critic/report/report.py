@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import Progress
 
 from option_critic.errors import InputError
 from option_critic.report import page, video
@@ -19,6 +15,7 @@ from option_critic.report.headless import VideoError
 from option_critic.report.pictures import picture, save
 from option_critic.report.tables import label
 from option_critic.runs.files import WriteError
+from option_critic.terminal import progress_bar, say
 
 
 def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:
@@ -45,9 +42,9 @@ def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:
     page.write(path, page.build(runs, films, rooms, command, problems))
     for run in runs:
         for says in (*run.problems, *problems[run.folder]):
-            print(f"{run.folder}: {says}", file=sys.stderr)
-    print(f"{len(runs)} run{'s' * (len(runs) > 1)} -> {path} ({path.stat().st_size / 1e6:.1f} MB)")
-    print(f"open it in a browser: {path.absolute().as_uri()}")
+            say(f"{run.folder}: {says}", error=True)
+    say(f"{len(runs)} run{'s' * (len(runs) > 1)} -> {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    say(f"open it in a browser: {path.absolute().as_uri()}")
 
 
 def worth_filming(run: RunData) -> Evaluated | None:
@@ -70,8 +67,7 @@ def film(run: RunData, evaluated: Evaluated, wanted: bool, problems: list[str]) 
     assert trace is not None
     found: dict[int, dict[str, Any]] = {}
     episodes = video.choose(trace)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (wanted and console.is_terminal)) as progress:
+    with progress_bar(wanted=wanted) as progress:
         for why, episode in episodes.items():
             path, frames = run.folder / "videos" / f"{evaluated.key}-{episode}.mp4", video.last_frame(trace, episode)
             if wanted and not fresh(path, run, evaluated):

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import reprlib
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 from option_critic.errors import InputError, RunError
 from option_critic.runs.handles import read_all, reason
 from option_critic.runs.paths import CheckpointError, RunPath
+from option_critic.terminal import hand_over
 from option_critic.value_types import is_whole
 
 FORMAT_VERSION = 1
@@ -72,8 +72,7 @@ def write_json(path: RunPath, data: Any) -> None:
 def emit(path: Path | None, record: dict[str, Any]) -> None:
     """Write JSON to a file, or to standard output for `-`."""
     if path == Path("-"):
-        json.dump(record, sys.stdout, indent=1)
-        print()
+        hand_over(json.dumps(record, indent=1) + "\n")
     elif path is not None:
         with writing(path):
             write_json(RunPath.of_file(path), record)

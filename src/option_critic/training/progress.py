@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
+
+from option_critic.terminal import Terminal, say, visible
 
 PIPED_LINES = 10
 """Lines that a training prints where nobody watches."""
@@ -20,9 +22,10 @@ class TrainingDisplay:
 
     def __init__(self, title: str, total: int, names: Sequence[str], enabled: bool = True) -> None:
         self.title, self.total, self.names, self.enabled = title, total, names, enabled
-        self.console = Console()
+        self.console = Terminal()
+        self.watched = enabled and self.console.is_terminal  # once: a terminal that closes is none any more
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -34,11 +37,6 @@ class TrainingDisplay:
         self.task = self.bar.add_task(title, total=total)
         self.live = Live(self.bar, console=self.console, refresh_per_second=4)
         self.printed = 0
-
-    @property
-    def watched(self) -> bool:
-        """Whether a terminal is on the other end."""
-        return self.enabled and self.console.is_terminal
 
     def __enter__(self) -> Self:
         if self.watched:
@@ -54,10 +52,10 @@ class TrainingDisplay:
         steps = int(metrics["time/total_timesteps"])
         if self.watched:
             self.bar.update(self.task, completed=min(steps, self.total))
-            self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(self.options(metrics))))
+            self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(visible(self.options(metrics)))))
         elif self.enabled and steps * PIPED_LINES // self.total > self.printed:
             self.printed = steps * PIPED_LINES // self.total
-            print(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}", flush=True)
+            say(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}")
 
     @staticmethod
     def numbers(metrics: dict[str, float]) -> str:
