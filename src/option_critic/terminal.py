@@ -3,10 +3,12 @@ ends nothing. All that this package prints goes through here."""
 
 from __future__ import annotations
 
-import errno
 import io
 import os
+import re
+import select
 import sys
+import traceback
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,67 +22,65 @@ from rich.text import Text
 from option_critic.errors import RunError
 from option_critic.legible import visible
 
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
+"""With them Gymnasium writes its warnings."""
 Name = Literal["stdout", "stderr"]
 
 
-def say(text: object = "", error: bool = False, end: str = "\n") -> None:
-    """Print to standard output, or to standard error."""
-    print(visible(text), end=end, file=Stream("stderr" if error else "stdout"), flush=True)
+def say(*lines: object, error: bool = False) -> None:
+    """Print lines to standard output, or to standard error. What is in them begins no line of its own."""
+    stream = Stream("stderr" if error else "stdout")
+    stream.write("".join(visible(line, keep="\t") + "\n" for line in lines))
+    stream.flush()
 
 
 def hand_over(text: str) -> None:
-    """Write to standard output what was asked for there: not being able to is a failure. Raises RunError."""
-    real = getattr(sys.stdout, "_of", None) or sys.stdout
+    """Write to standard output what was asked for there: here it is a failure if that cannot be. Raises RunError."""
+    gate = below(sys.stdout)
+    if isinstance(gate, Unfailing):
+        gate.failure = None
     try:
-        real.write(text)
-        real.flush()
-    except (OSError, ValueError, AttributeError) as error:
-        abandon(real, error)
-        raise RunError(f"standard output cannot be written ({getattr(error, 'strerror', None) or error})") from error
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        if isinstance(gate, Unfailing) and gate.failure is not None:
+            raise gate.failure
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"what was asked for cannot be written to standard output ({getattr(error, 'strerror', None) or error}); "
+            "name a file in place of -"
+        ) from error
 
 
 class Stream:
-    """sys.stdout or sys.stderr, where nothing that is written raises: not on a full disk, nor once nobody reads it.
+    """sys.stdout or sys.stderr as it is now, where nothing that is written raises. What its encoding lacks is
+    replaced. For use within somebody else's program, whose streams stay as they are."""
 
-    What its encoding lacks is replaced. `of`: a stream to wrap, in the place of the one that has the name now.
-    """
-
-    def __init__(self, name: Name, of: Any = None) -> None:
-        self._name, self._of = name, of
+    def __init__(self, name: Name) -> None:
+        self._stream: Any = getattr(sys, name)
 
     @property
-    def _stream(self) -> Any:
-        return self._of or getattr(sys, self._name)
+    def encoding(self) -> str:
+        """Of what is on the other end."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         """Write it, or let it be."""
-        stream = self._stream
-        if isinstance(stream, Stream):
-            return stream.write(text)
-        try:
-            encoding = getattr(stream, "encoding", None) or "utf-8"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        except (OSError, ValueError, AttributeError) as failure:  # ValueError: closed; AttributeError: there is none
-            abandon(stream, failure)
+        if self._stream is not None:
+            with suppress(OSError, ValueError):  # ValueError: it is closed
+                self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
         return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """The same, of several."""
-        for line in lines:
-            self.write(line)
 
     def flush(self) -> None:
         """Send what waits."""
-        try:
-            self._stream.flush()
-        except (OSError, ValueError, AttributeError) as failure:
-            abandon(self._stream, failure)
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.flush()
 
     def isatty(self) -> bool:
         """Whether a terminal is on the other end."""
         try:
-            return bool(self._stream.isatty())
-        except (OSError, ValueError, AttributeError):
+            return self._stream is not None and bool(self._stream.isatty())
+        except (OSError, ValueError):
             return False
 
     def fileno(self) -> int:
@@ -89,43 +89,86 @@ class Stream:
             raise io.UnsupportedOperation("fileno")
         return int(self._stream.fileno())
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+
+class Unfailing(io.RawIOBase):
+    """The end of a stream, below its encoding and its buffer: what cannot be written is dropped."""
+
+    def __init__(self, end: Any) -> None:
+        self._end = end
+        self.failure: OSError | ValueError | None = None
+        """The last one."""
+
+    def writable(self) -> bool:
+        """It is what it is for."""
+        return True
+
+    def isatty(self) -> bool:
+        """Whether a terminal is on the other end."""
+        return bool(self._end.isatty())
+
+    def fileno(self) -> int:
+        """The system's number of it."""
+        return int(self._end.fileno())
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or let it be."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left:
+                written = self._end.write(left)
+                if written is None:  # somebody took the waiting out of a pipe, and it is full
+                    select.select([], [self._end], [])
+                left = left[written or 0 :]
+        except (OSError, ValueError) as failure:
+            self.failure = failure
+        return size
 
 
-def abandon(stream: Any, failure: Exception) -> None:
-    """Where nobody reads it any more, let go nowhere what is still written to it, whoever writes. A disk that is full
-    may have room later."""
-    if getattr(failure, "errno", None) == errno.ENOSPC:
-        return
-    with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+def below(stream: Any) -> Any:
+    """What a stream of text writes to in the end."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)
+
+
+def unfailing(stream: Any) -> io.TextIOWrapper:
+    """A stream of the process (None: it is closed), where nothing that is written raises, whoever writes, and nothing
+    is left that could fail when Python ends."""
+    if stream is None:
+        gate = Unfailing(io.FileIO(os.devnull))  # where writing fails, as it does where it is closed
+        return io.TextIOWrapper(io.BufferedWriter(gate), encoding="utf-8", errors="backslashreplace")
+    gate = Unfailing(below(stream))
+    buffer: Any = gate if stream.buffer is below(stream) else io.BufferedWriter(gate)  # without one: python -u
+    how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors="backslashreplace", **how)
+
+
+def take_closed_descriptors() -> None:
+    """Open what is closed of the first three: else the next file of a run, or the next socket, would be given that
+    number, and what a library prints would end up in it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def open_terminal() -> None:
-    """For a command: let no output raise, not that of other libraries and of users' environments either, and no
-    warning look like a fault."""
-    for number in range(3):  # what is closed would be given to the next file that is opened, and printed into
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    nowhere = open(os.devnull, "w")  # noqa: SIM115  (to the end of the process)
-    sys.stdout, sys.stderr = Stream("stdout", sys.stdout or nowhere), Stream("stderr", sys.stderr or nowhere)
-    warnings.showwarning = lambda message, *_: say(f"warning: {message}", error=True)
+    """For a command: let no output raise, that of other libraries and of users' environments neither, and no warning
+    look like a fault. What stands in the place of the process's own streams (a test's) stays."""
+    take_closed_descriptors()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is getattr(sys, f"__{name}__"):
+            setattr(sys, name, unfailing(getattr(sys, name)))
+    warnings.showwarning, sys.excepthook = warn, show_traceback
 
 
-def close_terminal() -> None:
-    """At the end of a command: what cannot be written is dropped, so that Python's end says nothing of it."""
-    for stream in (sys.stdout, sys.stderr):
-        real = getattr(stream, "_of", stream)
-        try:
-            real.flush()
-        except (OSError, ValueError, AttributeError):
-            abandon(real, BrokenPipeError())
-    sys.stdout, sys.stderr = (getattr(stream, "_of", stream) for stream in (sys.stdout, sys.stderr))
+def warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning in one line, in place of Python's own two."""
+    say(f"warning: {' '.join(COLOURS.sub('', str(message)).splitlines())}", error=True)
+
+
+def show_traceback(_: Any, error: BaseException, __: Any) -> None:
+    """What ends Python: there are names and messages of others in that, too."""
+    say(*"".join(traceback.format_exception(error)).splitlines(), error=True)
 
 
 class Terminal(Console):
@@ -136,12 +179,12 @@ class Terminal(Console):
 
     def render_str(self, text: str, **how: Any) -> Text:
         """A text as it is laid out."""
-        return super().render_str(visible(text), **how)
+        return super().render_str(visible(text, keep="\n\t"), **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """All that is printed; rich's own moves of the cursor are left."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+            yield segment if segment.control else Segment(visible(segment.text, keep="\n\t"), segment.style)
 
 
 def progress_bar(*more: ProgressColumn, wanted: bool = True) -> Progress:

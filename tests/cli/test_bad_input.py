@@ -39,6 +39,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the command line sets its own
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
     def run(args):

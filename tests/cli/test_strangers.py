@@ -59,6 +59,7 @@ def outside(tmp_path):
 def command(monkeypatch, capfd):
     """Run a verb -> (exit code, all that it printed)."""
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
     def call(verb):

@@ -54,7 +54,7 @@ def diagnose_run(
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})
     if json_path != Path("-"):
         where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if task else "")
-        say(f"{agent.settings.env_id}, {step:,} training steps\n{where}, deterministic")
+        say(f"{agent.settings.env_id}, {step:,} training steps", f"{where}, deterministic")
         print_study(found)
         say(f"kept in {path / 'diagnosis.json'}")
     emit(json_path, record)
@@ -73,7 +73,7 @@ def print_study(found: Study) -> None:
         say(f"cut at {steps:,} steps, of {d.episodes}: {', '.join(f'{n} {name}' for name, n in cut.items())}")
     if found.expert is not None and found.expert.nmi is not None:
         say(f"the scripted expert by the same definitions: NMI {found.expert.nmi:.2f}, "
-              f"effective number {found.expert.effective_number:.2f}")  # fmt: skip
+            f"effective number {found.expert.effective_number:.2f}")  # fmt: skip
     if len(found.ablations) > 1:
         table = Table(title_justify="left")
         table.add_column("taken away")

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from rich.text import Text
 
 from option_critic.envs.metaworld import PREFIX, TASKS
+from option_critic.legible import visible
 from option_critic.options.definitions import SETS
 from option_critic.presets import PRESETS
 from option_critic.runs.files import emit
@@ -39,7 +40,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         )
         console.print(Text("Meta-World", "bold"), f"{PREFIX}<task>:", ", ".join(TASKS))
         console.print(Text("Gymnasium", "bold"), "any registered id with Box or Discrete actions")
-        console.print(Text(f"runs under {runs}", "bold"))
+        console.print(Text(f"runs under {visible(runs)}", "bold"), soft_wrap=True)
         for folder, step in record["runs"].items():
             say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
     emit(json_path, record)

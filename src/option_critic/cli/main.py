@@ -1,7 +1,7 @@
 """The command line: a thin caller of `OptionCritic` and the evaluation.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 or 143 interrupted and saved. With OPTION_CRITIC_DEBUG set, a
-failure also shows where it happened.
+Exit codes: 0 done, 1 failed, 2 bad input, 129, 130 or 143 interrupted (the terminal closed, Ctrl-C, SIGTERM) and
+saved. With OPTION_CRITIC_DEBUG set, a failure also shows where it happened.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
 from option_critic.runs.files import check_writable
 from option_critic.settings import names_of_others
-from option_critic.terminal import close_terminal, open_terminal, say
+from option_critic.terminal import open_terminal, say
 from option_critic.value_types import check_range, shown, whole
 
 if TYPE_CHECKING:
@@ -263,33 +263,25 @@ def in_thread(args: threading.ExceptHookArgs) -> None:
 def main() -> None:
     """Entry point of the command `option-critic`."""
     open_terminal()
-    try:
-        code = answer(sys.argv[1:])
-    finally:
-        close_terminal()
-    sys.exit(code)
-
-
-def answer(argv: Sequence[str]) -> int:
-    """Do what is asked for -> the exit code."""
+    argv = sys.argv[1:]
     if not argv or argv[0] in ("-h", "--help", "help"):
-        say(USAGE, end="")
-        return 0 if argv else 2
+        say(*USAGE.splitlines())
+        sys.exit(0 if argv else 2)
     if argv[0] not in VERBS:
         near = difflib.get_close_matches(argv[0], VERBS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
-        say(f"option-critic: there is no verb {argv[0]!r}.{hint}\n\n{USAGE}", end="", error=True)
-        return 2
+        say(f"option-critic: there is no verb {argv[0]!r}.{hint}", "", *USAGE.splitlines(), error=True)
+        sys.exit(2)
     threading.excepthook = in_thread
     try:
-        return VERBS[argv[0]](argv[1:])
+        sys.exit(VERBS[argv[0]](argv[1:]))
     except InputError as error:
         say(f"option-critic: {error}", error=True)
-        return 2
+        sys.exit(2)
     except RunError as error:
         say(f"option-critic: {error}", error=True)
         if os.environ.get("OPTION_CRITIC_DEBUG"):
             raise
-        return 1
+        sys.exit(1)
     except KeyboardInterrupt:
-        return 130
+        sys.exit(130)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Interrupt:
-    """While training: SIGINT, SIGTERM and SIGHUP (the terminal closes) stop it wherever it is, SIGUSR1 asks for a
+    """While training: SIGINT, SIGTERM and SIGHUP (its terminal closes) stop it wherever it is, SIGUSR1 asks for a
     checkpoint."""
 
     def __init__(self) -> None:
@@ -32,19 +32,26 @@ class Interrupt:
         }
         if hasattr(signal, "SIGUSR1"):
             handlers[signal.SIGUSR1] = self.ask
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-            handlers[signal.SIGHUP] = self.stop
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            handlers[signal.SIGHUP] = self.hang_up
         self.before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) != signal.SIG_IGN:  # a hang-up has an echo
+                signal.signal(number, handler)
 
     def stop(self, number: int, _: FrameType | None) -> None:
         """Stop at once; a second signal also ends the saving."""
         self.received = self.received or number
         raise KeyboardInterrupt
+
+    def hang_up(self, number: int, frame: FrameType | None) -> None:
+        """The same, but once only: the shell and the system each send one, and the other must not end the saving."""
+        signal.signal(number, signal.SIG_IGN)
+        if self.received is None:
+            self.stop(number, frame)
 
     def ask(self, *_: object) -> None:
         """Note that a checkpoint is wanted."""

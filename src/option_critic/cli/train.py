@@ -40,7 +40,7 @@ def train_seeds(
             resume_runs([folder], on_iteration)
             continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
-        say(header(agent, folder))
+        say(*header(agent, folder))
         with saying(folder):
             agent.learn(callback=partial(telling, on_iteration, folder), run_folder=folder,
                         overwrite=overwrite, progress=True)  # fmt: skip
@@ -71,7 +71,8 @@ def saying(folder: RunPath) -> Iterator[None]:
     except KeyboardInterrupt:
         saved = folder / "checkpoints" / "interrupted"
         if saved.is_folder():
-            say(f"\nstopped; saved {saved}\nto go on: option-critic resume {folder}{naming(folder)}", error=True)
+            go_on = f"option-critic resume {folder}{naming(folder)}"
+            say("", f"stopped; saved {saved}", f"to go on: {go_on}", error=True)
         raise
 
 
@@ -105,12 +106,12 @@ def check_same(folder: RunPath, settings: Settings) -> None:
                 )
 
 
-def header(agent: OptionCritic, folder: RunPath) -> str:
+def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     """What is about to happen, in three lines."""
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     return (
-        f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps\n"
-        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}\n"
-        f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew"
+        f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
+        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}",
+        f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",
     )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.text import Text
 
+from option_critic.legible import visible
 from option_critic.options.look import colour, letters
 
 WIDTH = 80
@@ -80,7 +81,7 @@ def timeline(episode: Episode, title: str) -> list[Text]:
     cells = [int(np.bincount(option[t : t + each]).argmax()) for t in range(0, shown, each)]
     signs = marks(episode)
     below = "".join(max(signs[t : min(t + each, shown)], key=order) for t in range(0, shown, each))
-    lines = [Text(line) for line in textwrap.wrap(f"{title}: {extent(episode)}", WIDTH)]
+    lines = [Text(line) for line in textwrap.wrap(f"{visible(title)}: {extent(episode)}", WIDTH)]
     lines += legend(episode.names, set(cells), each, episode.unit)
     initials = letters(episode.names)
     for start in range(0, len(cells), PER_ROW):
@@ -124,7 +125,7 @@ def legend(names: Sequence[str], ran: set[int], each: int, unit: str) -> list[Te
     listed = range(len(names)) if len(names) <= LISTED else sorted(ran)
     initials = letters(names)
     for k in listed:
-        name = " ".join(names[k].split())
+        name = visible(" ".join(names[k].split()))
         short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
         entry = Text.assemble(" ", (initials[k], colour(k)), f" {short}", "" if k == listed[-1] else ",")
         if len(lines[-1]) + len(entry) > WIDTH:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from option_critic.legible import visible
 from option_critic.terminal import Terminal, say
 
 PIPED_LINES = 10
@@ -23,6 +24,7 @@ class TrainingDisplay:
     def __init__(self, title: str, total: int, names: Sequence[str], enabled: bool = True) -> None:
         self.title, self.total, self.names, self.enabled = title, total, names, enabled
         self.console = Terminal()
+        self.watched = enabled and self.console.is_terminal  # once: a terminal that closes is none any more
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -36,11 +38,6 @@ class TrainingDisplay:
         self.task = self.bar.add_task(title, total=total)
         self.live = Live(self.bar, console=self.console, refresh_per_second=4)
         self.printed = 0
-
-    @property
-    def watched(self) -> bool:
-        """Whether a terminal is on the other end."""
-        return self.enabled and self.console.is_terminal
 
     def __enter__(self) -> Self:
         if self.watched:
@@ -56,7 +53,7 @@ class TrainingDisplay:
         steps = int(metrics["time/total_timesteps"])
         if self.watched:
             self.bar.update(self.task, completed=min(steps, self.total))
-            self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(self.options(metrics))))
+            self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(visible(self.options(metrics)))))
         elif self.enabled and steps * PIPED_LINES // self.total > self.printed:
             self.printed = steps * PIPED_LINES // self.total
             say(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}")
