@@ -18,7 +18,8 @@ HUGE = 10**400
 MISSING = object()
 NESTED = json.loads("[" * 400 + "]" * 400)
 CHANGES = {
-    "missing": MISSING, "null": None, "true": True, "a text": "x", "no text": "", "a number": 3, "half": 0.5,
+    "missing": MISSING, "null": None, "true": True,
+    "false": False, "a text": "x", "no text": "", "a number": 3, "half": 0.5,
     "zero": 0, "negative": -1, "large": 1e308, "small": -1e308, "huge": HUGE, "int64": 2**63, "no list": [],
     "a list": [1, "x", None], "no object": {}, "an object": {"any": {"value": 1.0}, "x": None}, "nested": NESTED,
     "a long list": [0.0] * 20_000, "a long text": "long " * 50_000, "a path": "../../out/x", "markup": "<!--<script>",

@@ -99,7 +99,7 @@ def read_locked(folder: RunPath, room: Room) -> RunData:
         figures.read_diagnosis, folder / "diagnosis.json", problems, "it was not diagnosed: option-critic diagnose RUN",
         "; run `option-critic diagnose` again",
     )  # fmt: skip
-    names = config.shown.options.names if config else record.option_names if record else ()
+    names = config.shown.option_names if config else record.option_names if record else ()
     evaluated = [] if record is None else evaluations(folder, record, config, names, room, problems)
     names = names or next((unnamed(e.trace) for e in evaluated if e.trace is not None), ())
     wanted = {*(name for some in CURVES.values() for name in some), *OVER_TRAINING.values(), *map(SHARE.format, names)}

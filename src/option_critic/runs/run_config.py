@@ -56,10 +56,15 @@ class Shown(Struct, frozen=True):
     """The settings that decide what the page shows."""
 
     env_id: str
-    options: OptionPart
+    options: OptionPart | None = None
     algorithm: str = "?"
     env: EnvPart = EnvPart()
     model: ModelPart = ModelPart()
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """K names; none where the settings do not tell."""
+        return () if self.options is None else self.options.names
 
 
 class Config(Struct, frozen=True):
