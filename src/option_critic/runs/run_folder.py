@@ -107,6 +107,7 @@ class Run:
         check_free(self.folder, self.overwrite)
         if (self.folder / "config.json").kind() != "none":
             clear(self.folder)
+        self._sweep()
         for log in self.logs:
             with log.path.appending():  # what stands in its way is told before anything is trained
                 pass
@@ -120,13 +121,19 @@ class Run:
         for name, count in damaged.items():
             if count:
                 warnings.warn(f"{self.folder / name} had {count} damaged lines; they were dropped", stacklevel=4)
-        for folder in (self.folder, self.folder / "checkpoints"):
-            for left in [folder / name for name in folder.names() if BESIDE.fullmatch(name)]:
-                self._settle(left)
+        self._sweep()
         try:
             read_json(self.folder / "config.json")
         except CheckpointError:
             write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
+
+    def _sweep(self) -> None:
+        """What a kill left half written in the run goes."""
+        here = [name for name in self.folder.names() if (m := BESIDE.fullmatch(name)) and m["name"] in WRITTEN]
+        folder = self.folder / "checkpoints"
+        saved = [name for name in folder.names() if BESIDE.fullmatch(name)]
+        for left in [*(self.folder / name for name in here), *(folder / name for name in saved)]:
+            self._settle(left)
 
     @staticmethod
     def _settle(left: RunPath) -> None:
