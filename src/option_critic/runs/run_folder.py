@@ -21,7 +21,7 @@ from option_critic.runs import checkpoint
 from option_critic.runs.files import check_writable, read_json, write_json, writing
 from option_critic.runs.handles import reason
 from option_critic.runs.inventory import position, prune
-from option_critic.runs.locks import RunFolderError, locked
+from option_critic.runs.locks import RunFolderError, figures, locked
 from option_critic.runs.logs import LineLog, forget_after, read_log
 from option_critic.runs.manifest import standing
 from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
@@ -128,12 +128,13 @@ class Run:
             write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
 
     def _sweep(self) -> None:
-        """What a kill left half written in the run goes."""
-        here = [name for name in self.folder.names() if (m := BESIDE.fullmatch(name)) and m["name"] in WRITTEN]
+        """What a kill left half written in the run goes; the page may be being written at this moment."""
         folder = self.folder / "checkpoints"
-        saved = [name for name in folder.names() if BESIDE.fullmatch(name)]
-        for left in [*(self.folder / name for name in here), *(folder / name for name in saved)]:
-            self._settle(left)
+        with figures(self.folder):
+            here = {name: m["name"] for name in self.folder.names() if (m := BESIDE.fullmatch(name))}
+            mine = [self.folder / name for name, meant in here.items() if meant in WRITTEN and meant != "report.html"]
+            for left in [*mine, *(folder / name for name in folder.names() if BESIDE.fullmatch(name))]:
+                self._settle(left)
 
     @staticmethod
     def _settle(left: RunPath) -> None:
