@@ -22,7 +22,9 @@ from option_critic.agent import OptionCritic
 from option_critic.cli import main as cli
 from option_critic.loading import load
 from option_critic.presets import settings_for
-from option_critic.runs.inventory import boundaries, steps_of, verify
+from option_critic.runs.inventory import boundaries, steps_of
+from option_critic.runs.manifest import verify
+from option_critic.runs.paths import RunPath
 
 SMALL = ["--num-envs", "2", "--rollout-length", "16", "--minibatch-size", "16", "--epochs", "1", "--hidden-dim", "8",
          "--total-timesteps", "64"]  # fmt: skip
@@ -193,7 +195,7 @@ def test_what_fails_to_close_at_a_boundary_costs_no_checkpoint(command, tmp_path
     code, err = command(train("bad_envs:FailsToClose-v0", "--checkpoint-every", "32"))
     assert code == 1 and err.endswith("failed in close: OSError: [Errno 5] the gripper is stuck\n"), err
     assert err.count("\n") == 1
-    (boundary,) = boundaries(tmp_path / "out/seed-0")
+    (boundary,) = boundaries(RunPath.of(tmp_path / "out/seed-0"))
     verify(boundary)
     assert steps_of(boundary) == 32 and load(boundary).num_timesteps == 32
 

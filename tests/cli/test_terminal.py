@@ -76,13 +76,10 @@ TALK = f"{PYTHON} train talks:Talks-v0 {SMALL} --seeds 0,1 --out out"
     "line",
     [
         f"{TALK} | head -1",
-        f"{TALK} 2>&1 | head -1",
         f"{TALK} > /dev/full 2> /dev/full",
         f"{TALK} >&- 2>&- <&-",
-        f"{TALK} 1< /dev/null",
-        f"PYTHONUNBUFFERED=1 {TALK} | head -1",
     ],
-    ids=["pipe", "both in a pipe", "full disk", "closed", "read only", "unbuffered"],
+    ids=["pipe", "full disk", "closed"],
 )
 def test_output_that_fails_ends_no_training(line, shell, tmp_path):
     """Ours, that of the user's environment, and the last of Python's own."""
@@ -105,14 +102,13 @@ def test_a_reader_that_is_slow_and_a_pipe_that_does_not_wait_lose_nothing(shell)
     script = "import os, sys; os.set_blocking(1, False); sys.argv[1:] = ['list', '--json', '-']\n"
     script += "from option_critic.cli.main import main\nfrom option_critic import terminal\n"
     script += "terminal.open_terminal(); print('x' * 300_000)\nmain()"
-    for unbuffered in ("", "1"):
-        code, out, err = shell(f'{sys.executable} -c "{script}" | (sleep 3; cat)', PYTHONUNBUFFERED=unbuffered)
-        assert code == 0 and not err, err
-        assert json.loads(out[300_000:])["algorithms"] == ["dac", "ppo_oc"]
+    code, out, err = shell(f'{sys.executable} -c "{script}" | (sleep 2; cat)')
+    assert code == 0 and not err, err
+    assert json.loads(out[300_000:])["algorithms"] == ["dac", "ppo_oc"]
 
 
-@pytest.mark.parametrize("locale", ["PYTHONIOENCODING=ascii", "PYTHONIOENCODING=latin-1"])
-def test_what_a_terminal_cannot_show_is_replaced(locale, shell, tmp_path):
+def test_what_a_terminal_cannot_show_is_replaced(shell, tmp_path):
+    locale = "PYTHONIOENCODING=ascii"
     code, out, err = shell(f"{locale} {TALK} --option-names \u03b1 \u6f22")
     assert code == 0 and b"Error" not in err, err
     assert is_whole(tmp_path / "out/seed-1") and rb"\u6f22" in out
@@ -136,14 +132,13 @@ def trained(tmp_path_factory):
     return root / "out/seed-0"
 
 
-@pytest.mark.parametrize("out", ["> /dev/full 2>&1", ">&- 2>&-"])
-def test_figures_are_kept_where_the_table_is_lost(out, trained, shell, tmp_path):
+def test_figures_are_kept_where_the_table_is_lost(trained, shell, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     for verb, kept in (("evaluate run --episodes 1", "evaluation.json"),
                        ("diagnose run --episodes 1 --no-ablations", "diagnosis.json"),
                        ("report run", "report.html")):  # fmt: skip
         (tmp_path / "run" / kept).unlink(missing_ok=True)
-        assert shell(f"{PYTHON} {verb} {out}")[0] == 0
+        assert shell(f"{PYTHON} {verb} > /dev/full 2>&1")[0] == 0
         assert (tmp_path / "run" / kept).stat().st_size > 0
 
 
@@ -379,8 +374,8 @@ def test_a_stranger_does_not_reach_the_terminal(where, trained, command, tmp_pat
             record["results"] = {name: {"goals": name, "mode": name, "trace": name, "summary": {name: None}}}
             (folder / "evaluation.json").write_text(json.dumps(record))
         for verb, flags in VERBS.items():
-            if verb == "report" and kind == "halves of pairs":
-                continue  # such a config.json is no JSON, which is what tests/report is about
+            if verb == "report" and kind != next(iter(HOSTILE)):
+                continue  # it takes its time, and tests/report is about it
             code, said = command(verb, folder, *flags)
             assert code in (0, 1, 2), (kind, verb)
             assert_plain(said)
