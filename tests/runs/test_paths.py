@@ -23,7 +23,7 @@ def run(tmp_path):
     return RunPath.of(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "a\\b", "a\0b", "x" * 300])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", f"a{os.sep}b", "a\0b", "x" * 300, "\ud800"])
 def test_a_name_is_a_name(name, run):
     with pytest.raises(CheckpointError, match="is no name of a file"):
         run / name

@@ -75,7 +75,11 @@ class RunPath:
 
     def __truediv__(self, name: str) -> RunPath:
         """What is called so in this folder. Raises CheckpointError for what is no single name."""
-        if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"} or len(os.fsencode(name)) > 255:
+        try:
+            long = len(os.fsencode(name)) > 255
+        except UnicodeEncodeError:  # half of a pair
+            long = True
+        if name in ("", ".", "..") or set(name) & {"/", os.sep, "\0"} or long:
             raise CheckpointError(f"{name!r:.80} is no name of a file")
         return RunPath(self.root, self.base, (*self.parts, name))
 
