@@ -224,3 +224,13 @@ def test_python_is_told_the_same():
         study(agent, "D", 5, -1, False)
     with pytest.raises(InputError, match=r"total_timesteps must lie in \[1, 1,000,000,000,000\]"):
         agent.learn(HUGE)
+
+
+@pytest.mark.parametrize("text", ["x" * 301, "a\x1b[1m", "\ud800"])
+@pytest.mark.parametrize("name", ["env_id", "options_from", "observe_interest"])
+def test_what_names_an_environment_or_definitions_is_short_and_printable(name, text):
+    data = Settings(env_id="CartPole-v1").to_dict()
+    part = next(p for p in (data, data["options"], data["model"]) if name in p)
+    part[name] = text
+    with pytest.raises(InputError, match=f"{name} must have at most 300 printable characters, got"):
+        Settings.from_dict(data)

@@ -267,7 +267,9 @@ class OptionCritic:
         folder = RunPath.of(path)
         link = not folder.parts and folder.base.is_symlink()
         empty = folder.is_folder() and not link and not folder.names()
-        if not folder.name or (not folder.is_free() and not empty and (link or not manifest.is_checkpoint(folder))):
+        if not folder.path.name or (
+            not folder.is_free() and not empty and (link or not manifest.is_checkpoint(folder))
+        ):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
             checkpoints.write(folder, self.state, self.settings, self.spaces)

@@ -21,6 +21,8 @@ from option_critic.value_types import check_ranges, check_type, conform, conform
 
 Algorithm = Literal["dac", "ppo_oc"]
 DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?")
+MAX_REFERENCE = 300
+"""Characters of what names an environment, or definitions."""
 RANGES = {
     "seed": (0, 2**63 - 1),
     "total_timesteps": (1, 10**12),
@@ -87,6 +89,10 @@ class Settings:
         if not DEVICES.fullmatch(self.device):
             raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
         check_ranges(self, RANGES)
+        references = (self.env_id, self.options.options_from, self.model.observe_interest)
+        for name, text in zip(("env_id", "options_from", "observe_interest"), references, strict=True):
+            if len(text) > MAX_REFERENCE or not text.isprintable():
+                raise InputError(f"{name} must have at most {MAX_REFERENCE} printable characters, got {shown(text)}")
         numbers = vars(self.env) | vars(self.options) | vars(self.model) | vars(self.learning)
         for names, most in PRODUCTS.items():
             if math.prod(numbers[name] for name in names) > most:

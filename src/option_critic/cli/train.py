@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from option_critic.cli.printing import print_timeline
 from option_critic.errors import InputError
 from option_critic.loading import resume as go_on_with
 from option_critic.runs.files import check_writable
-from option_critic.runs.inventory import find, position, read_config
+from option_critic.runs.inventory import config_of, find, position, read_config
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import check_free
 from option_critic.settings import Settings
@@ -71,7 +71,10 @@ def saying(folder: RunPath) -> Iterator[None]:
     except KeyboardInterrupt:
         saved = folder / "checkpoints" / "interrupted"
         if saved.is_folder():
-            go_on = f"option-critic resume {folder}{naming(folder)}"
+            flags = ""
+            with suppress(InputError, KeyError):  # it may be of before, and damaged
+                flags = naming(Settings.from_dict(config_of(saved)["settings"]))
+            go_on = f"option-critic resume {folder}{flags}"
             say("", f"stopped; saved {saved}", f"to go on: {go_on}", error=True)
         raise
 
@@ -82,12 +85,11 @@ def done(agent: OptionCritic, folder: RunPath) -> None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
     say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}")
-    say(f"next: option-critic evaluate {folder}{naming(folder)}")
+    say(f"next: option-critic evaluate {folder}{naming(agent.settings)}")
 
 
-def naming(folder: RunPath) -> str:
+def naming(settings: Settings) -> str:
     """The flags that name the user's own modules: no command finds them through the run alone."""
-    settings = Settings.from_dict(read_config(folder)["settings"])
     named = {"env": settings.env_id, "options-from": settings.options.options_from}
     return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
 

@@ -152,6 +152,8 @@ def config_or_copy(run: RunPath) -> tuple[dict[str, Any], str]:
     try:
         config = read_json(path)
         check_format(path, config)
+        if not all(isinstance(config.get(part), dict) for part in ("settings", "spaces")):
+            raise CheckpointError(f"{path} is damaged: it holds no settings, or no spaces")
     except FormatError:
         raise
     except CheckpointError as error:

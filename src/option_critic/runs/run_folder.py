@@ -20,11 +20,11 @@ from option_critic.records import Batch
 from option_critic.runs import checkpoint
 from option_critic.runs.files import check_writable, read_json, write_json, writing
 from option_critic.runs.handles import reason
-from option_critic.runs.inventory import position, prune
+from option_critic.runs.inventory import config_or_copy, position, prune
 from option_critic.runs.locks import RunFolderError, figures, locked
 from option_critic.runs.logs import LineLog, forget_after, read_log
 from option_critic.runs.manifest import standing
-from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
+from option_critic.runs.paths import BESIDE, RunPath
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
@@ -122,9 +122,8 @@ class Run:
             if count:
                 warnings.warn(f"{self.folder / name} had {count} damaged lines; they were dropped", stacklevel=4)
         self._sweep()
-        try:
-            read_json(self.folder / "config.json")
-        except CheckpointError:
+        _, damage = config_or_copy(self.folder)
+        if damage:
             write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
 
     def _sweep(self) -> None:
