@@ -26,7 +26,7 @@ demo: install
 test: check
 	$(BIN)/pytest
 
-# About twenty minutes of provoked faults: trainings and workers killed, files damaged.
+# About an hour of provoked faults: trainings and workers killed, disks full, files damaged, changed and replaced by links.
 faults: install
 	$(BIN)/pytest -m faults tests/faults
 
