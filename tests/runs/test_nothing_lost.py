@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import warnings
 
 import pytest
@@ -249,7 +248,22 @@ def test_two_evaluations_at_once_are_both_kept(small, tmp_path, monkeypatch):
     assert inner and sorted(r["mode"] for r in kept.values()) == ["deterministic", "stochastic"]
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+def test_what_may_not_be_looked_into_hides_no_other_run(small, tmp_path, monkeypatch):
+    learned(small, tmp_path / "runs" / "a", stop=5)
+    learned(small, tmp_path / "runs" / "b", stop=5)
+    real = os.open
+
+    def denied(name, *args, **kwargs):
+        if name == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", denied)
+    assert [run.name for run in inventory.runs_below(tmp_path / "runs")] == ["b"]
+    with pytest.raises(InputError, match=r"a/config\.json cannot be read: Permission denied"):
+        inventory.read_config(RunPath.of(tmp_path / "runs") / "a")
+
+
 def test_no_permission_is_one_sentence(small, tmp_path, monkeypatch):
     real = os.open
 

@@ -183,16 +183,25 @@ def runs_below(path: Path) -> list[RunPath]:
     """All runs in `path`, down to MAX_DEPTH folders below it; what is a link is not looked into."""
     found, level = list[RunPath](), [RunPath.of(path)]
     for _ in range(MAX_DEPTH + 1):
-        found += [RunPath.of(folder.path) for folder in level if is_run(folder)]
-        level = [folder / name for folder in level if not is_run(folder) for name in folder.names()]
-        level = [folder for folder in level if folder.is_folder()][:MAX_FOLDERS]
+        runs = [folder for folder in level if is_run(folder)]
+        found += [RunPath.of(folder.path) for folder in runs]
+        level = [inner for folder in level if folder not in runs for inner in folders_in(folder)][:MAX_FOLDERS]
     return sorted(found, key=str)
 
 
+def folders_in(folder: RunPath) -> list[RunPath]:
+    """The folders in a folder; none where that is not permitted."""
+    with contextlib.suppress(CheckpointError):
+        return [inner for inner in (folder / name for name in folder.names()) if inner.is_folder()]
+    return []
+
+
 def is_run(folder: RunPath) -> bool:
-    """Whether `folder` is a folder with a config.json, of whatever kind that may be."""
-    return folder.is_folder() and (folder / "config.json").kind() != "none" and \
-           (folder / "manifest.json").kind() == "none"  # fmt: skip
+    """Whether `folder` is a folder with a config.json, of whatever kind that may be, that can be looked into."""
+    with contextlib.suppress(CheckpointError):
+        return folder.is_folder() and (folder / "config.json").kind() != "none" and \
+               (folder / "manifest.json").kind() == "none"  # fmt: skip
+    return False
 
 
 def boundaries(run: RunPath) -> list[RunPath]:

@@ -105,14 +105,19 @@ class RunPath:
     # --- what is there
 
     def status(self) -> os.stat_result | None:
-        """Of the thing itself, never of what a link leads to; none where there is nothing, or no way to it."""
+        """Of the thing itself, never of what a link leads to; none where there is nothing, or no way to it but a link.
+
+        Raises CheckpointError where that cannot be said, for want of permission, say.
+        """
         try:
             if not self.parts:
                 return os.stat(self.base)
             with self._beside() as (at, handle):
                 return os.stat(at, dir_fd=handle, follow_symlinks=False)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, OddFileError):
             return None
+        except OSError as error:
+            raise CheckpointError(f"{self} cannot be read: {reason(error)}") from error
 
     def kind(self) -> Kind:
         """What is there."""

@@ -24,7 +24,7 @@ from option_critic.runs.inventory import config_or_copy, position, prune
 from option_critic.runs.locks import RunFolderError, figures, locked
 from option_critic.runs.logs import LineLog, forget_after, read_log
 from option_critic.runs.manifest import standing
-from option_critic.runs.paths import BESIDE, RunPath
+from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
@@ -210,7 +210,7 @@ class Run:
         """What cannot be written here is told once, and the training goes on."""
         try:
             yield
-        except OSError as error:
+        except (OSError, CheckpointError) as error:
             if not self.told:
                 self.told = True
                 warnings.warn(
