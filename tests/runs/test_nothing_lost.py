@@ -144,11 +144,12 @@ def test_an_alarm_waits_for_room(small, tmp_path, monkeypatch):
         return real(handle, data)
 
     monkeypatch.setattr(os, "write", write)
-    agent = oc.OptionCritic.from_settings(small(num_options=2, **LONG))
+    settings = small(num_options=2, total_timesteps=64 * 8, checkpoint_every=64 * 8)  # no boundary writes it before
+    agent, log, seen = oc.OptionCritic.from_settings(settings), tmp_path / "run/alarms.jsonl", []
     with pytest.warns(UserWarning) as told:
-        agent.learn(run_folder=tmp_path / "run")
+        agent.learn(run_folder=tmp_path / "run", callback=lambda *_: seen.append("look here" in log.read_text()))
     assert full and any("the training goes on" in str(w.message) for w in told)
-    assert "look here" in (tmp_path / "run" / "alarms.jsonl").read_text()
+    assert seen == [False, False, *[True] * 6]
 
 
 def test_a_save_that_was_asked_for_on_a_full_disk_is_told_and_the_training_goes_on(small, tmp_path, monkeypatch):
