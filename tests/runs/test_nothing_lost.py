@@ -265,6 +265,23 @@ def test_what_may_not_be_looked_into_hides_no_other_run(small, tmp_path, monkeyp
         inventory.read_config(RunPath.of(tmp_path / "runs") / "a")
 
 
+def test_a_log_that_cannot_be_read_for_a_moment_stays_as_it_is(cut, whole, monkeypatch):
+    before, real = (cut / "metrics.jsonl").read_bytes(), os.open
+
+    def none_left(name, *args, **kwargs):
+        if name == "metrics.jsonl":
+            raise OSError(24, "Too many open files")
+        return real(name, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", none_left)
+        with pytest.raises(InputError, match=r"metrics\.jsonl cannot be read: Too many open files"):
+            oc.resume(cut)
+    assert (cut / "metrics.jsonl").read_bytes() == before
+    oc.resume(cut)
+    assert last_files(cut) == whole
+
+
 def test_no_permission_is_one_sentence(small, tmp_path, monkeypatch):
     real = os.open
 

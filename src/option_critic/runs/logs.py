@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from option_critic.runs.handles import write_all
-from option_critic.runs.paths import MAX_LOG, CheckpointError, RunPath
+from option_critic.runs.paths import MAX_LOG, RunPath
 
 MAX_LINE = 1 << 20
 """Bytes; ours take some thousand."""
@@ -100,15 +100,15 @@ def row_of(line: bytes) -> Row | None:
 def forget_after(path: RunPath, steps: int) -> int:
     """Drop the lines of a log beyond `steps` environment steps, and those that are damaged, whose number it returns.
 
-    Where they are the last ones the file is cut, which takes no room on a full disk. Raises OSError.
+    Where they are the last ones the file is cut, which takes no room on a full disk. A link, a pipe or a device in
+    its place loses its name. Raises OSError, and CheckpointError where the log cannot be read: it stays as it is.
     """
-    if path.kind() == "none":
+    if (kind := path.kind()) == "none":
         return 0
-    try:
-        lines = list(lines_of(path))
-    except CheckpointError:  # a link, a device, a log beyond all measure: the training goes on without it
+    if kind in ("link", "other"):
         path.remove()
         return 1
+    lines = list(lines_of(path))
     kept = [line for line, row in lines if row is not None and row[STEPS] <= steps]
     damaged = sum(row is None and line.endswith(b"\n") for line, row in lines)  # another one a kill has cut
     if [line for line, _ in lines[: len(kept)]] != kept:
