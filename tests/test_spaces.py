@@ -167,7 +167,7 @@ def test_another_dtype_of_actions_is_no_other_space(trained, becomes):
 def test_an_older_checkpoint_is_compared_by_what_it_says(trained, becomes):
     said = trained.spaces.to_dict()
     older = Spaces.from_dict({name: x for name, x in said.items() if name not in ("obs_shapes", "action_dtype")})
-    assert older.shapes == () and older.action_dtype == "float32"
+    assert older.parts == () and older.action_dtype == "float32"
     trained.state.spaces = older
     assert trained.predict(np.zeros((2, 3)))[0].shape == (2,) and trained.predict(np.zeros((4, 2, 3)))[0].shape == (
         4,

@@ -22,6 +22,7 @@ from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.layers import stream_seed
+from option_critic.model.option_model import numbers_size
 from option_critic.observations import read_observations, read_starts
 from option_critic.options.interest import check_definitions
 from option_critic.presets import settings_for
@@ -77,7 +78,8 @@ class OptionCritic:
     def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
         self.settings = settings
         spaces = spaces or spaces_of(settings.env_id)
-        check_definitions(torch.zeros(2, spaces.obs_size, dtype=torch.float32, device="cpu"), settings.options)
+        seen = torch.zeros(2, numbers_size(spaces, settings.model), dtype=torch.float32, device="cpu")
+        check_definitions(seen, settings.options)
         self.state = state or TrainState.fresh(settings, spaces)
         self.watch = EpisodeWatch(settings.options.names)  # empty until it has learned
         self._running = Running()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,42 +11,100 @@ import numpy.typing as npt
 from option_critic.envs.contract import LARGEST
 from option_critic.envs.guard import described
 from option_critic.errors import InputError
+from option_critic.observation_space import Part
 from option_critic.spaces import Spaces
 from option_critic.value_types import shown
 
 Array = npt.NDArray[np.float64]
 
 
-def read_observations(obs: Any, spaces: Spaces) -> tuple[Array, bool]:
-    """One observation or a batch, as the environment gives them -> (float64 [B, D], whether it is a batch).
+def read_observations(obs: Any, spaces: Spaces) -> tuple[npt.NDArray[Any], bool]:
+    """One observation or a batch, as the environment gives them -> (rows [B, W], whether it is a batch).
 
-    Arrays, lists and tensors on any device, or a mapping of them. Raises InputError for anything else: other keys,
-    another shape, what holds no numbers or NaN, and the tuples that `reset` and `step` return.
+    Arrays, lists and tensors on any device, or dicts and tuples of them. Raises InputError for anything else: other
+    keys, another shape, what holds no numbers or NaN, choices that there are none of, and the tuples that `reset` and
+    `step` return.
     """
-    parts = {key: numbers(key, value) for key, value in parts_of(obs, spaces).items()}
-    rows = num_rows(parts, spaces) if spaces.shapes else num_rows_counted(parts, spaces)
-    lead = 1 if rows is None else rows
-    flat = [part.reshape(lead, part.size // lead) for part in parts.values()]
-    return np.concatenate(flat, axis=1), rows is not None
-
-
-def parts_of(obs: Any, spaces: Spaces) -> dict[str, Any]:
-    """Key -> entry of a Dict, in the order in which they are flattened; '' -> the observation itself."""
-    if isinstance(obs, tuple) and obs and isinstance(obs[-1], Mapping):
+    if isinstance(obs, tuple) and obs and isinstance(obs[-1], Mapping) and not is_tuple(spaces):
         raise InputError(
             f"an observation was expected, got {described(obs)} that ends in an info dict, as reset and step "
             "return it: pass its first part"
         )
+    if not spaces.parts:
+        parts = {key: numbers(key, value) for key, value in entries_of(obs, spaces).items()}
+        rows = num_rows_counted(parts, spaces)
+        lead = 1 if rows is None else rows
+        return np.concatenate([part.reshape(lead, part.size // lead) for part in parts.values()], 1), rows is not None
+    found = {part.name: numbers(entry(part), value_at(part, obs, spaces)) for part in spaces.parts}
+    rows = num_rows(found, spaces.parts)
+    lead = 1 if rows is None else rows
+    if not spaces.obs_parts:
+        return np.concatenate([x.reshape(lead, x.size // lead) for x in found.values()], axis=1), rows is not None
+    for part, value in zip(spaces.parts, found.values(), strict=True):
+        check_values(part, value)
+    flat = [part.flatten(as_kept(part, x), lead) for part, x in zip(spaces.parts, found.values(), strict=True)]
+    return spaces.row.join(flat), rows is not None
+
+
+def is_tuple(spaces: Spaces) -> bool:
+    """Whether observations are tuples."""
+    return bool(spaces.parts and spaces.parts[0].path and isinstance(spaces.parts[0].path[0], int))
+
+
+def entry(part: Part) -> str:
+    """How messages call a part: its key, where that is all."""
+    return str(part.path[0]) if len(part.path) == 1 else part.name
+
+
+def as_kept(part: Part, value: Array) -> npt.NDArray[Any]:
+    """Whole numbers for what is counted."""
+    return value.astype(np.int64 if part.kind == "choices" else part.dtype)
+
+
+def value_at(part: Part, obs: Any, spaces: Spaces) -> Any:
+    """What lies at a part's place in an observation. Raises InputError where nothing does."""
+    at, value = Part(), obs
+    for step in part.path:
+        inside = [p.path[len(at.path)] for p in spaces.parts if p.path[: len(at.path)] == at.path]
+        where = f" {at.name}" if at.path else ""
+        if isinstance(step, int):
+            length = 1 + max(place for place in inside if isinstance(place, int))
+            if not isinstance(value, tuple | list) or len(value) != length:
+                raise InputError(f"observations{where} must be a tuple of {length}, got {described(value)}")
+        else:
+            keys = ", ".join(dict.fromkeys(map(str, inside)))
+            if not isinstance(value, Mapping):
+                raise InputError(f"observations{where} must be a dict of {keys}, got {described(value)}")
+            if step not in value:
+                raise InputError(
+                    f"observations{where} must be a dict of {keys}, but {step!r} is missing in {described(dict(value))}"
+                )
+        value, at = value[step], Part(path=(*at.path, step))
+    if isinstance(value, Mapping):
+        raise InputError(f"observations must be arrays of numbers, got {described(dict(value))}")
+    return value
+
+
+def check_values(part: Part, value: Array) -> None:
+    """Raise InputError for choices that there are none of, and for what is no byte where bytes are expected."""
+    what = f"observations {entry(part)!r}" if part.path else "observations"
+    if part.kind == "choices":
+        first, counts = (np.reshape(x, part.shape) for x in (part.starts, part.counts))
+        if not ((value >= first) & (value < first + counts) & (value == np.round(value))).all():
+            raise InputError(f"{what} must be {part.described}, got {shown(value.tolist())}")
+    elif part.dtype == "uint8" and not ((value >= 0) & (value <= 255) & (value == np.round(value))).all():
+        raise InputError(f"{what} must be bytes (whole numbers from 0 to 255), as the environment gives them")
+
+
+def entries_of(obs: Any, spaces: Spaces) -> dict[str, Any]:
+    """Key -> entry of a Dict of which an older checkpoint says the keys alone; '' -> the observation itself."""
     if not spaces.obs_keys:
         if isinstance(obs, Mapping):
             raise InputError(f"observations must be arrays of numbers, got {described(dict(obs))}")
         return {"": obs}
     keys = ", ".join(spaces.obs_keys)
-    if not isinstance(obs, Mapping):
+    if not isinstance(obs, Mapping) or not obs.keys() >= set(spaces.obs_keys):
         raise InputError(f"observations must be a dict of {keys}, got {described(obs)}")
-    for key in spaces.obs_keys:
-        if key not in obs:
-            raise InputError(f"observations must be a dict of {keys}, but {key!r} is missing in {described(dict(obs))}")
     return {key: obs[key] for key in spaces.obs_keys}
 
 
@@ -72,21 +130,22 @@ def numbers(key: str, value: Any) -> Array:
     return found
 
 
-def num_rows(parts: Mapping[str, Array], spaces: Spaces) -> int | None:
+def num_rows(found: Mapping[str, Array], parts: Sequence[Part]) -> int | None:
     """B, or None for a single observation. Raises InputError where shapes are others than the environment's."""
-    found: dict[str, int | None] = {}
-    for (key, part), shape in zip(parts.items(), spaces.shapes, strict=True):
-        if part.shape != shape and (part.shape[1:] != shape or not part.size):
+    rows: dict[str, int | None] = {}
+    for value, part in zip(found.values(), parts, strict=True):
+        shape = part.shape
+        if value.shape != shape and (value.shape[1:] != shape or not value.size):
             batch = f"({', '.join(map(str, ('B', *shape)))}{'' if shape else ','})"
-            entry = f" {key!r}" if key else ""
+            which = f" {entry(part)!r}" if part.path else ""
             raise InputError(
-                f"observations{entry} must have the shape {shape}, or {batch} for a batch, got {part.shape}"
+                f"observations{which} must have the shape {shape}, or {batch} for a batch, got {value.shape}"
             )
-        found[key] = None if part.shape == shape else len(part)
-    if len(set(found.values())) > 1:
-        said = ", ".join(f"{key!r}: {'one' if n is None else n}" for key, n in found.items())
+        rows[entry(part)] = None if value.shape == shape else len(value)
+    if len(set(rows.values())) > 1:
+        said = ", ".join(f"{key!r}: {'one' if n is None else n}" for key, n in rows.items())
         raise InputError(f"all entries must be of equally many observations, got {said}")
-    return next(iter(found.values()))
+    return next(iter(rows.values()))
 
 
 def num_rows_counted(parts: Mapping[str, Array], spaces: Spaces) -> int | None:

@@ -12,14 +12,11 @@ from typing import Any, Self, get_type_hints
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Discrete
 
 from option_critic.errors import InputError
+from option_critic.observation_space import Part, Path, Row, UnsupportedSpaceError, kept, parts_of
 from option_critic.value_types import check_type, is_finite
-
-
-class UnsupportedSpaceError(InputError):
-    """The environment's observation or action space is none that this library handles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +24,15 @@ class Spaces:
     """Sizes and bounds. Observations are flattened to [D] (Dict: entries in sorted order of their keys)."""
 
     obs_size: int
-    """D"""
+    """D: the numbers of an observation"""
     obs_keys: tuple[str, ...] = ()
-    """The keys of a Dict observation; empty for a Box."""
+    """The keys of a Dict of plain arrays; else empty."""
     obs_ndim: int = 1
     """Dimensions of one observation (of the first entry of a Dict), to tell one from a batch."""
     obs_shapes: tuple[tuple[int, ...], ...] = ()
     """The shape of an observation, or of each entry of a Dict; empty where an older checkpoint does not say."""
+    obs_parts: tuple[Part, ...] = ()
+    """What observations are made of, where they are more than an array of numbers, or a Dict of such."""
     discrete: bool
     """Whether actions are categorical; else they are vectors."""
     action_size: int
@@ -50,30 +49,13 @@ class Spaces:
     def of(observation_space: gym.Space[Any], action_space: gym.Space[Any], name: str) -> Spaces:
         """Read the spaces of one environment called `name`.
 
-        Raises UnsupportedSpaceError: observations that are not Box or Dict of Box, or hold no number; actions
-        that are not Box [A] of real numbers or Discrete, or have bounds between which nothing lies.
+        Raises UnsupportedSpaceError: observations of which nobody knows how many numbers they are, or that hold none;
+        actions that are not Box [A] of real numbers or Discrete, or have bounds between which nothing lies.
         """
-        if isinstance(observation_space, Box):
-            boxes: dict[str, Any] = {"": observation_space}
-        elif isinstance(observation_space, Dict):
-            boxes = dict(observation_space.spaces)
-        else:
-            boxes = {}
-        if not boxes or not all(isinstance(s, Box) for s in boxes.values()):
-            raise UnsupportedSpaceError(
-                f"{name}: observation space {observation_space} is not supported; use Box, or a Dict of Box."
-            )
-        keys = () if isinstance(observation_space, Box) else tuple(sorted(boxes))
-        size = sum(int(np.prod(s.shape)) for s in boxes.values())
-        if size == 0:
-            raise UnsupportedSpaceError(f"{name}: observation space {observation_space} holds no number: size 0.")
-        shapes = tuple(tuple(map(int, boxes[k].shape)) for k in keys or ("",))
+        seen = _observations(observation_space, name)
         if isinstance(action_space, Discrete):
             return Spaces(
-                obs_size=size,
-                obs_keys=keys,
-                obs_ndim=len(shapes[0]),
-                obs_shapes=shapes,
+                **seen,
                 discrete=True,
                 action_size=int(action_space.n),
                 action_start=int(action_space.start),
@@ -81,10 +63,7 @@ class Spaces:
         if isinstance(action_space, Box) and len(action_space.shape) == 1 and action_space.dtype.kind == "f":
             _check_bounds(action_space, name)
             return Spaces(
-                obs_size=size,
-                obs_keys=keys,
-                obs_ndim=len(shapes[0]),
-                obs_shapes=shapes,
+                **seen,
                 discrete=False,
                 action_size=int(action_space.shape[0]),
                 action_low=tuple(map(float, action_space.low)),
@@ -107,7 +86,11 @@ class Spaces:
         hints = get_type_hints(cls)
         if not isinstance(data, dict) or data.keys() | NEWER != hints.keys():
             raise InputError(f"spaces must be an object of {', '.join(hints)}")
+        parts = data.get("obs_parts", [])
+        if not isinstance(parts, list | tuple):
+            raise InputError(f"obs_parts must be a list of parts, got {reprlib.repr(parts)}")
         values: dict[str, Any] = {name: _tuples(value) for name, value in data.items()}
+        values["obs_parts"] = tuple(map(Part.from_dict, parts))
         for name, infinity in (("action_low", -np.inf), ("action_high", np.inf)):
             values[name] = _bounds(name, values[name], infinity)
         for name, value in values.items():
@@ -128,14 +111,27 @@ class Spaces:
         bounded = np.isfinite(low) & np.isfinite(high)
         return np.where(bounded, -1.0, low), np.where(bounded, 1.0, high)
 
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape of each part of an observation; empty where they are not known."""
-        plain = not self.obs_keys and self.obs_ndim == 1
-        return self.obs_shapes or (((self.obs_size,),) if plain else ())
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """What an observation is made of; empty where an older checkpoint does not say."""
+        if self.obs_parts:
+            return self.obs_parts
+        shapes = self.obs_shapes or (((self.obs_size,),) if not self.obs_keys and self.obs_ndim == 1 else ())
+        paths: list[Path] = [(key,) for key in self.obs_keys] or [()]
+        return tuple(Part(path=p, shape=s) for p, s in zip(paths, shapes, strict=True)) if shapes else ()
+
+    @cached_property
+    def row(self) -> Row:
+        """How an observation lies in a row of numbers."""
+        return Row(self.parts or (Part(shape=(self.obs_size,)),))
 
     def flatten(self, obs: Any, batched: bool) -> npt.NDArray[Any]:
-        """An observation of the environment as numbers [D], or [B, D] if `batched`, of the dtype that `kept` names."""
+        """An observation of the environment as a row [W], or [B, W] if `batched`; W = D numbers, of the dtype that
+        `kept` names, or bytes that hold them (`Row.packed`)."""
+        if self.obs_parts:
+            rows = len(np.asarray(self.obs_parts[0].of(obs))) if batched else 1
+            written = self.row.write(obs, rows)
+            return written if batched else written[0]
         parts = [obs[k] for k in self.obs_keys] if isinstance(obs, Mapping) else [obs]
         arrays = [np.asarray(p) for p in parts]
         dtype = kept(np.result_type(*arrays))
@@ -169,7 +165,7 @@ class Spaces:
         return low / 2 + high / 2, high / 2 - low / 2  # no sum of two bounds overflows
 
 
-NEWER = {"obs_shapes", "action_dtype"}
+NEWER = {"obs_shapes", "obs_parts", "action_dtype"}
 """What older checkpoints do not say."""
 DTYPES = ("float16", "float32", "float64")
 """Of actions; a wider one takes float64."""
@@ -191,17 +187,32 @@ def check_fit(agent: Spaces, env: Spaces, env_id: str) -> None:
 
 def _other_observations(agent: Spaces, env: Spaces) -> str:
     """What differs, in words; empty if nothing does."""
-    if agent.obs_keys != env.obs_keys:
-        now, then = (f"a dict of {', '.join(s.obs_keys)}" if s.obs_keys else "an array" for s in (env, agent))
-        return f"observations are {now}, the agent was trained with {then}"
-    if agent.shapes and env.shapes:
-        for key, then_shape, now_shape in zip(agent.obs_keys or ("",), agent.shapes, env.shapes, strict=True):
-            if then_shape != now_shape:
-                entry = f" {key!r}" if key else ""
-                return f"observations{entry} have the shape {now_shape}, the agent was trained with {then_shape}"
-    elif agent.obs_size != env.obs_size:
-        return f"observations are {env.obs_size} numbers, the agent was trained with {agent.obs_size}"
+    if not agent.parts or not env.parts:
+        if agent.obs_keys != env.obs_keys:
+            return _other_makeup([(k,) for k in agent.obs_keys], [p.path for p in env.parts])
+        known = f"observations are {env.obs_size} numbers, the agent was trained with {agent.obs_size}"
+        return known if agent.obs_size != env.obs_size else ""
+    if [p.path for p in agent.parts] != [p.path for p in env.parts]:
+        return _other_makeup([p.path for p in agent.parts], [p.path for p in env.parts])
+    for then, now in zip(agent.parts, env.parts, strict=True):
+        entry = f" {then.path[0]!r}" if len(then.path) == 1 else then.name
+        if then.shape != now.shape:
+            return f"observations{entry} have the shape {now.shape}, the agent was trained with {then.shape}"
+        if (then.kind, then.counts, then.starts) != (now.kind, now.counts, now.starts):
+            return f"observations{entry} are {now.described}, the agent was trained with {then.described}"
+        if then.is_image != now.is_image and (agent.obs_parts and env.obs_parts):
+            return f"observations{entry} are {now.dtype}, the agent was trained with {then.dtype}"
     return ""
+
+
+def _other_makeup(then: list[Path], now: list[Path]) -> str:
+    """Of which entries observations consist, in words."""
+
+    def said(paths: list[Path]) -> str:
+        entries = ", ".join(str(p[0]) if len(p) == 1 else Part(path=p).name for p in paths)
+        return f"a dict of {entries}" if any(paths) else "an array"
+
+    return f"observations are {said(now)}, the agent was trained with {said(then)}"
 
 
 def _other_actions(agent: Spaces, env: Spaces) -> str:
@@ -224,11 +235,18 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def kept(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """In which dtype observations travel to the model: bytes and float32 as they are, what float32 holds exactly in it,
-    all else in float64."""
-    exact = np.can_cast(dtype, np.float32)
-    return np.dtype(dtype if dtype == np.uint8 else np.float32 if exact else np.float64)
+def _observations(space: gym.Space[Any], name: str) -> dict[str, Any]:
+    """What `Spaces` says of an observation space. Raises UnsupportedSpaceError."""
+    parts = parts_of(space, name)
+    size = sum(p.size for p in parts)
+    if size == 0:
+        raise UnsupportedSpaceError(f"{name}: observation space {space} holds no number: size 0.")
+    plain = all(p.kind == "box" and not p.is_image and len(p.path) < 2 for p in parts)
+    if not plain or (parts[0].path and not isinstance(parts[0].path[0], str)):
+        return {"obs_size": size, "obs_ndim": len(parts[0].shape), "obs_parts": parts}
+    shapes = tuple(p.shape for p in parts)
+    keys = tuple(str(p.path[0]) for p in parts if p.path)
+    return {"obs_size": size, "obs_keys": keys, "obs_ndim": len(shapes[0]), "obs_shapes": shapes}
 
 
 def _check_bounds(space: Box, name: str) -> None:
@@ -269,7 +287,9 @@ def _check_sizes(spaces: Spaces) -> None:
 
 def _check_shapes(spaces: Spaces) -> None:
     """Raise InputError unless shapes, where they are known, agree with the sizes."""
-    shapes = spaces.obs_shapes
+    shapes, parts = spaces.obs_shapes, spaces.obs_parts
+    if parts and (spaces.obs_keys or shapes or sum(p.size for p in parts) != spaces.obs_size):
+        raise InputError(f"obs_parts must come to obs_size, {spaces.obs_size}, and stand alone")
     sound = not shapes or (
         len(shapes) == max(1, len(spaces.obs_keys))
         and len(shapes[0]) == spaces.obs_ndim

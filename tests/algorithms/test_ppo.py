@@ -144,7 +144,7 @@ def scripted_rollout(mode, model, rules, rows=30):
         steps.append(step)
         obs, carry = step.act_obs, decisions[-1].next_carry(step.is_first)
     cpu = torch.device("cpu")
-    rollout = stack([observations], join_rows([decisions], cpu), [steps], rules, cpu)
+    rollout = stack([observations], join_rows([decisions], cpu), [steps], rules, model)
     return rollout, advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
 
 

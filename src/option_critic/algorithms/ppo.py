@@ -78,9 +78,12 @@ def intra_option_loss(heads: Heads, batch: Batch, config: PPOSettings) -> tuple[
     }
 
 
-def bonus_loss(arrival: Arrival[Tensor], batch: Batch, rules: OptionSettings) -> Tensor:
-    """What the user's bonuses say of the policy over options and the terminations: minus its mean; [] (0 without)."""
-    bonus = bonus_at(batch.obs, rules)
+def bonus_loss(arrival: Arrival[Tensor], obs: Tensor, batch: Batch, rules: OptionSettings) -> Tensor:
+    """What the user's bonuses say of the policy over options and the terminations: minus its mean; [] (0 without).
+
+    `obs`: the numbers of the batch's observations [N, D].
+    """
+    bonus = bonus_at(obs, rules)
     if bonus is None:
         return arrival.beta.new_zeros(())
     probs = arrival_probs(batch.decision.prev_option, arrival.beta, arrival.log_mu.exp())

@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Dict
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 
 from option_critic.envs.contract import INFO_KEYS
 from option_critic.envs.randomness import seed_spaces
@@ -65,9 +65,9 @@ class Checked(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.name = name
         space = env.observation_space
-        self.is_dict, self.shape, self.dtype = isinstance(space, Dict), space.shape, space.dtype
-        parts = dict(space.spaces) if isinstance(space, Dict) else {"": space}
-        self.parts: dict[str, tuple[Any, Any]] = {key: (part.shape, part.dtype) for key, part in parts.items()}
+        is_box = isinstance(space, Box)
+        self.shape: Any = space.shape if is_box else None
+        self.dtype: Any = space.dtype if is_box else None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset, and check. A seed is also that of the spaces."""
@@ -106,34 +106,46 @@ class Checked(gym.Wrapper[Any, Any, Any, Any]):
         return obs, reward, terminated, truncated, info if type(info) is dict and not info else self.told(info)
 
     def observation(self, obs: Any, method: str) -> Any:
-        """A copy. Raises EnvError unless `obs` is of the observation space's shape and type; bounds do not matter."""
-        if not self.is_dict:
-            return self.part("", obs, method)
-        if not (isinstance(obs, dict) and obs.keys() == self.parts.keys()):
-            raise EnvError(
-                f"{self.name}: {method} must return a dict of {', '.join(self.parts)} as observation, "
-                f"got {described(obs)}"
-            )
-        return {key: self.part(key, obs[key], method) for key in self.parts}
+        """A copy. Raises EnvError unless `obs` is of the observation space's shape and type; bounds do not matter, but
+        for choices, which have no number beyond theirs."""
+        return self.part(self.env.observation_space, obs, method, "")
 
-    def part(self, key: str, part: Any, method: str) -> npt.NDArray[Any]:
-        """A copy of one entry of a Dict, or of all there is."""
-        shape, dtype = self.parts[key]
-        array, entry = numbers(part), f" {key!r}" if key else ""  # a list or a number where an array would be usual
-        if array is None or array.shape != shape:
-            raise EnvError(
-                f"{self.name}: {method} must return observations{entry} of numbers of shape {shape}, "
-                f"as its observation space says, got {described(part)}"
-            )
+    def part(self, space: gym.Space[Any], obs: Any, method: str, at: str) -> Any:
+        """A copy of what lies at `at`."""
+        if isinstance(space, Dict):
+            if not (isinstance(obs, dict) and obs.keys() == space.spaces.keys()):
+                keys = ", ".join(map(str, space.spaces))
+                raise self.wrong(f"{method} must return a dict of {keys} as observation", at, obs)
+            return {key: self.part(inner, obs[key], method, f"{at}[{key!r}]") for key, inner in space.spaces.items()}
+        if isinstance(space, Tuple):
+            if not (isinstance(obs, tuple | list) and len(obs) == len(space.spaces)):
+                raise self.wrong(f"{method} must return a tuple of {len(space.spaces)} as observation", at, obs)
+            both = zip(space.spaces, obs, strict=True)
+            return tuple(self.part(inner, x, method, f"{at}[{i}]") for i, (inner, x) in enumerate(both))
+        array = self.array(space, obs, method, at)
+        if isinstance(space, Discrete | MultiDiscrete):
+            counts = space.n if isinstance(space, Discrete) else space.nvec
+            if not ((array >= space.start) & (array < space.start + counts)).all():
+                raise self.wrong(f"{method} must return observations of {space}", at, obs)
+        return array
+
+    def array(self, space: gym.Space[Any], obs: Any, method: str, at: str) -> npt.NDArray[Any]:
+        """A copy of an array, or a number."""
+        array = numbers(obs)  # a list or a number where an array would be usual
+        if array is None or array.shape != space.shape:
+            raise self.wrong(f"{method} must return observations of numbers of shape {space.shape}", at, obs)
+        dtype: Any = space.dtype
         if not np.can_cast(array.dtype, dtype, "same_kind"):
             with np.errstate(invalid="ignore"):
                 given, array = array, array.astype(dtype)
             if not (given == array).all():
-                raise EnvError(
-                    f"{self.name}: {method} must return observations{entry} that fit {dtype}, "
-                    f"as its observation space says, got {described(part)}"
-                )
+                raise self.wrong(f"{method} must return observations that fit {dtype}", at, obs)
         return array
+
+    def wrong(self, right: str, at: str, given: Any) -> EnvError:
+        """What should have been returned, instead of what lies at `at` in an observation."""
+        where = f", at {at}" if at else ""
+        return EnvError(f"{self.name}: {right}, as its observation space says, got {described(given)}{where}")
 
     def flag(self, which: str, value: Any) -> bool:
         """True or False, or 1 or 0. Raises EnvError for anything else: text or NaN would count as True."""

@@ -90,7 +90,8 @@ def run_episodes(
         quiet = ablation.noise(envs.num_envs, network, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), network, generators)
         offered, _, arrival = act(network, seen, carry, rules, noise, mask)
-        offered = replace(offered, action=ablation.action(offered.action, seen, rules))
+        numbers = network.see.numbers(seen)
+        offered = replace(offered, action=ablation.action(offered.action, numbers, rules))
         held = Held.after(offered, held, settings.env.action_repeat)
         choice = held.choice
         tensor, option = torch.from_numpy(seen).to(device), torch.from_numpy(choice.option).to(device)
@@ -105,7 +106,7 @@ def run_episodes(
             "beta": choice.beta,
             "q": q,
             "mu": np.exp(arrival.log_mu),
-            "interest": interest_at(seen, rules, mask).start,
+            "interest": interest_at(numbers, rules, mask).start,
             "distance": policies.distance(option),
             "action": action.reshape(envs.num_envs, -1),
             "reward": step.reward,

@@ -123,7 +123,7 @@ def act(
     action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
     that executes, and what the arriving one met: all that `likelihoods` needs.
     """
-    raw, options = single(obs), rules.definitions  # once for all that users wrote
+    raw, options = single(network.see.numbers(obs)), rules.definitions  # once for all that users wrote
     shared = wishes(raw, options) if options and options == network.see.watched else None  # asked once, for both
     policies, mu_logits, beta_logits = network(obs, shared)
     arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)

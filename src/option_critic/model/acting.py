@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.functional.arrays import NDArray
+from option_critic.model.encoder import in_numpy as encoder_in_numpy
 from option_critic.model.layers import Tanh
 from option_critic.model.network import Network, View
-from option_critic.model.normalize import ObservationNormalizer
 from option_critic.model.option_model import OptionModel
 
 Function = Callable[[NDArray], NDArray]
@@ -29,7 +29,7 @@ def snapshot(model: OptionModel) -> Network[NDArray]:
     """What `model` says now, for acting. Made anew after each update."""
     mu_and_beta, k = side_by_side(model.mu_head, model.beta_head), model.num_options
     return Network(
-        see=view(model.obs_norm),
+        see=view(model),
         trunks=trunks(model.policy_trunk, model.option_trunk),
         policy_head=in_numpy(model.pi_head),
         choice_heads=lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:]),
@@ -39,9 +39,11 @@ def snapshot(model: OptionModel) -> Network[NDArray]:
     )
 
 
-def view(norm: ObservationNormalizer) -> View[NDArray]:
+def view(model: OptionModel) -> View[NDArray]:
     """What the networks see, in numpy."""
-    theirs = norm.view
+    theirs, encoder = model.view, model.encoder
+    if encoder is not None and model.log_std.device.type != "cpu":
+        encoder = copy.deepcopy(encoder).cpu()
     dtypes = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
     scaling = theirs.scaling
     known = {} if scaling is None else {mine: pair(scaling(its)) for mine, its in dtypes.items()}
@@ -51,6 +53,8 @@ def view(norm: ObservationNormalizer) -> View[NDArray]:
         watched=theirs.watched,
         scaling=None if scaling is None else known.__getitem__,
         clip=theirs.clip,
+        read=model.read,
+        encode=None if encoder is None else encoder_in_numpy(encoder),
     )
 
 

@@ -45,6 +45,14 @@ def linear(inputs: int, outputs: int, device: str) -> nn.Linear:
     return layer
 
 
+def conv(inputs: int, outputs: int, kernel: int, stride: int, device: str) -> nn.Conv2d:
+    """A convolution, its weights likewise yet to be drawn."""
+    layer: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Conv2d, inputs, outputs, kernel, stride, device=device, dtype=torch.float32
+    )
+    return layer
+
+
 def mlp(inputs: int, width: int, layers: int, activation: Activation, device: str) -> nn.Sequential:
     """`layers` hidden layers of `width` units, each followed by the activation: [..., inputs] -> [..., width]."""
     modules: list[nn.Module] = []
@@ -60,11 +68,12 @@ def stream_seed(seed: int, name: str) -> int:
 
 @torch.no_grad()
 def initialise(module: nn.Module, gain: float, seed: int, name: str, bias: float = 0.0) -> None:
-    """Orthogonal weights and constant biases in every linear layer, from the stream called `name`."""
+    """Orthogonal weights and constant biases in every layer, from the stream called `name`."""
     if any(p.is_meta for p in module.parameters()):
         return  # an outline has no weights to draw
     generator = torch.Generator("cpu").manual_seed(stream_seed(seed, name))
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.orthogonal_(layer.weight, gain, generator=generator)
-            nn.init.constant_(layer.bias, bias)
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, bias)

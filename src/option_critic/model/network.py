@@ -18,7 +18,8 @@ from option_critic.options.option import Option
 
 @dataclass(frozen=True)
 class View(Generic[Numbers]):
-    """What the networks see of raw observations [..., D]: [..., S] in float32."""
+    """What the networks see of raw observations [..., D]: [..., S] in float32. Where there are images, these are rows
+    [..., W] (`observation_space.py: Row`)."""
 
     quaternions: tuple[Numbers, Numbers] | None
     """(w, below), [D] each: an entry turns its sign where its entry w is less than `below`, so that of the two unit
@@ -32,18 +33,30 @@ class View(Generic[Numbers]):
     scaling: Callable[[Any], tuple[Numbers, Numbers]] | None
     """dtype -> (mean, standard deviation), [S] each; none: nothing is normalised"""
     clip: float
+    read: Callable[[Numbers], Numbers] | None = None
+    """rows [..., W] -> their numbers [..., D], where they hold images too, or are bytes; none: they are these"""
+    encode: Callable[[Numbers], Numbers] | None = None
+    """rows [..., W] -> features of their images [..., F], seen beside it; none: there are none"""
 
     def __call__(self, obs: Numbers, wished: Numbers | None = None) -> Numbers:
         """(x - mean) / std, clipped. What comes in float64 is normalised in it: far from zero (a timestamp) float32
         would leave nothing of what varies. `wished`: the interests of the watched options there, if they are known."""
         x = self.prepare(obs, wished)
         if self.scaling is None:
-            return single(x)
-        mean, std = self.scaling(x.dtype)
-        return single(clamp((x - mean) / std, -self.clip, self.clip))
+            x = single(x)
+        else:
+            mean, std = self.scaling(x.dtype)
+            x = single(clamp((x - mean) / std, -self.clip, self.clip))
+        return x if self.encode is None else xp(x).concat([x, self.encode(obs)], -1)
+
+    def numbers(self, obs: Numbers) -> Numbers:
+        """Rows of observations [..., W] -> [..., D]: all of them but images that are encoded. What users' functions
+        get."""
+        return obs if self.read is None else self.read(obs)
 
     def prepare(self, obs: Numbers, wished: Numbers | None = None) -> Numbers:
         """All but the normalisation, which learns."""
+        obs = self.numbers(obs)
         x = real(obs)
         if self.quaternions is not None:
             w, below = self.quaternions

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 
 from option_critic.errors import InputError
 from option_critic.model.distributions import ActionDistribution, DiagonalGaussian
+from option_critic.model.encoder import Encoder, count_weights, encoded
 from option_critic.model.fixed import fixed_actions
 from option_critic.model.layers import initialise, linear, mlp
-from option_critic.model.network import Network
+from option_critic.model.network import Network, View
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
+from option_critic.observation_space import Row
 from option_critic.options.definitions import find
 from option_critic.options.option import Option
 from option_critic.spaces import Spaces
@@ -62,7 +65,8 @@ class OptionModel(nn.Module):
     ) -> None:
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
-        obs_size, width, s = spaces.obs_size, settings.hidden_dim, settings
+        images, width, s = encoded(spaces.row, settings), settings.hidden_dim, settings
+        obs_size = numbers_size(spaces, settings)
         if s.quaternions and max(s.quaternions) + 4 > obs_size:
             raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
         if s.differences and max(s.differences) >= obs_size:
@@ -72,8 +76,11 @@ class OptionModel(nn.Module):
         self.obs_norm = ObservationNormalizer(
             obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device
         )
-        obs_size = self.obs_norm.size
-        check_size(obs_size, num_options, spaces.action_size, settings)
+        row = spaces.row
+        self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
+        check_size(self.obs_norm.size, num_options, spaces.action_size, settings, row)
+        self.encoder = Encoder(row, images, settings, seed, device) if images else None
+        obs_size = self.obs_norm.size + (self.encoder.size if self.encoder is not None else 0)
         self.reward_norm = RewardScaler(s.normalize_reward, device)
 
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation, device)
@@ -101,10 +108,23 @@ class OptionModel(nn.Module):
         initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
 
     @property
+    def view(self) -> View[Tensor]:
+        """What the networks see, with the statistics as they are now."""
+        return replace(self.obs_norm.view, read=self.read, encode=self.encoder)
+
+    def numbers(self, obs: Tensor) -> Tensor:
+        """Raw observations [..., W] -> all but encoded images [..., D], as users' functions get them."""
+        return self.view.numbers(obs)
+
+    def update_view(self, obs: Tensor) -> None:
+        """Let the statistics see raw observations [N, W]."""
+        self.obs_norm.update(self.numbers(obs))
+
+    @property
     def network(self) -> Network[Tensor]:
         """What deciding needs, of the modules as they are."""
         return Network(
-            see=self.obs_norm.view,
+            see=self.view,
             trunks=lambda x: (self.policy_trunk(x), self.option_trunk(x)),
             policy_head=self.pi_head,
             choice_heads=self._choice_heads,
@@ -126,20 +146,24 @@ class OptionModel(nn.Module):
         """Raw observations [..., D] -> pi over K options as they act: certain of what options do not decide."""
         network = self.network
         pi = network.policies(self.policy_trunk(network.see(obs)))
-        return self.fixed.written(pi, obs) if self.fixed is not None and isinstance(pi, DiagonalGaussian) else pi
+        return (
+            self.fixed.written(pi, network.see.numbers(obs))
+            if self.fixed is not None and isinstance(pi, DiagonalGaussian)
+            else pi
+        )
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
-        x = self.obs_norm(obs)
+        x = self.view(obs)
         return (self.q_head(self.critic_trunk(x)), *self._choice_heads(self.option_trunk(x)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.
 
-        A shared trunk learns with the intra-option policies.
+        A shared trunk learns with the intra-option policies, and so does an encoder.
         """
         parts: dict[str, list[nn.Module]] = {
-            "option": [self.policy_trunk, self.pi_head],
+            "option": [*([] if self.encoder is None else [self.encoder]), self.policy_trunk, self.pi_head],
             "critic": [self.critic_trunk, self.q_head],
             "master": [self.option_trunk, self.mu_head],
             "termination": [self.beta_head],
@@ -155,12 +179,19 @@ class OptionModel(nn.Module):
         return groups
 
 
-def check_size(inputs: int, num_options: int, action_size: int, s: ModelSettings) -> None:
+def numbers_size(spaces: Spaces, settings: ModelSettings) -> int:
+    """D: the numbers of an observation, without the images that are encoded."""
+    return spaces.obs_size - sum(spaces.row.parts[i].size for i in encoded(spaces.row, settings))
+
+
+def check_size(inputs: int, num_options: int, action_size: int, s: ModelSettings, row: Row) -> None:
     """Raise NetworkSizeError for more than MAX_WEIGHTS weights, before there are any."""
+    if encoded(row, s):
+        inputs += s.encoder_dim * len(encoded(row, s))
     trunks = (s.policy_layers,) if s.shared_trunk else (s.policy_layers, s.critic_layers, s.option_layers)
     width = s.hidden_dim
     hidden = sum((inputs + 1) * width + (layers - 1) * (width + 1) * width for layers in trunks)
-    weights = hidden + (width + 1) * num_options * (action_size + 3)
+    weights = hidden + (width + 1) * num_options * (action_size + 3) + count_weights(row, s)
     if weights > MAX_WEIGHTS:
         raise NetworkSizeError(
             f"a network of {weights:,} weights is too large, {MAX_WEIGHTS:,} are the most: lower hidden_dim ({width}), "

@@ -15,10 +15,20 @@ RANGES = {
     **dict.fromkeys(("policy_layers", "critic_layers", "option_layers"), (1, 64)),
     "initial_log_std": (-20, 20),
     "clip_observation": (0.001, 1_000_000_000),
+    "encoder_dim": (1, 8192),
 }
 """Setting -> (lowest, highest). How large the whole network may be: `option_model.py: MAX_WEIGHTS`."""
 MAX_COMPONENT = 1_000_000
 """The highest number of a component of an observation that a setting may name."""
+
+
+ENCODERS = ("auto", "conv", "flat")
+
+
+def own_encoder(encoder: str) -> bool:
+    """Whether it names a network of the user's own."""
+    module, _, name = encoder.partition(":")
+    return bool(module) and name.isidentifier() and len(encoder) <= 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,15 @@ class ModelSettings:
     observe_interest: str = ""
     """A set of definitions (as for options_from) whose interests the networks see beside the observation. With one
     option: what the definitions know, without the options; the fair flat baseline of named ones."""
+    encoder: str = "auto"
+    """What reads images (arrays of bytes). auto: those of at least 36 x 36 pixels go through convolutions, smaller ones
+    are read as numbers, as other observations are. conv: all go through them. flat: none. module:NAME: a network of
+    your own: NAME(shape) gives an nn.Module that turns images [N, *shape] in [0, 1], shape being (channels, height,
+    width), into vectors [N, F]."""
+    conv_layers: tuple[int, ...] = (32, 8, 4, 64, 4, 2, 64, 3, 1)
+    """Channels, kernel and stride of each convolution in turn; the default is that of Mnih and others 2015."""
+    encoder_dim: int = 512
+    """Features that the layer after the convolutions makes of an image."""
     normalize_reward: bool = True
     """Divide rewards by the running standard deviation of the discounted return."""
 
@@ -63,9 +82,23 @@ class ModelSettings:
         check_ranges(self, RANGES)
         for name in ("quaternions", "differences"):
             check_range(name, max(getattr(self, name), default=0), 0, MAX_COMPONENT)
+        if self.encoder not in ENCODERS and not own_encoder(self.encoder):
+            raise InputError(f"encoder must be {', '.join(ENCODERS)} or module:NAME, got {shown(self.encoder)}")
+        bad = len(self.conv_layers) % 3 or not all(1 <= n <= 4096 for n in self.conv_layers) or not self.conv_layers
+        if bad or len(self.conv_layers) > 3 * 64:
+            raise InputError(
+                "conv_layers must be channels, kernel and stride of each layer in turn (32 8 4 64 4 2), in [1, 4096], "
+                f"got {shown(self.conv_layers)}"
+            )
         if not 0 < self.initial_beta < 1:
             raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
         if any(b - a < 4 for a, b in pairwise(sorted((-4, *self.quaternions)))):
             raise InputError(f"quaternions must be starts at least 4 apart, from 0 on, got {shown(self.quaternions)}")
         if len(self.differences) % 2 or min(self.differences, default=0) < 0:
             raise InputError(f"differences must be pairs of components, counted from 0, got {shown(self.differences)}")
+
+    @property
+    def convolutions(self) -> list[tuple[int, int, int]]:
+        """(channels, kernel, stride) of each."""
+        c = self.conv_layers
+        return list(zip(c[::3], c[1::3], c[2::3], strict=True))

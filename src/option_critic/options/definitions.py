@@ -7,15 +7,14 @@ it names: the user does, or asks for it.
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import os
 import sys
 from typing import Any
 
 from option_critic.errors import InputError
 from option_critic.options.option import Option
 from option_critic.options.reach_grasp_move import REACH_GRASP_MOVE
+from option_critic.references import import_module_of, named
 
 SETS: dict[str, tuple[Option, ...]] = {"reach-grasp-move": REACH_GRASP_MOVE}
 
@@ -27,32 +26,18 @@ def find(reference: str) -> tuple[Option, ...]:
     """
     if reference in SETS:
         return SETS[reference]
-    module, colon, name = reference.partition(":")
-    if not colon:
+    if ":" not in reference:
         near = difflib.get_close_matches(reference[:80], SETS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(
             f"there is no set of options {reference!r}: choose {', '.join(SETS)}, or module:NAME for your own.{hint}"
         )
-    if module not in sys.modules:
-        raise InputError(
-            f"the options are defined in {reference!r}, and loading imports no code on its own. If you trust it, "
-            f"say so: --options-from {reference}, or `import {module}` first"
-        )
-    return checked(reference, getattr(sys.modules[module], name, None))
+    return checked(reference, named(reference, "the options are defined", "--options-from"))
 
 
 def load(reference: str) -> tuple[Option, ...]:
     """`find`, after importing the module, from the current folder too: for a reference that the user gave."""
-    module, colon, _ = reference.partition(":")
-    if colon and module not in sys.modules:
-        sys.path.insert(0, os.getcwd())
-        try:
-            importlib.import_module(module)
-        except (Exception, SystemExit) as error:
-            raise InputError(f"{module}, where the options are defined, cannot be imported: {error}") from error
-        finally:
-            sys.path.remove(os.getcwd())
+    import_module_of(reference, "the options are defined")
     return find(reference)
 
 

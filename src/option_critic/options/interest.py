@@ -42,7 +42,8 @@ def interest_at(
     if any(o.interest for o in options):
         start = permitted_interest(wishes(obs, options) if wished is None else wished, available)
     else:
-        everywhere = xp(obs).broadcast_to(xp(obs).ones_like(obs[..., :1]), (*obs.shape[:-1], rules.num_options))
+        one = xp(obs).ones((*obs.shape[:-1], 1), dtype=obs.dtype, device=obs.device)
+        everywhere = xp(obs).broadcast_to(one, (*obs.shape[:-1], rules.num_options))
         start = everywhere if available is None else permitted_interest(everywhere, available)
     if not any(o.end for o in options):
         return Interest(start, start)

@@ -77,7 +77,7 @@ def collect(
                 log_mus[g].append(arrival.log_mu)
     log_mu = torch.from_numpy(join(log_mus)).to(device)
     decision = likelihoods(join_rows(choices, device), join_rows(policies, device), log_mu)
-    return replace(stack(obs, decision, steps, rules, device), env_seconds=waited), live
+    return replace(stack(obs, decision, steps, rules, model), env_seconds=waited), live
 
 
 def digits(obs: Observations, model: OptionModel) -> Observations:
@@ -102,9 +102,10 @@ def stack(
     decision: Decision,
     steps: list[list[EnvStep]],
     rules: OptionSettings,
-    device: torch.device,
+    model: OptionModel,
 ) -> Rollout:
     """Per group, rows of [B, ...] -> one rollout of [T, all B, ...]."""
+    device = model.log_std.device
 
     def column(name: str) -> Tensor:
         return torch.from_numpy(join([getattr(s, name) for s in rows] for rows in steps)).to(device)
@@ -117,15 +118,16 @@ def stack(
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")
     if not torch.isfinite(decision.action).all():
         raise NonFiniteError("the agent's actions are NaN or infinite; lower the learning rates")
-    check_definitions(obs.flatten(0, 1), rules)
+    told_of, told_next = model.numbers(obs), model.numbers(next_obs)
+    check_definitions(told_of.flatten(0, 1), rules)
     return Rollout(
         obs=obs,
         next_obs=next_obs,
-        interest=interest_at(obs, rules),
-        next_interest=interest_at(next_obs, rules),
+        interest=interest_at(told_of, rules),
+        next_interest=interest_at(told_next, rules),
         decision=decision,
         reward=reward,
-        own_reward=own_reward(obs, next_obs, decision.option, rules),
+        own_reward=own_reward(told_of, told_next, decision.option, rules),
         terminated=column("terminated"),
         truncated=column("truncated"),
         valid=column("valid"),

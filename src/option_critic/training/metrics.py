@@ -66,7 +66,8 @@ def divergence(model: OptionModel, rollout: Rollout) -> float:
     """
     every = max(1, rollout.valid.numel() // PROBED)
     obs, option = rollout.obs.flatten(0, 1)[::every], rollout.decision.option.flatten()[::every]
-    others = torch.ones(len(obs), model.num_options, dtype=obs.dtype, device=obs.device).scatter(
+    dtype = obs.dtype if obs.is_floating_point() else torch.float32
+    others = torch.ones(len(obs), model.num_options, dtype=dtype, device=obs.device).scatter(
         -1, option.unsqueeze(-1), 0.0
     )
     both = others * (rollout.interest.start.flatten(0, 1)[::every] > 0)

@@ -123,7 +123,9 @@ def iterate(
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     started = time.perf_counter()
-    with compute_threads(1), in_their_chance(groups):  # small batches: more threads only fight with the simulator's
+    # small batches: more threads only fight with the simulator's; images are work enough for all
+    threads = 1 if state.model.encoder is None else settings.torch_threads
+    with compute_threads(threads), in_their_chance(groups):
         rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
@@ -171,6 +173,6 @@ def iterate(
 
 def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
     """Let the statistics see the rollout, now that nothing reads it any more."""
-    state.model.obs_norm.update(rollout.obs[rollout.valid])
+    state.model.update_view(rollout.obs[rollout.valid])
     reward = rollout.reward + rollout.own_reward
     state.discounted = state.model.reward_norm.update(reward, rollout.cut, rollout.valid, gamma, state.discounted)
