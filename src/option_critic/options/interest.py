@@ -61,7 +61,7 @@ def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSetti
     Raises InputError where nothing can be learned from it.
     """
     if not any(o.reward for o in rules.definitions):
-        return torch.zeros_like(obs[..., 0], dtype=torch.float32)
+        return torch.zeros(obs.shape[:-1], dtype=torch.float32, device=obs.device)
     own = pick(stacked(rules.definitions, "reward", 0.0, obs, next_obs), option)
     if (wrong := ~(own.abs() <= MAX_REWARD)).any():
         name = rules.names[int(option[wrong][0])]
