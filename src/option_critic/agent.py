@@ -77,7 +77,7 @@ class OptionCritic:
 
     def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
         self.settings = settings
-        spaces = spaces or spaces_of(settings.env_id)
+        spaces = spaces or spaces_of(settings.env_id, settings.env.preprocessing)
         seen = torch.zeros(2, numbers_size(spaces, settings.model), dtype=torch.float32, device="cpu")
         check_definitions(seen, settings.options)
         self.state = state or TrainState.fresh(settings, spaces)

@@ -22,7 +22,9 @@ from option_critic.envs.contract import (
     diagnostics,
 )
 from option_critic.envs.guard import Blaming, Checked
+from option_critic.envs.preprocessing import arguments, chosen, preprocess
 from option_critic.envs.randomness import Chance
+from option_critic.envs.settings import Preprocessing
 from option_critic.envs.unstable import CutUnstable, shows_warnings
 from option_critic.spaces import Spaces
 
@@ -130,10 +132,17 @@ def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wr
 
 
 def make_gymnasium(
-    env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None, action_repeat: int = 1
+    env_id: str,
+    num_envs: int,
+    seeds: Sequence[int],
+    max_episode_steps: int | None,
+    action_repeat: int = 1,
+    preprocessing: Preprocessing = "auto",
 ) -> GymnasiumEnvs:
     """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
+    how = chosen(env_id, preprocessing)
     kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    kwargs |= arguments(how)
     chance = Chance(seeds)
     with chance, Blaming(env_id, "in construction"):
         envs = gym.make_vec(
@@ -141,7 +150,10 @@ def make_gymnasium(
             num_envs,
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP, "copy": False},  # `flatten` copies
-            wrappers=(partial(guarded, name=env_id, action_repeat=action_repeat),),
+            wrappers=(
+                partial(preprocess, how=how, name=env_id),
+                partial(guarded, name=env_id, action_repeat=action_repeat),
+            ),
             disable_env_checker=True,
             **kwargs,
         )

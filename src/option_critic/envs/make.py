@@ -21,8 +21,9 @@ from option_critic.envs.envpool import EnvPoolEnvs
 from option_critic.envs.guard import Blaming, EnvError, close_env, described
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, make_official, task_of
+from option_critic.envs.preprocessing import arguments, chosen, preprocess, register
 from option_critic.envs.randomness import Chance
-from option_critic.envs.settings import EnvSettings
+from option_critic.envs.settings import EnvSettings, Preprocessing
 from option_critic.errors import InputError, RunError
 from option_critic.spaces import Spaces
 
@@ -43,6 +44,7 @@ def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
     check_is_id(env_id)
     if task_of(env_id) is not None:
         return
+    register(env_id)
     module, _, name = env_id.rpartition(":")
     if module:
         import_module(module)
@@ -59,6 +61,7 @@ def check_known(env_id: str) -> None:
     """The same for an id that a run folder gives: no module is imported that only a folder names."""
     if task_of(env_id) is not None:
         return
+    register(env_id)
     module, _, name = env_id.rpartition(":")
     if module and module not in sys.modules:
         raise InputError(
@@ -163,7 +166,7 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
     backend = resolve_backend(env_id, settings)
     task, limit, count = task_of(env_id), settings.max_episode_steps, settings.action_repeat
     if task is None:
-        return make_gymnasium(env_id, len(seeds), seeds, limit, count)
+        return make_gymnasium(env_id, len(seeds), seeds, limit, count, settings.preprocessing)
     if backend == "envpool":
         envs = EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
         return envs if count == 1 else HeldTogether(envs, count)
@@ -171,15 +174,15 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
                          timeout=settings.worker_timeout, action_repeat=count)  # fmt: skip
 
 
-def spaces_of(env_id: str) -> Spaces:
+def spaces_of(env_id: str, preprocessing: Preprocessing = "auto") -> Spaces:
     """The spaces of an environment. Raises ValueError for an unknown one or unsupported spaces."""
     check_env_id(env_id)
     if task_of(env_id) is not None:
         return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
-    chance = Chance([0])
+    chance, how = Chance([0]), chosen(env_id, preprocessing)
     try:
         with chance, Blaming(env_id, "in construction"):
-            env = gym.make(env_id)
+            env = preprocess(gym.make(env_id, **arguments(how)), how, env_id)
     except EnvError as error:
         if not isinstance(error.__cause__, gym.error.Error | ImportError):
             raise

@@ -8,6 +8,7 @@ from typing import Literal
 from option_critic.errors import InputError
 from option_critic.value_types import amount, check_ranges, conform
 
+Preprocessing = Literal["auto", "none", "atari", "minigrid"]
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
 RANGES = {
     "num_envs": (1, 10_000),
@@ -28,6 +29,10 @@ class EnvSettings:
     Gymnasium for everything else."""
     num_envs: int = 8
     """Environments stepped side by side."""
+    preprocessing: Preprocessing = "auto"
+    """Gymnasium's own wrappers around each environment. atari: grey pictures of 84 x 84, four stacked, each action for
+    four frames, up to 30 actions at the start that do nothing. minigrid: picture and direction, without the mission,
+    which is text. auto: these for ids that begin with ALE/, MiniGrid- or BabyAI-, none for others."""
     max_episode_steps: int | None = None
     """Truncate training episodes (with bootstrap) after so many steps; none: the environment's own limit."""
     action_repeat: int = 1

@@ -139,7 +139,8 @@ def run_plain(
     shorter = max_episode_steps < known
     limit = max_episode_steps if shorter else None if own_limit else agent.settings.env.max_episode_steps
     check_trace(num_episodes, int(min(known, max_episode_steps)), numbers_a_step(agent))
-    envs = make_gymnasium(env_id, num_envs, env_seeds(EVALUATION_SEED, 0, num_envs), limit)
+    seeds = env_seeds(EVALUATION_SEED, 0, num_envs)
+    envs = make_gymnasium(env_id, num_envs, seeds, limit, preprocessing=agent.settings.env.preprocessing)
     quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
     return _run(agent, envs, quota, deterministic, on_step, ablation, max_episode_steps if shorter else None)
 

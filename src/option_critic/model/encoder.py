@@ -48,7 +48,7 @@ class Encoder(nn.Module):
             )
             if not own:
                 initialise(network, math.sqrt(2), seed, name)
-            self.networks.append(network)
+            self.networks.append(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
             sizes.append(size)
         self.size = sum(sizes)
 
@@ -63,7 +63,9 @@ class Encoder(nn.Module):
         found = []
         for i, (order, shape), network in zip(self.images, self.orders, self.networks, strict=True):
             image = self.row.image(rows, i).permute(0, *(1 + axis for axis in order)).reshape(-1, *shape)
-            found.append(network(image.float() / 255))
+            # channels innermost: convolutions on a CPU take half the time (measured)
+            pixels = image.to(torch.float32, memory_format=torch.channels_last)
+            found.append(network(pixels / 255))
         return torch.cat(found, -1)
 
 
