@@ -17,6 +17,7 @@ from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings, named
+from option_critic.references import import_module_of
 from option_critic.value_types import check_ranges, check_type, conform, conformed, shown
 
 Algorithm = Literal["dac", "ppo_oc"]
@@ -45,7 +46,8 @@ DECIDED = {
     "options_from": "its options are what their definitions say, with their names",
     **dict.fromkeys(
         ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
-         "quaternions", "differences", "observe_interest", "normalize_observation"),
+         "quaternions", "differences", "observe_interest", "normalize_observation", "encoder", "conv_layers",
+         "encoder_dim"),
         "that would be another network; make a new agent",
     ),
     **dict.fromkeys(("initial_log_std", "initial_beta"), "it says where a training begins, and this one has begun"),
@@ -89,8 +91,8 @@ class Settings:
         if not DEVICES.fullmatch(self.device):
             raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
         check_ranges(self, RANGES)
-        references = (self.env_id, self.options.options_from, self.model.observe_interest)
-        for name, text in zip(("env_id", "options_from", "observe_interest"), references, strict=True):
+        references = (self.env_id, self.options.options_from, self.model.observe_interest, self.model.encoder)
+        for name, text in zip(("env_id", "options_from", "observe_interest", "encoder"), references, strict=True):
             if len(text) > MAX_REFERENCE or not text.isprintable():
                 raise InputError(f"{name} must have at most {MAX_REFERENCE} printable characters, got {shown(text)}")
         numbers = vars(self.env) | vars(self.options) | vars(self.model) | vars(self.learning)
@@ -103,13 +105,15 @@ class Settings:
         """These settings with some replaced, each by its bare name.
 
         Changing `num_options` or `option_names` alone drops what the old options were called or meant;
-        `option_names` and `options_from` set their number. `options_from` may import the module that it names.
+        `option_names` and `options_from` set their number. `options_from` and `encoder` may import the modules that
+        they name.
         Another `algorithm` keeps what both algorithms can be told. Raises UnknownSettingError with the nearest match,
         or InputError for a bad value.
         """
         algorithm = conformed("algorithm", Algorithm, changes.get("algorithm", self.algorithm))
         changes = {name: conformed(name, _hint_of(algorithm, name), value) for name, value in changes.items()}
         changes = _consistent(changes, self.options)
+        import_module_of(changes.get("encoder", ""), "the encoder is defined")
         if algorithm != self.algorithm:
             return dataclasses.replace(self, algorithm=algorithm).override(**changes)
         parts: dict[str, dict[str, Any]] = {}

@@ -58,6 +58,8 @@ class ResumeArgs:
     """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...)."""
     options_from: str | None = None
     """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    encoder: str | None = None
+    """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
     """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
     do not name."""
@@ -88,6 +90,8 @@ class EvaluateArgs:
     """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
     options_from: str | None = None
     """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    encoder: str | None = None
+    """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
     """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
     do not name."""
@@ -117,6 +121,8 @@ class DiagnoseArgs:
     """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
     options_from: str | None = None
     """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    encoder: str | None = None
+    """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
     """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
     do not name."""
@@ -138,6 +144,8 @@ class ReportArgs:
     videos: bool = False
     """Film those three episodes of each run, too, on the official simulator, and keep them in the run's folder
     `videos` (about half a minute each). Videos that are there already are shown either way."""
+    encoder: str | None = None
+    """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
     """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
     do not name."""

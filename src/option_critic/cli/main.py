@@ -33,6 +33,7 @@ from option_critic.envs.make import check_env_id
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
+from option_critic.references import import_module_of
 from option_critic.runs.files import check_writable
 from option_critic.settings import names_of_others
 from option_critic.terminal import open_terminal, say
@@ -117,6 +118,7 @@ def resume(argv: Sequence[str]) -> int:
 
     folders = [folder for path in args.runs for folder in runs_in(path)]
     name_env(args.env, folders)
+    import_module_of(args.encoder or "", "the encoder is defined")
     from option_critic.cli.train import resume_runs
 
     with Interrupt() as interrupt:
@@ -138,6 +140,7 @@ def evaluate(argv: Sequence[str]) -> int:
     run = RunPath.of(a.run)
     checkpoint = find(run, a.checkpoint)
     name_env(a.env, [checkpoint])
+    import_module_of(a.encoder or "", "the encoder is defined")
     check_writable(a.run)
     from option_critic.cli.evaluate import evaluate_run
 
@@ -156,6 +159,7 @@ def diagnose(argv: Sequence[str]) -> int:
     run = RunPath.of(a.run)
     checkpoint = find(run, a.checkpoint)
     name_env(a.env, [checkpoint])
+    import_module_of(a.encoder or "", "the encoder is defined")
     check_writable(a.run)
     from option_critic.cli.diagnose import diagnose_run
 
@@ -172,6 +176,7 @@ def report(argv: Sequence[str]) -> int:
 
     check_libraries()
     name_env(args.env, [])
+    import_module_of(args.encoder or "", "the encoder is defined")
     check_writable((args.out or args.runs[0]).parent)
     report(args.runs, args.out, args.videos)
     return 0

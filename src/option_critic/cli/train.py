@@ -90,7 +90,11 @@ def done(agent: OptionCritic, folder: RunPath) -> None:
 
 def naming(settings: Settings) -> str:
     """The flags that name the user's own modules: no command finds them through the run alone."""
-    named = {"env": settings.env_id, "options-from": settings.options.options_from}
+    named = {
+        "env": settings.env_id,
+        "options-from": settings.options.options_from,
+        "encoder": settings.model.encoder,
+    }
     return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
 
 

@@ -104,7 +104,7 @@ class ObservationNormalizer(nn.Module):
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""
-        if self.enabled:
+        if self.enabled and self.size:
             self.moments.update(self.view.prepare(obs))
 
     def scaling(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

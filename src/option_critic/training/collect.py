@@ -94,7 +94,8 @@ def join_rows(groups: list[list[Rows]], device: torch.device) -> Any:
 
 def join(groups: Iterable[list[NDArray]]) -> NDArray:
     """Per group, rows [B, ...] -> [T, all B, ...]."""
-    return np.concatenate([np.stack(rows) for rows in groups], axis=1)
+    stacks = [np.stack(rows) for rows in groups]
+    return stacks[0] if len(stacks) == 1 else np.concatenate(stacks, axis=1)
 
 
 def stack(
@@ -113,7 +114,7 @@ def stack(
     obs = torch.from_numpy(join(obs_rows)).to(device)
     next_obs, reward = column("next_obs"), column("reward").float()
     for name, x in (("observations", obs), ("observations", next_obs), ("rewards", reward)):
-        if not torch.isfinite(x).all():
+        if x.is_floating_point() and not torch.isfinite(x).all():
             bad = int((~torch.isfinite(x)).flatten(1).any(-1).nonzero()[0])
             raise NonFiniteError(f"the environment returned {name} that are NaN or infinite (row {bad} of the rollout)")
     if not torch.isfinite(decision.action).all():
@@ -147,13 +148,28 @@ def told(groups: list[list[EnvStep]], name: str, device: torch.device) -> Tensor
     return torch.from_numpy(join(rows) > 0).to(device)
 
 
+def successors(
+    model: OptionModel, rollout: Rollout, here: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`model.values` at the true s', given what they are at s. Images are encoded once: but for ends of episodes and of
+    the rollout, s' is the next row's s."""
+    if model.encoder is None:
+        return model.values(rollout.next_obs)
+    other = rollout.terminated | rollout.truncated
+    other[-1] = True
+    found = [x.roll(-1, 0) for x in here]
+    for x, value in zip(found, model.values(rollout.next_obs[other]), strict=True):
+        x[other] = value
+    return found[0], found[1], found[2]
+
+
 @torch.no_grad()
 def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings) -> Values:
     """What the model says at s and at the true s', before the update."""
     d = rollout.decision
     q, mu_logits, beta_logits = model.values(rollout.obs)
     here = arrive(mu_logits, beta_logits, rollout.interest, d.carry, rules)
-    next_q, mu_logits, beta_logits = model.values(rollout.next_obs)
+    next_q, mu_logits, beta_logits = successors(model, rollout, (q, mu_logits, beta_logits))
     arriving = Carry(d.option, d.next_age, torch.zeros_like(d.is_first))  # s' is never a first state
     there = arrive(mu_logits, beta_logits, rollout.next_interest, arriving, rules)
     return Values(
