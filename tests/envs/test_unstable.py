@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from option_critic.cli import main as cli
-from option_critic.envs.gymnasium import guarded, make_gymnasium
+from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import OfficialTask
+from option_critic.envs.source import guarded
 from option_critic.envs.unstable import CutUnstable
 from option_critic.envs.workers import WorkerEnvs
 

@@ -1,17 +1,17 @@
-"""Any registered Gymnasium environment, in any of the three autoreset modes."""
+"""Gymnasium environments, in any of the three autoreset modes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.envs.action_repeat import STEPS, HeldAction
+from option_critic.envs.action_repeat import STEPS
 from option_critic.envs.contract import (
     EnvStep,
     Mask,
@@ -21,9 +21,10 @@ from option_critic.envs.contract import (
     check_rewards,
     diagnostics,
 )
-from option_critic.envs.guard import Blaming, Checked
+from option_critic.envs.guard import Blaming
 from option_critic.envs.randomness import Chance
-from option_critic.envs.unstable import CutUnstable, shows_warnings
+from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source, make_one
 from option_critic.spaces import Spaces
 
 
@@ -38,16 +39,17 @@ class GymnasiumEnvs(VectorEnvs):
         chance: Chance | None = None,
     ) -> None:
         """`chance`: that in which `envs` were made."""
-        self.envs, self.seeds, self.num_envs, self.name = envs, list(seeds), envs.num_envs, name
+        self.envs, self.num_envs, self.name = envs, envs.num_envs, name
+        self.seeds: Any = list(seeds)
         self.chance = chance or Chance(seeds)
-        self.mode = envs.metadata["autoreset_mode"]
+        self.mode = envs.metadata.get("autoreset_mode")
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
     def reset(self) -> Observations:
         """Start every environment from its own seed -> [B, D]."""
         with self.chance:
-            obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
+            obs, _ = self.envs.reset(seed=self.seeds)
         self.resets_next[:] = False
         flat = self.spaces.flatten(obs, batched=True)
         check_finite(self.name, "observations", flat)
@@ -115,27 +117,21 @@ class GymnasiumEnvs(VectorEnvs):
             raise
 
 
-def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wrapper[Any, Any, Any, Any]:
-    """An environment, held to its contract and, if MuJoCo simulates it, watched."""
-    checked = Checked(env, name)
-    watched = CutUnstable(checked) if shows_warnings(env) else checked
-    return watched if action_repeat == 1 else HeldAction(watched, action_repeat)
-
-
 def make_gymnasium(
-    env_id: str, num_envs: int, seeds: Sequence[int], max_episode_steps: int | None, action_repeat: int = 1
+    source: Source | str,
+    num_envs: int,
+    seeds: Sequence[int],
+    max_episode_steps: int | None,
+    action_repeat: int = 1,
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> GymnasiumEnvs:
-    """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
-    kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    """`num_envs` environments of one source (a text is an id), stepped in this process and reset in the same step."""
+    source = Source(source) if isinstance(source, str) else source
+    settings = EnvSettings(
+        max_episode_steps=max_episode_steps, action_repeat=action_repeat, env_kwargs=dict(env_kwargs or {})
+    )
     chance = Chance(seeds)
-    with chance, Blaming(env_id, "in construction"):
-        envs = gym.make_vec(
-            env_id,
-            num_envs,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP, "copy": False},  # `flatten` copies
-            wrappers=(partial(guarded, name=env_id, action_repeat=action_repeat),),
-            disable_env_checker=True,
-            **kwargs,
-        )
-    return GymnasiumEnvs(envs, seeds, env_id, chance)
+    with chance, Blaming(source.name, "in construction"):
+        makers = [partial(make_one, source, settings)] * num_envs
+        envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)  # `flatten` copies
+    return GymnasiumEnvs(envs, seeds, source.name, chance)
