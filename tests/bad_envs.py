@@ -8,7 +8,7 @@ import time
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text
 
 
 class Good(gym.Env):
@@ -429,7 +429,6 @@ if "UnstableHopper-v0" not in gym.registry:
 
 ENVS = {cls.__name__: cls for cls in Good.__subclasses__()} | {
     "Good": Good,
-    "TupleObservation": observing(Tuple((Discrete(2), Box(0, 1, (2,))))),
     "TextSpace": observing(Text(5)),
     "BinaryAction": acting(MultiBinary(3)),
     "ManyActions": acting(MultiDiscrete([2, 3])),

@@ -136,8 +136,13 @@ def test_bad_input_is_named(env_id, settings, message, monkeypatch):
 
 
 def test_unsupported_spaces_are_named():
-    with pytest.raises(UnsupportedSpaceError, match="FrozenLake-v1: observation space"):
-        oc.OptionCritic("FrozenLake-v1")
+    gym.register("Words-v0", entry_point=Words)
+    with pytest.raises(UnsupportedSpaceError, match="Words-v0: observation space"):
+        oc.OptionCritic("Words-v0")
+
+
+class Words(gym.Env):
+    observation_space, action_space = gym.spaces.Text(5), gym.spaces.Discrete(2)
 
 
 def test_set_env_goes_on_in_another_environment(small, tmp_path):

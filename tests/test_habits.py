@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -155,12 +154,6 @@ def test_save_takes_an_empty_folder_and_nothing_else_that_is_there(small, tmp_pa
         with pytest.raises(InputError, match="is no saved agent; choose another name"):
             agent.save(taken)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep" and Path.cwd() == tmp_path / "here"
-
-
-@pytest.mark.parametrize("make", [oc.OptionCritic, lambda env: oc.OptionCritic("CartPole-v1").set_env(env)])
-def test_an_environment_object_is_named(make):
-    with pytest.raises(InputError, match=r"an environment is named by its id, got .*; register your own"):
-        make(gym.make("CartPole-v1"))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +26,12 @@ BY_TYPE = {
     str: st.text(max_size=20),
     tuple[str, ...]: st.lists(st.text(max_size=8), min_size=1, max_size=5).map(tuple),
     tuple[int, ...]: st.lists(st.integers(-2, 40), max_size=3).map(tuple),
-}
+    dict[str, Any]: st.dictionaries(
+        st.sampled_from(["gravity", "desc", "no name"]),
+        st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                     lambda inner: st.lists(inner, max_size=3), max_leaves=6),
+    ),
+}  # fmt: skip
 
 
 def values(name):

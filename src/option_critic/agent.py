@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 import weakref
 from collections.abc import Callable
@@ -16,7 +17,10 @@ import torch
 
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.guard import described
-from option_critic.envs.make import check_known, resolve_backend, spaces_of
+from option_critic.envs.lookup import given
+from option_critic.envs.make import ready, spaces_of
+from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source, check_told, fitted
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
@@ -25,7 +29,7 @@ from option_critic.model.layers import stream_seed
 from option_critic.model.option_model import numbers_size
 from option_critic.observations import read_observations, read_starts
 from option_critic.options.interest import check_definitions
-from option_critic.presets import settings_for
+from option_critic.presets import generic, settings_for
 from option_critic.records import Carry
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
@@ -56,6 +60,11 @@ class OptionState:
     """What it is doing [B]: where actions are held for several steps, the next calls give the same one."""
 
 
+def fitting(settings: Settings, source: Source) -> Settings:
+    """The settings as an environment object allows them."""
+    return dataclasses.replace(settings, env=fitted(source, settings.env))
+
+
 class OptionCritic:
     """An agent with options: a policy over options, K intra-option policies, learned terminations.
 
@@ -63,21 +72,31 @@ class OptionCritic:
     `predict` carries the running option.
 
     Args:
-        env_id: a Gymnasium id, `Meta-World/<task>-v3`, or the name of a preset. Its tuned settings
-            are taken where there are some.
+        env_id: the environment. A Gymnasium id, `Meta-World/<task>-v3` or the name of a preset (its
+            tuned settings are taken where there are some); `"module:function"`, or a function, that
+            makes one `gymnasium.Env`; a `gymnasium.Env`, trained as the one that it is; a
+            `gymnasium.vector.VectorEnv`, with its own number of environments and its own autoreset
+            mode. What makes an environment is called anew for each that is needed, with
+            `env_kwargs`; objects are reset and never closed (`docs/environments.md`).
         settings: any setting by its bare name (`num_options=3, seed=0, gamma=0.98`; `Settings`
             lists all).
 
     Raises:
-        ValueError: an unknown environment or setting (with the nearest match) or a bad value.
+        ValueError: an unknown environment, argument or setting (with the nearest match) or a bad value.
+        RuntimeError: the environment fails, or is none.
     """
 
-    def __init__(self, env_id: str, **settings: Any) -> None:
-        self._restore(settings_for(env_id).override(**settings))
+    def __init__(self, env_id: Any, **settings: Any) -> None:
+        base = settings_for(env_id) if isinstance(env_id, str) else None
+        source = given(env_id if base is None else base.env_id)
+        check_told(source, settings)
+        self._restore(fitting((base or generic(source.name)).override(**settings), source), source)
 
-    def _restore(self, settings: Settings, spaces: Spaces | None = None, state: TrainState | None = None) -> None:
-        self.settings = settings
-        spaces = spaces or spaces_of(settings.env_id, settings.env.preprocessing)
+    def _restore(
+        self, settings: Settings, source: Source, spaces: Spaces | None = None, state: TrainState | None = None
+    ) -> None:
+        self.settings, self.source = settings, source
+        spaces = spaces or spaces_of(source, settings.env)
         seen = torch.zeros(2, numbers_size(spaces, settings.model), dtype=torch.float32, device="cpu")
         check_definitions(seen, settings.options)
         self.state = state or TrainState.fresh(settings, spaces)
@@ -88,26 +107,38 @@ class OptionCritic:
         self._generators = Generators.seeded(stream_seed(settings.seed, "predict"))
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> OptionCritic:
-        """An untrained agent with exactly these settings."""
+    def from_settings(cls, settings: Settings, env: Any = None) -> OptionCritic:
+        """An untrained agent with exactly these settings, in `env`; none: in the environment that they name."""
+        source = given(settings.env_id if env is None else env)
         agent = cls.__new__(cls)
-        agent._restore(settings)
+        agent._restore(fitting(settings.override(env_id=source.name), source), source)
         return agent
 
-    def set_env(self, env_id: str) -> None:
+    def set_env(self, env_id: Any, env_kwargs: dict[str, Any] | None = None) -> None:
         """Let `learn` and evaluation go on in another environment, with all that was learned.
 
-        Settings stay; only the record of recent episodes starts anew. Raises ValueError unless the spaces are the same.
+        `env_id`: whatever `OptionCritic` takes, but for presets; `env_kwargs`: its arguments, by default those that
+        the settings hold. All other settings stay; only the record of recent episodes starts anew. Raises ValueError
+        unless the spaces are the same.
         """
-        self._meet(env_id)
+        settings = self.settings if env_kwargs is None else self.settings.override(env_kwargs=env_kwargs)
+        self._move(given(env_id), settings)
+        self._forget_episodes()
+
+    def _move(self, source: Source, settings: Settings) -> None:
+        """To an environment, under its name. Raises InputError unless it has the spaces of before."""
+        settings = fitting(settings.override(env_id=source.name), source)
+        self._meet(source, settings.env)
         self.close()
-        self.settings = self.settings.override(env_id=env_id)
+        self.settings, self.source = settings, source
+
+    def _forget_episodes(self) -> None:
         self.state.episodes, self.watch = Episodes(), EpisodeWatch(self.option_names)
 
-    def _meet(self, env_id: str) -> None:
-        """Raise InputError, naming what differs, unless `env_id` has the spaces that the agent was trained with."""
-        spaces = spaces_of(env_id)
-        check_fit(self.spaces, spaces, env_id)
+    def _meet(self, source: Source, settings: EnvSettings) -> None:
+        """Raise InputError, naming what differs, unless `source` has the spaces that the agent was trained with."""
+        spaces = spaces_of(source, settings)
+        check_fit(self.spaces, spaces, source.name)
         self.state.spaces = spaces
 
     @property
@@ -143,12 +174,11 @@ class OptionCritic:
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
-        check_known(self.settings.env_id)
-        resolve_backend(self.settings.env_id, self.settings.env)
+        self.source = ready(self.source, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
         self.settings = self.settings.override(total_timesteps=steps)
         if run_folder is not None and self.state.env_steps:
-            self._meet(self.settings.env_id)  # before anything is written
+            self._meet(self.source, self.settings.env)  # before anything is written
         run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
@@ -199,7 +229,9 @@ class OptionCritic:
         on_boundary = None if run is None else keep
         try:
             with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
-                for metrics in train(self.state, self.settings, self._running, on_boundary, self.watch.see):
+                for metrics in train(
+                    self.state, self.settings, self._running, on_boundary, self.watch.see, self.source
+                ):
                     if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
                         keep("interrupted")
                         break

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from option_critic.agent import OptionCritic
-from option_critic.envs.make import check_known, resolve_backend
+from option_critic.envs.lookup import given, means
+from option_critic.envs.make import ready
+from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.options.definitions import load as import_definitions
 from option_critic.runs import checkpoint as checkpoints
@@ -30,15 +32,17 @@ def load(
     checkpoint: str | int | None = None,
     device: str | torch.device | None = None,
     options_from: str | None = None,
+    env: Any = None,
     **settings: Any,
 ) -> OptionCritic:
     """Load an agent saved by `save`, or from a run folder (default: its last verified checkpoint).
 
     `settings`: what to go on with in the place of what it was trained with (`lr_option=1e-4, num_envs=64`).
-    Needs neither the environment nor EnvPool. No code from the folder is run, and no module imported that it
+    `env`: the environment to go on in, whatever `OptionCritic` takes; by default the one that it was trained in, which
+    loading needs not, nor EnvPool. No code from the folder is run, and no module imported that it
     names: where the options are defined in one of your own, import it first or say `options_from="module:NAME"`.
-    Raises CheckpointError, or InputError where those definitions are not at hand and for settings that cannot act
-    on an agent that has learned (`hidden_dim`).
+    Raises CheckpointError, or InputError where those definitions are not at hand, for an environment that does not
+    fit, and for settings that cannot act on an agent that has learned (`hidden_dim`).
     """
     if options_from is not None:
         import_definitions(options_from)
@@ -46,13 +50,18 @@ def load(
         settings["device"] = device
     agent = _loaded(inventory.find(path, plain(int, checkpoint)), **settings)
     check_named(options_from, agent.settings)
+    if env is not None:
+        source, own = given(env), agent.settings.env_id
+        agent._move(source, agent.settings)
+        if not means(own, source.name):
+            agent._forget_episodes()
     return agent
 
 
 def _loaded(checkpoint: RunPath, **settings: Any) -> OptionCritic:
     state, found, spaces = checkpoints.read(checkpoint, **settings)
     agent = OptionCritic.__new__(OptionCritic)
-    agent._restore(found, spaces, state)
+    agent._restore(found, Source(found.env_id), spaces, state)
     return agent
 
 
@@ -62,13 +71,15 @@ def resume(
     *,
     progress: bool = False,
     options_from: str | None = None,
+    env: Any = None,
 ) -> OptionCritic:
     """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
 
     It starts at the last boundary (scheduled checkpoint) that is whole and leads bit for bit to the weights,
     metrics and checkpoints of a training that never stopped: on the same machine, with the same versions and
-    numbers of threads. A finished run is returned as it is. `options_from` as in `load`. Raises InputError if
-    `path` is no run or if another process is writing to it.
+    numbers of threads. A finished run is returned as it is. `options_from` as in `load`. `env`: the run's
+    environment, where its name alone does not lead there: an object, a lambda, a function or an id of a module that
+    is not imported. Raises InputError if `path` is no run or if another process is writing to it.
     """
     if options_from is not None:
         import_definitions(options_from)
@@ -81,12 +92,25 @@ def resume(
         if agent.state.env_steps < agent.state.schedule_end:
             if held is not None:
                 raise held
-            check_known(agent.settings.env_id)
-            resolve_backend(agent.settings.env_id, agent.settings.env)
-            agent._meet(agent.settings.env_id)
+            if env is not None:
+                give_back(agent, given(env))
+            agent.source = ready(agent.source, agent.settings.env)
+            agent._meet(agent.source, agent.settings.env)
             run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
             agent._learn(run, call, progress)
     return agent
+
+
+def give_back(agent: OptionCritic, source: Source) -> None:
+    """Let an agent go on in its own environment, which is given again. Raises InputError if it is another one."""
+    own, number = agent.settings.env_id, agent.settings.env.num_envs
+    if not means(own, source.name):
+        raise InputError(f"env must be the run's own environment, {own}, not {source.name}; "
+                         "load() and set_env take an agent to another one")  # fmt: skip
+    if source.own_number not in (None, number):
+        raise InputError(f"the run has {number} environments, and {source.name} is {source.own_number}; give what "
+                         "it was trained with, or a function that makes one environment")  # fmt: skip
+    agent.source = source
 
 
 def holding(folder: RunPath, lock: ExitStack) -> WriteError | None:
@@ -114,5 +138,6 @@ def at_boundary(folder: RunPath) -> OptionCritic:
     if boundary is not None:
         return _loaded(boundary)
     agent = OptionCritic.__new__(OptionCritic)
-    agent._restore(Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"]))
+    settings = Settings.from_dict(config["settings"])
+    agent._restore(settings, Source(settings.env_id), Spaces.from_dict(config["spaces"]))
     return agent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
-from option_critic.envs.make import check_env_id, check_is_id
+from option_critic.envs.lookup import named
 from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.model.settings import ModelSettings
@@ -141,12 +141,11 @@ PRESETS: dict[str, Settings] = {
 
 
 def settings_for(target: str) -> Settings:
-    """Settings for a preset's name or an environment id (tuned ones where there are).
+    """Settings for a preset's name, an environment id or `module:function` (tuned ones where there are).
 
     Where two presets share an environment, its id means the first. Raises ValueError, with the nearest
     match, for anything else.
     """
-    check_is_id(target)
     if target in PRESETS:
         return PRESETS[target]
     for preset in PRESETS.values():
@@ -155,7 +154,7 @@ def settings_for(target: str) -> Settings:
     task = task_of(target)
     if task is not None:
         return metaworld(task)
-    check_env_id(target, PRESETS)
+    named(target, PRESETS)
     return generic(target)
 
 

@@ -33,7 +33,7 @@ def test_arrays_that_an_environment_goes_on_using_change_nothing(shares, repeat)
 
 
 def test_success_is_read_among_foreign_values():
-    envs = make_gymnasium("bad_envs:Foreign-v0", 2, [0, 1], None)
+    envs = make_gymnasium("bad_envs:Foreign-v0", [0, 1])
     envs.reset()
     steps = [envs.step(np.zeros(2, int)) for _ in range(24)]
     envs.close()

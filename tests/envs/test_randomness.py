@@ -93,7 +93,7 @@ def test_the_users_generators_are_given_back_by_one_that_fails(name, small):
 
 
 def make_and_step(env_id):
-    envs = make_gymnasium(env_id, 2, [0, 1], None)
+    envs = make_gymnasium(env_id, [0, 1])
     envs.reset()
     envs.step(np.zeros(2, int))
     envs.close()
@@ -103,7 +103,7 @@ def test_what_an_environment_draws_goes_on_where_it_was():
     """Whether the switch is made at each step or around them all."""
 
     def draws(outer):
-        envs = make_gymnasium("bad_envs:DrawsNumpy-v0", 2, env_seeds(0, 0, 2), None)
+        envs = make_gymnasium("bad_envs:DrawsNumpy-v0", env_seeds(0, 0, 2))
         with outer(envs):
             envs.reset()
             rows = [envs.step(np.zeros(2, int)).next_obs for _ in range(4)]
@@ -116,7 +116,7 @@ def test_what_an_environment_draws_goes_on_where_it_was():
 
 def test_well_behaved_environments_see_what_they_saw():
     """Their own random numbers come from the seed of the reset alone."""
-    envs = make_gymnasium("CartPole-v1", 2, [11, 12], None)
+    envs = make_gymnasium("CartPole-v1", [11, 12])
     env = gym.make("CartPole-v1")
     assert np.array_equal(envs.reset()[1], env.reset(seed=12)[0])
     for _ in range(60):  # episodes end on the way

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from option_critic.cli import main as cli
-from option_critic.envs.gymnasium import guarded, make_gymnasium
+from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import OfficialTask
+from option_critic.envs.source import guarded
 from option_critic.envs.unstable import CutUnstable
 from option_critic.envs.workers import WorkerEnvs
 
@@ -35,7 +36,7 @@ def told(envs, count):
 
 
 def test_an_unstable_step_is_cut_and_told_also_if_it_is_the_first_of_an_episode():
-    truncated, unstable = told(make_gymnasium(HOPPER, 2, [1, 2], None), 6)
+    truncated, unstable = told(make_gymnasium(HOPPER, [1, 2]), 6)
     assert truncated[:, 0].tolist() == truncated[:, 1].tolist() == [False, False, True, True, False, False]
     assert np.array_equal(unstable, truncated)
 
@@ -50,7 +51,7 @@ def test_each_of_two_unstable_steps_in_a_row_counts():
 
 
 def test_one_worker_tells_what_the_other_does_not():
-    makers = [partial(make_gymnasium, env_id, 2, [1, 2], None) for env_id in ("Hopper-v5", HOPPER)]
+    makers = [partial(make_gymnasium, env_id, [1, 2]) for env_id in ("Hopper-v5", HOPPER)]
     _, unstable = told(WorkerEnvs(makers), 4)
     assert unstable.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 

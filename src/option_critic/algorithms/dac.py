@@ -41,12 +41,8 @@ def losses(
         log_arrival = arrival_log_prob(d.option, d.prev_option, arrival.beta, arrival.log_mu)
         high = clipped_surrogate(log_arrival, d.log_arrival, scale(batch.targets.adv_option), config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
-        loss = (
-            loss
-            + high
-            + bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
-            - config.entropy_master * entropy_mu
-        )
+        bonus = bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
+        loss = loss + high + bonus - config.entropy_master * entropy_mu
         metrics |= {
             "option/policy_gradient_loss": high,
             "option/mu_entropy": entropy_mu,

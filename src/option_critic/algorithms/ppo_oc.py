@@ -44,13 +44,8 @@ def losses(
         master = clipped_surrogate(log_mu, d.log_mu, scale(t.adv_master, among=d.ended), config.clip)
         end = termination_loss(arrival.beta, scale(t.adv_term, among=~d.forced), d.beta, config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
-        loss = (
-            loss
-            + master
-            + end
-            + bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
-            - config.entropy_master * entropy_mu
-        )
+        bonus = bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
+        loss = loss + master + end + bonus - config.entropy_master * entropy_mu
         metrics |= {
             "option/policy_gradient_loss": master,
             "option/termination_loss": end,

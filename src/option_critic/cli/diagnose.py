@@ -32,9 +32,10 @@ def diagnose_run(
     with_ablations: bool,
     options_from: str | None,
     json_path: Path | None,
+    env: str | None = None,
 ) -> None:
     """Diagnose a checkpoint of the run `path`, print the tables, keep diagnosis.json and the trace there."""
-    agent = load(checkpoint, options_from=options_from)
+    agent = load(checkpoint, options_from=options_from, env=env)
     names, task = agent.option_names, task_of(agent.settings.env_id)
     runs = 1 + (len(ablations(agent.settings.options, agent.spaces.discrete)) if with_ablations else 0)
     with counting(runs * effort.episodes) as on_step:

@@ -35,9 +35,10 @@ def evaluate_run(
     effort: Effort,
     json_path: Path | None,
     options_from: str | None = None,
+    env: str | None = None,
 ) -> None:
     """Evaluate a checkpoint of the run `path`, print the table, keep evaluation.json and the traces there."""
-    agent = load(checkpoint, options_from=options_from)
+    agent = load(checkpoint, options_from=options_from, env=env)
     read_evaluation(path)  # is there anything to add to?
     with counting(evaluation.num_episodes_of(agent, goals, modes, effort.episodes)) as on_step:
         results = evaluation.evaluate(

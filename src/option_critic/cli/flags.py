@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from option_critic.envs.arguments import as_written, read_arguments
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS
 from option_critic.presets import generic
 from option_critic.settings import Settings
 from option_critic.value_types import is_whole, whole
 
-WHOLE_NUMBERS = tyro.constructors.ConstructorRegistry()
-"""How flags are read that take whole numbers: 1e6 is one."""
+VALUES = tyro.constructors.ConstructorRegistry()
+"""How flags are read that take whole numbers (1e6 is one), or arguments of an environment."""
 
 
-@WHOLE_NUMBERS.primitive_rule
+@VALUES.primitive_rule
 def whole_number(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[int] | None:
     """In place of tyro's own rule for int; None: not for other types."""
     if flag.type is not int:
@@ -31,12 +32,29 @@ def whole_number(flag: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors
     )
 
 
+@VALUES.primitive_rule
+def arguments(
+    flag: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[dict[str, Any]] | None:
+    """The same for `env_kwargs`, the only dict among the settings."""
+    if flag.type != dict[str, Any]:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME=VALUE,...",
+        instance_from_str=lambda words: read_arguments(words[0]),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [as_written(value)],
+    )
+
+
 @dataclass
 class TrainArgs:
     """Train an option-critic agent."""
 
     target: tyro.conf.Positional[str]
-    """A preset (see `option-critic list`), Meta-World/<task>-v3, or any Gymnasium id."""
+    """A preset (see `option-critic list`), Meta-World/<task>-v3, any Gymnasium id (module:EnvId-v0 where a module of
+    your own registers it), or module:function, which makes one environment."""
     seeds: str = "0"
     """Training seeds, one run after the other: 0,1,2 or 0..4."""
     out: Path | None = None
@@ -61,8 +79,8 @@ class ResumeArgs:
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
-    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
-    do not name."""
+    """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
+    is imported that you do not name."""
 
 
 @dataclass
@@ -93,8 +111,8 @@ class EvaluateArgs:
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
-    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
-    do not name."""
+    """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
+    is imported that you do not name."""
     json: Path | None = None
     """Write the figures here as JSON; - for standard output."""
 
@@ -124,8 +142,8 @@ class DiagnoseArgs:
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
-    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
-    do not name."""
+    """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
+    is imported that you do not name."""
     json: Path | None = None
     """Write the figures here as JSON; - for standard output."""
 
@@ -147,8 +165,8 @@ class ReportArgs:
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
-    """module:EnvId-v0, where a module of your own registers the run's environment: no code is imported that you
-    do not name."""
+    """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
+    is imported that you do not name."""
 
 
 @dataclass
@@ -166,7 +184,7 @@ class BenchArgs:
     """Measure steps per second: environments alone, with inference, with training."""
 
     target: tyro.conf.Positional[str] = "pick-place"
-    """A preset or environment id."""
+    """A preset, an environment id or module:function."""
     num_options: str = "1,3,8"
     """Numbers of options to measure."""
     options_from: str | None = None

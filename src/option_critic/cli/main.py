@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from option_critic.cli.flags import (
-    WHOLE_NUMBERS,
+    VALUES,
     BenchArgs,
     DiagnoseArgs,
     EvaluateArgs,
@@ -29,13 +29,15 @@ from option_critic.cli.flags import (
     TrainArgs,
 )
 from option_critic.cli.signals import Interrupt, ended
-from option_critic.envs.make import check_env_id
+from option_critic.envs.lookup import means, named
+from option_critic.envs.metaworld import task_of
+from option_critic.envs.source import check_kwargs
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
 from option_critic.references import import_module_of
 from option_critic.runs.files import check_writable
-from option_critic.settings import names_of_others
+from option_critic.settings import Settings, names_of_others
 from option_critic.terminal import open_terminal, say
 from option_critic.value_types import check_range, shown, whole
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 USAGE = """usage: option-critic VERB ...
 
-  train TARGET      train a preset or environment: pick-place, Hopper-v5, ...
+  train TARGET      train a preset or environment: pick-place, Hopper-v5, module:make_env, ...
   resume RUN ...    go on with trainings that were stopped, to the same result
   evaluate RUN      success and return of a trained agent, with intervals
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
@@ -64,7 +66,7 @@ def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -
         args=list(argv),
         default=default,
         config=(tyro.conf.OmitArgPrefixes,),
-        registry=WHOLE_NUMBERS,
+        registry=VALUES,
     )
 
 
@@ -75,12 +77,20 @@ def train(argv: Sequence[str]) -> int:
     preset = TrainArgs(target=target, settings=settings_for(target).override(**which_options(argv)))
     check_flags(argv, preset.settings.algorithm)
     args = parse(TrainArgs, "train", argv, default=preset)
+    check_environment(args.settings)
     from option_critic.cli.train import train_seeds  # here and below late, with PyTorch: bad input is answered at once
 
     out = args.out or Path("runs") / name_for(args.target)
     with Interrupt() as interrupt:
         return ended(interrupt, lambda: train_seeds(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
                                                     args.resume == "auto", interrupt.on_iteration))  # fmt: skip
+
+
+def check_environment(settings: Settings) -> None:
+    """Raise InputError for arguments that the environment does not take."""
+    source = named(settings.env_id)
+    if task_of(settings.env_id) is None:
+        check_kwargs(source, settings.env.env_kwargs)
 
 
 def which_options(argv: Sequence[str]) -> dict[str, Any]:
@@ -122,7 +132,8 @@ def resume(argv: Sequence[str]) -> int:
     from option_critic.cli.train import resume_runs
 
     with Interrupt() as interrupt:
-        return ended(interrupt, lambda: resume_runs(folders, interrupt.on_iteration, args.options_from))
+        return ended(interrupt, lambda: resume_runs(folders, interrupt.on_iteration, args.options_from,
+                                                    args.env))  # fmt: skip
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -144,7 +155,7 @@ def evaluate(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic.cli.evaluate import evaluate_run
 
-    evaluate_run(run, checkpoint, goals, modes, effort, a.json, a.options_from)
+    evaluate_run(run, checkpoint, goals, modes, effort, a.json, a.options_from, a.env)
     return 0
 
 
@@ -163,7 +174,7 @@ def diagnose(argv: Sequence[str]) -> int:
     check_writable(a.run)
     from option_critic.cli.diagnose import diagnose_run
 
-    diagnose_run(run, checkpoint, a.goals, effort, a.ablations, a.options_from, a.json)
+    diagnose_run(run, checkpoint, a.goals, effort, a.ablations, a.options_from, a.json, a.env)
     return 0
 
 
@@ -178,12 +189,12 @@ def report(argv: Sequence[str]) -> int:
     name_env(args.env, [])
     import_module_of(args.encoder or "", "the encoder is defined")
     check_writable((args.out or args.runs[0]).parent)
-    report(args.runs, args.out, args.videos)
+    report(args.runs, args.out, args.videos, args.env)
     return 0
 
 
 def name_env(env_id: str | None, folders: Sequence[RunPath]) -> None:
-    """Import the module of `--env`, which registers the environment of the runs or checkpoints in `folders`.
+    """Import the module of `--env`, which registers or makes the environment of the runs or checkpoints in `folders`.
 
     Raises InputError if it is another one.
     """
@@ -191,12 +202,12 @@ def name_env(env_id: str | None, folders: Sequence[RunPath]) -> None:
         return
     from option_critic.runs.inventory import config_of
 
-    check_env_id(env_id)
+    named(env_id)
     for folder in folders:
         settings = config_of(folder).get("settings")
         own = settings.get("env_id") if isinstance(settings, dict) else None
-        if isinstance(own, str) and own.rpartition(":")[2] != env_id.rpartition(":")[2]:
-            raise InputError(f"--env says where the run's own environment is registered, {own}, not {env_id}")
+        if isinstance(own, str) and not means(own, env_id):
+            raise InputError(f"--env says where the run's own environment comes from, {own}, not {env_id}")
 
 
 def list_(argv: Sequence[str]) -> int:

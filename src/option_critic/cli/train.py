@@ -37,7 +37,7 @@ def train_seeds(
         check_writable(folder.base)
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
-            resume_runs([folder], on_iteration)
+            resume_runs([folder], on_iteration, env=settings.env_id)
             continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
         say(*header(agent, folder))
@@ -47,15 +47,18 @@ def train_seeds(
         done(agent, folder)
 
 
-def resume_runs(folders: Sequence[RunPath], on_iteration: OnIteration, options_from: str | None = None) -> None:
+def resume_runs(
+    folders: Sequence[RunPath], on_iteration: OnIteration, options_from: str | None = None, env: str | None = None
+) -> None:
     """Go on with each run that is not finished."""
     for folder in folders:
         steps, total = position(folder) or (0, 0)
         if steps < total:
             say(f"{folder}: going on at {steps:,} of {total:,} steps")
-        with saying(folder):
-            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from)
-        done(agent, folder)
+        with saying(folder, env):
+            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from,
+                               env=env)  # fmt: skip
+        done(agent, folder, env)
 
 
 def telling(on_iteration: OnIteration, folder: RunPath, agent: OptionCritic, _: Metrics) -> bool:
@@ -64,7 +67,7 @@ def telling(on_iteration: OnIteration, folder: RunPath, agent: OptionCritic, _: 
 
 
 @contextmanager
-def saying(folder: RunPath) -> Iterator[None]:
+def saying(folder: RunPath, env: str | None = None) -> Iterator[None]:
     """Say where an interrupted training was saved, and how to go on."""
     try:
         yield
@@ -73,28 +76,26 @@ def saying(folder: RunPath) -> Iterator[None]:
         if saved.is_folder():
             flags = ""
             with suppress(InputError, KeyError):  # it may be of before, and damaged
-                flags = naming(Settings.from_dict(config_of(saved)["settings"]))
+                flags = naming(Settings.from_dict(config_of(saved)["settings"]), env)
             go_on = f"option-critic resume {folder}{flags}"
             say("", f"stopped; saved {saved}", f"to go on: {go_on}", error=True)
         raise
 
 
-def done(agent: OptionCritic, folder: RunPath) -> None:
+def done(agent: OptionCritic, folder: RunPath, env: str | None = None) -> None:
     """The last lines of a training; nothing is to be seen of one that was finished before."""
     if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
     say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}")
-    say(f"next: option-critic evaluate {folder}{naming(agent.settings)}")
+    say(f"next: option-critic evaluate {folder}{naming(agent.settings, env)}")
 
 
-def naming(settings: Settings) -> str:
-    """The flags that name the user's own modules: no command finds them through the run alone."""
-    named = {
-        "env": settings.env_id,
-        "options-from": settings.options.options_from,
-        "encoder": settings.model.encoder,
-    }
+def naming(settings: Settings, env: str | None = None) -> str:
+    """The flags that name the user's own modules: no command finds them through the run alone. `env`: as it was named
+    in this command."""
+    options, encoder = settings.options.options_from, settings.model.encoder
+    named = {"env": env or settings.env_id, "options-from": options, "encoder": encoder}
     return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
 
 

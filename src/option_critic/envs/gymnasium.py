@@ -1,4 +1,4 @@
-"""Any registered Gymnasium environment, in any of the three autoreset modes."""
+"""Gymnasium environments, in any of the three autoreset modes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from option_critic.envs.action_repeat import STEPS, HeldAction
+from option_critic.envs.action_repeat import STEPS
 from option_critic.envs.contract import (
     EnvStep,
     Mask,
@@ -21,11 +21,10 @@ from option_critic.envs.contract import (
     check_rewards,
     diagnostics,
 )
-from option_critic.envs.guard import Blaming, Checked
-from option_critic.envs.preprocessing import arguments, chosen, preprocess
+from option_critic.envs.guard import Blaming
 from option_critic.envs.randomness import Chance
-from option_critic.envs.settings import Preprocessing
-from option_critic.envs.unstable import CutUnstable, shows_warnings
+from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source, make_one
 from option_critic.spaces import Spaces
 
 
@@ -40,19 +39,20 @@ class GymnasiumEnvs(VectorEnvs):
         chance: Chance | None = None,
     ) -> None:
         """`chance`: that in which `envs` were made."""
-        self.envs, self.seeds, self.num_envs, self.name = envs, list(seeds), envs.num_envs, name
+        self.envs, self.num_envs, self.name = envs, envs.num_envs, name
+        self.seeds: Any = list(seeds)
         self.chance = chance or Chance(seeds)
-        self.mode = envs.metadata["autoreset_mode"]
+        self.mode = envs.metadata.get("autoreset_mode")
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
     def reset(self) -> Observations:
         """Start every environment from its own seed -> [B, D]."""
         with self.chance:
-            obs, _ = self.envs.reset(seed=self.seeds)  # type: ignore[arg-type]  # a list is what it takes
+            obs, _ = self.envs.reset(seed=self.seeds)
         self.resets_next[:] = False
         flat = self.spaces.flatten(obs, batched=True)
-        self._check(flat)
+        self._check_numbers(flat)
         return flat
 
     def send(self, action: npt.NDArray[Any]) -> None:
@@ -79,9 +79,9 @@ class GymnasiumEnvs(VectorEnvs):
             fresh, _ = self.envs.reset(options={"reset_mask": done.copy()})
             act_obs = np.where(done[:, None], self.spaces.flatten(fresh, batched=True), obs)
         check_rewards(self.name, reward)
-        self._check(next_obs)
+        self._check_numbers(next_obs)
         if act_obs is not next_obs:
-            self._check(act_obs)
+            self._check_numbers(act_obs)
         told = diagnostics(info, self.num_envs)
         return EnvStep(
             next_obs=next_obs,
@@ -95,7 +95,7 @@ class GymnasiumEnvs(VectorEnvs):
             info=told,
         )
 
-    def _check(self, obs: Observations) -> None:
+    def _check_numbers(self, obs: Observations) -> None:
         """Raise NonFiniteError unless all numbers are finite, which bytes are."""
         if self.spaces.row.packed:
             obs = self.spaces.row.numbers(obs, self.spaces.row.images)
@@ -124,37 +124,14 @@ class GymnasiumEnvs(VectorEnvs):
             raise
 
 
-def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wrapper[Any, Any, Any, Any]:
-    """An environment, held to its contract and, if MuJoCo simulates it, watched."""
-    checked = Checked(env, name)
-    watched = CutUnstable(checked) if shows_warnings(env) else checked
-    return watched if action_repeat == 1 else HeldAction(watched, action_repeat)
+PLAIN = EnvSettings()
 
 
-def make_gymnasium(
-    env_id: str,
-    num_envs: int,
-    seeds: Sequence[int],
-    max_episode_steps: int | None,
-    action_repeat: int = 1,
-    preprocessing: Preprocessing = "auto",
-) -> GymnasiumEnvs:
-    """`num_envs` copies of a registered id, stepped in this process and reset in the same step."""
-    how = chosen(env_id, preprocessing)
-    kwargs: dict[str, Any] = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-    kwargs |= arguments(how)
+def make_gymnasium(source: Source | str, seeds: Sequence[int], settings: EnvSettings = PLAIN) -> GymnasiumEnvs:
+    """Environments of one source (a text is an id), one per seed, stepped in this process, reset in the same step."""
+    source = Source(source) if isinstance(source, str) else source
     chance = Chance(seeds)
-    with chance, Blaming(env_id, "in construction"):
-        envs = gym.make_vec(
-            env_id,
-            num_envs,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP, "copy": False},  # `flatten` copies
-            wrappers=(
-                partial(preprocess, how=how, name=env_id),
-                partial(guarded, name=env_id, action_repeat=action_repeat),
-            ),
-            disable_env_checker=True,
-            **kwargs,
-        )
-    return GymnasiumEnvs(envs, seeds, env_id, chance)
+    with chance, Blaming(source.name, "in construction"):
+        makers = [partial(make_one, source, settings)] * len(seeds)
+        envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)  # `flatten` copies
+    return GymnasiumEnvs(envs, seeds, source.name, chance)

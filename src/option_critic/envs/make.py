@@ -1,15 +1,11 @@
-"""From an environment id to environments behind the contract."""
+"""From a source of environments to environments behind the contract."""
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import os
-import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -18,81 +14,16 @@ from option_critic.envs import envpool, metaworld
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.envpool import EnvPoolEnvs
-from option_critic.envs.guard import Blaming, EnvError, close_env, described
-from option_critic.envs.gymnasium import make_gymnasium
+from option_critic.envs.given import GivenEnvs
+from option_critic.envs.guard import Blaming, EnvError, close_env
+from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
+from option_critic.envs.lookup import given, known
 from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, make_official, task_of
-from option_critic.envs.preprocessing import arguments, chosen, preprocess, register
 from option_critic.envs.randomness import Chance
-from option_critic.envs.settings import EnvSettings, Preprocessing
+from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source, bare_one, time_limit
 from option_critic.errors import InputError, RunError
 from option_critic.spaces import Spaces
-
-
-def check_is_id(env_id: Any) -> None:
-    """Raise InputError unless it is a text, as an environment object is not."""
-    if not isinstance(env_id, str):
-        raise InputError(
-            f"an environment is named by its id, got {described(env_id)}; register your own with gymnasium.register"
-        )
-
-
-def check_env_id(env_id: str, presets: Iterable[str] = ()) -> None:
-    """Raise InputError, with the nearest match (also among `presets`), unless `env_id` names an environment.
-
-    For an id that the user gives: the module of `module:EnvId-v0` is imported.
-    """
-    check_is_id(env_id)
-    if task_of(env_id) is not None:
-        return
-    register(env_id)
-    module, _, name = env_id.rpartition(":")
-    if module:
-        import_module(module)
-    try:
-        gym.spec(name)
-    except gym.error.Error as error:
-        known = [*presets, *gym.registry]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else f"{str(error).rstrip('.')}; `option-critic list` names presets."
-        raise InputError(f"there is no {'preset or ' if presets else ''}environment {name!r}. {hint}") from error
-
-
-def check_known(env_id: str) -> None:
-    """The same for an id that a run folder gives: no module is imported that only a folder names."""
-    if task_of(env_id) is not None:
-        return
-    register(env_id)
-    module, _, name = env_id.rpartition(":")
-    if module and module not in sys.modules:
-        raise InputError(
-            f"the environment {name!r} is registered by module {module!r}, and no code is imported that only a "
-            f"folder names. If you trust it, say so: --env {env_id}, or `import {module}` first"
-        )
-    try:
-        gym.spec(name)
-    except gym.error.Error as error:
-        raise InputError(
-            f"there is no environment {name!r} ({str(error).rstrip('.')}). If a module of yours registers it, "
-            f"name that: --env MODULE:{name}, or import it first"
-        ) from error
-
-
-def import_module(module: str) -> None:
-    """Import the module of `module:EnvId-v0`, which registers it, from the current folder too. Raises InputError,
-    or EnvError if it raises."""
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    try:
-        with Chance([0]), Blaming(f"module {module!r}", "while imported"):
-            importlib.import_module(module)
-    except EnvError as error:
-        if not isinstance(error.__cause__, ImportError):
-            raise
-        raise InputError(
-            f"module {module!r} cannot be imported ({error.__cause__}); install it, or put its folder on PYTHONPATH"
-        ) from error
-    finally:
-        sys.path.remove(here)
 
 
 def resolve_backend(env_id: str, settings: EnvSettings) -> str:
@@ -106,6 +37,7 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
         raise InputError(f"backend must be {allowed} for {env_id}, got {settings.backend}")
     if not is_metaworld:
         return "gymnasium"
+    refuse_arguments(env_id, settings)
     if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available()):
         if not envpool.available():
             raise InputError('EnvPool is not installed; pip install "option-critic[metaworld]"')
@@ -118,19 +50,51 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
     return "official"
 
 
-def episode_limit(env_id: str, settings: EnvSettings) -> int | None:
-    """Steps after which episodes of training are truncated; none where nothing says so."""
+def refuse_arguments(env_id: str, settings: EnvSettings) -> None:
+    """Raise InputError for arguments that a task of Meta-World is to be made with."""
+    if settings.env_kwargs:
+        raise InputError(f"env_kwargs: {env_id} takes no arguments; Meta-World's tasks are what they are")
+
+
+def ready(source: Source, settings: EnvSettings) -> Source:
+    """`source` looked up, as training needs it. Raises InputError for one that is not at hand, or that the asked-for
+    backend cannot simulate."""
+    source = known(source)
+    resolve_backend(source.name, settings)
+    return source
+
+
+def episode_limit(source: Source, settings: EnvSettings) -> int | None:
+    """Steps after which episodes of training are truncated; none where nothing says so without making one."""
     if settings.max_episode_steps is not None:
         return settings.max_episode_steps
-    return HORIZON if task_of(env_id) is not None else gym.spec(env_id.rpartition(":")[2]).max_episode_steps
+    if task_of(source.name) is not None:
+        return HORIZON
+    if source.by_name:
+        return gym.spec(source.name.rpartition(":")[2]).max_episode_steps
+    return None if source.env is None else time_limit(source.env)
 
 
-def make_groups(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> list[VectorEnvs]:
+def own_limit(source: Source, settings: EnvSettings) -> int | None:
+    """Steps after which an environment that is not Meta-World's truncates its episodes itself, whatever training
+    says; none where nothing says so."""
+    own = replace(settings, max_episode_steps=None)
+    if source.function is None:
+        return None if source.vector is not None else episode_limit(source, own)
+    chance = Chance([0])
+    with chance:
+        env = bare_one(source, own)
+        limit = time_limit(env)
+        close_env(env, source.name)
+    return limit
+
+
+def make_groups(source: Source, settings: EnvSettings, seeds: Sequence[int]) -> list[VectorEnvs]:
     """Training environments, one per seed, in `env_groups` groups that take turns."""
     groups: list[VectorEnvs] = []
     try:
         for group in np.array_split(np.array(seeds), settings.env_groups):
-            groups.append(make_envs(env_id, settings, group.tolist()))
+            groups.append(make_envs(source, settings, group.tolist()))
     except BaseException:
         abandon(groups)
         raise
@@ -161,12 +125,13 @@ def abandon(groups: list[VectorEnvs]) -> None:
             warnings.warn(str(error), stacklevel=2)
 
 
-def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
-    """One group of environments for a Gymnasium id or `Meta-World/<task>-v3`, one per seed."""
-    backend = resolve_backend(env_id, settings)
-    task, limit, count = task_of(env_id), settings.max_episode_steps, settings.action_repeat
+def make_envs(source: Source | str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
+    """One group of environments of a source (a text is an id, Meta-World's too), one per seed."""
+    source = Source(source) if isinstance(source, str) else source
+    backend = resolve_backend(source.name, settings)
+    task, limit, count = task_of(source.name), settings.max_episode_steps, settings.action_repeat
     if task is None:
-        return make_gymnasium(env_id, len(seeds), seeds, limit, count, settings.preprocessing)
+        return make_plain(source, settings, seeds)
     if backend == "envpool":
         envs = EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
         return envs if count == 1 else HeldTogether(envs, count)
@@ -174,22 +139,37 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
                          timeout=settings.worker_timeout, action_repeat=count)  # fmt: skip
 
 
-def spaces_of(env_id: str, preprocessing: Preprocessing = "auto") -> Spaces:
-    """The spaces of an environment. Raises ValueError for an unknown one or unsupported spaces."""
-    check_env_id(env_id)
-    if task_of(env_id) is not None:
-        return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, env_id)
-    chance, how = Chance([0]), chosen(env_id, preprocessing)
+def make_plain(
+    source: Source, settings: EnvSettings, seeds: Sequence[int], longest: int | None = None
+) -> GymnasiumEnvs:
+    """Environments that are not Meta-World's, one per seed. `longest`: steps that no episode of a vector environment
+    of the user's may exceed."""
+    if source.vector is not None:
+        return GivenEnvs(source.vector, seeds, source.name, longest)
+    return make_gymnasium(source, seeds, settings)
+
+
+def spaces_of(source: Source | str, settings: EnvSettings | None = None) -> Spaces:
+    """The spaces of an environment. Raises ValueError for an unknown one, for arguments that it does not take, or
+    unsupported spaces."""
+    source, settings = given(source), settings or EnvSettings()
+    name = source.name
+    if task_of(name) is not None:
+        refuse_arguments(name, settings)
+        return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, name)
+    if source.vector is not None:
+        return GivenEnvs(source.vector, [0], name).spaces
+    chance = Chance([0])
     try:
-        with chance, Blaming(env_id, "in construction"):
-            env = preprocess(gym.make(env_id, **arguments(how)), how, env_id)
+        with chance:
+            env = bare_one(source, settings)
     except EnvError as error:
         if not isinstance(error.__cause__, gym.error.Error | ImportError):
             raise
-        raise InputError(f"{env_id} cannot be made: {error.__cause__}") from error
+        raise InputError(f"{name} cannot be made: {error.__cause__}") from error
     try:
-        with Blaming(env_id, "in construction"):
-            return Spaces.of(env.observation_space, env.action_space, env_id)
+        with Blaming(name, "in construction"):
+            return Spaces.of(env.observation_space, env.action_space, name)
     finally:
         with chance:
-            close_env(env, env_id)
+            close_env(env, name)

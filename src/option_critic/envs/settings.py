@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from option_critic.envs.arguments import plain_arguments
 from option_critic.errors import InputError
 from option_critic.value_types import amount, check_ranges, conform
 
@@ -27,6 +28,9 @@ class EnvSettings:
     backend: Backend = "auto"
     """Who simulates. auto: EnvPool for Meta-World where it is installed, else the official package;
     Gymnasium for everything else."""
+    env_kwargs: dict[str, Any] = field(default_factory=dict, hash=False)
+    """Arguments that each environment is made with: name=value,name=value, by names that its class, or the function
+    that makes it, takes. Kept with the run, which is resumed and judged with the same."""
     num_envs: int = 8
     """Environments stepped side by side."""
     preprocessing: Preprocessing = "auto"
@@ -50,6 +54,7 @@ class EnvSettings:
 
     def __post_init__(self) -> None:
         conform(self)
+        object.__setattr__(self, "env_kwargs", plain_arguments(self.env_kwargs))
         check_ranges(self, RANGES)
         if not 1 <= self.env_groups <= self.num_envs:
             raise InputError(f"env_groups must lie in [1, num_envs = {self.num_envs}], got {amount(self.env_groups)}")

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from option_critic.envs.contract import env_seeds
+from option_critic.envs.lookup import given
 from option_critic.envs.make import in_their_chance, make_envs, spaces_of
 from option_critic.envs.orphans import safe_path
 from option_critic.errors import RunError
@@ -80,7 +81,7 @@ def measure(
     with ExitStack() as stack:
         alone = stack.enter_context(bare(settings[0]))
         acting = [stack.enter_context(inference(s)) for s in settings]
-        states = [TrainState.fresh(s, spaces_of(s.env_id)) for s in settings]
+        states = [TrainState.fresh(s, spaces_of(s.env_id, s.env)) for s in settings]
         learning = [
             stack.enter_context(training(s, state, share))
             for s, state, share in zip(settings, states, shares, strict=True)
@@ -111,7 +112,7 @@ def bare(settings: Settings) -> Iterator[Block]:
     """Environments alone: one group, an action drawn beforehand for every step, resets included."""
     length, num_envs, times = settings.learning.rollout_length, settings.env.num_envs, settings.env.action_repeat
     settings = settings.override(action_repeat=1)
-    envs = make_envs(settings.env_id, settings.env, env_seeds(settings.seed, 0, num_envs))
+    envs = make_envs(given(settings.env_id), settings.env, env_seeds(settings.seed, 0, num_envs))
     rng, size = np.random.default_rng(0), envs.spaces.action_size
     discrete = envs.spaces.discrete
     actions = rng.integers(size, size=(length, num_envs)) if discrete else rng.uniform(-1, 1, (length, num_envs, size))
@@ -131,8 +132,8 @@ def bare(settings: Settings) -> Iterator[Block]:
 @contextmanager
 def inference(settings: Settings) -> Iterator[Block]:
     """Rollouts of an untrained agent, nothing learned."""
-    state = TrainState.fresh(settings, spaces_of(settings.env_id))
-    groups, live = start(state, settings)
+    state = TrainState.fresh(settings, spaces_of(settings.env_id, settings.env))
+    groups, live = start(state, settings, given(settings.env_id))
 
     def block() -> int:
         nonlocal live
@@ -156,7 +157,7 @@ def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float
     Seconds of simulating, deciding and improving add up in `shares` [3].
     """
     state.schedule_end = 10**9  # so that no schedule ends before the measurement
-    spaces = spaces_of(settings.env_id)
+    spaces = spaces_of(settings.env_id, settings.env)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run", settings, spaces)
 
@@ -164,7 +165,7 @@ def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float
             run.checkpoint(state)
 
         with closing(run), closing(Running()) as running:
-            iterations = train(state, settings, running, on_boundary)
+            iterations = train(state, settings, running, on_boundary, source=given(settings.env_id))
 
             def block() -> int:
                 before = state.env_steps
@@ -180,7 +181,7 @@ def training(settings: Settings, state: TrainState, shares: npt.NDArray[np.float
 def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
     """Steps per second of the environments alone, with the actions that the agent takes now in the same episodes."""
     length, settings = settings.learning.rollout_length, settings.override(env_groups=1)
-    groups, live = start(state, settings)
+    groups, live = start(state, settings, given(settings.env_id))
     steps, actions = 0, []
     for _ in range(rollouts):
         with compute_threads(1), in_their_chance(groups):
@@ -188,7 +189,7 @@ def replay(settings: Settings, state: TrainState, rollouts: int = 3) -> float:
         actions += list(rollout.decision.action.cpu().numpy())
         steps += rollout.env_steps
     groups[0].close()
-    (envs,), _ = start(state, settings)  # the same seeds again
+    (envs,), _ = start(state, settings, given(settings.env_id))  # the same seeds again
     started = time.perf_counter()
     with envs.chance:
         for action in actions:
@@ -219,7 +220,7 @@ def peak_memory(settings: Settings) -> float:
 def short_training(settings: Settings, connection: Connection) -> None:
     """Three iterations with a checkpoint after each; sends the peak of this process."""
     settings = settings.override(checkpoint_every=1)
-    state = TrainState.fresh(settings, spaces_of(settings.env_id))
+    state = TrainState.fresh(settings, spaces_of(settings.env_id, settings.env))
     with training(settings, state, np.zeros(3)) as block:
         for _ in range(3):
             block()

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array, Mask, VectorEnvs, env_seeds
-from option_critic.envs.gymnasium import make_gymnasium
-from option_critic.envs.make import abandon, check_known
+from option_critic.envs.lookup import known
+from option_critic.envs.make import abandon, make_plain, own_limit
 from option_critic.envs.metaworld import available, make_official, task_of
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld_protocol
@@ -128,19 +127,23 @@ def run_plain(
     ablation: Ablation = NOTHING,
     max_episode_steps: int = MAX_EPISODE_STEPS,
 ) -> Trace:
-    """Episodes of a Gymnasium environment, full length (or that of training, if it has none), with fixed seeds.
+    """Episodes of an environment that is not Meta-World's, full length (or that of training, if it has none), with
+    fixed seeds.
 
-    None is longer than `max_episode_steps`; `cut` in the trace's info marks the steps at which it ended one.
+    None is longer than `max_episode_steps`; `cut` in the trace's info marks the steps at which it ended one. An object
+    is judged in itself: episodes that training has under way in it end here.
     """
-    env_id, num_envs = agent.settings.env_id, min(NUM_ENVS, num_episodes)
-    check_known(env_id)
-    own_limit = gym.spec(env_id.rpartition(":")[2]).max_episode_steps
-    known = own_limit or agent.settings.env.max_episode_steps or math.inf
-    shorter = max_episode_steps < known
-    limit = max_episode_steps if shorter else None if own_limit else agent.settings.env.max_episode_steps
-    check_trace(num_episodes, int(min(known, max_episode_steps)), numbers_a_step(agent))
-    seeds = env_seeds(EVALUATION_SEED, 0, num_envs)
-    envs = make_gymnasium(env_id, num_envs, seeds, limit, preprocessing=agent.settings.env.preprocessing)
+    agent.source = source = known(agent.source)
+    settings, num_envs = agent.settings.env, source.own_number or min(NUM_ENVS, num_episodes)
+    if source.own_number is not None:
+        agent.close()
+    own = own_limit(source, settings)
+    full = own or settings.max_episode_steps or math.inf
+    shorter = max_episode_steps < full
+    limit = max_episode_steps if shorter else None if own else settings.max_episode_steps
+    check_trace(num_episodes, int(min(full, max_episode_steps)), numbers_a_step(agent))
+    judged = replace(settings, max_episode_steps=limit, action_repeat=1)  # the agent holds its actions itself
+    envs = make_plain(source, judged, env_seeds(EVALUATION_SEED, 0, num_envs), max_episode_steps)
     quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
     return _run(agent, envs, quota, deterministic, on_step, ablation, max_episode_steps if shorter else None)
 

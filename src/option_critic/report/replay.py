@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.make import check_known
+from option_critic.envs.lookup import known
 from option_critic.envs.metaworld import HORIZON, OfficialTask, task_of
 from option_critic.envs.randomness import seed_spaces
+from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source, bare_one
 from option_critic.envs.unstable import shows_warnings
 from option_critic.evaluation.trace import Trace
 from option_critic.report.headless import VideoError, failing, needed, prepare, screen
@@ -48,15 +52,26 @@ def replay(env: Any, trace: Trace, episode: int, count: int, seed: int | None = 
         yield t
 
 
-def episode_frames(env_id: str, trace: Trace, episode: int, count: int, size: int = SIZE) -> Iterator[Frame]:
+def episode_frames(
+    source: Source | str,
+    trace: Trace,
+    episode: int,
+    count: int,
+    size: int = SIZE,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Iterator[Frame]:
     """Replay the first `count` steps of an episode and yield what each one led to, as [H, W, 3].
 
-    Raises VideoError where the replay differs, or nothing can be rendered.
+    `source`: the environment, or its id; `env_kwargs`: what it was made with. Raises VideoError where the replay
+    differs, or nothing can be rendered.
     """
-    task = task_of(env_id)
-    frames = plain_frames if task is None else metaworld_frames
-    with failing(f"{env_id} cannot be rendered"):
-        yield from frames(task or env_id, trace, episode, count, size)
+    source = Source(source) if isinstance(source, str) else source
+    task = task_of(source.name)
+    with failing(f"{source.name} cannot be rendered"):
+        if task is not None:
+            yield from metaworld_frames(task, trace, episode, count, size)
+        else:
+            yield from plain_frames(source, dict(env_kwargs or {}), trace, episode, count, size)
 
 
 def camera(task: str) -> Any:
@@ -84,15 +99,38 @@ def metaworld_frames(task: str, trace: Trace, episode: int, count: int, size: in
         env.close()
 
 
-def plain_frames(env_id: str, trace: Trace, episode: int, count: int, size: int) -> Iterator[Frame]:
+def drawing(source: Source, env_kwargs: dict[str, Any]) -> Any:
+    """One environment that draws pictures. Raises VideoError where it has no render mode for that."""
+    if source.by_name:
+        entry = gym.spec(source.name.rpartition(":")[2]).entry_point
+        creator = load_env_creator(entry) if isinstance(entry, str) else entry
+        if "rgb_array" not in getattr(creator, "metadata", {}).get("render_modes", ["rgb_array"]):
+            raise VideoError(f"{source.name} draws no pictures: it has no render mode rgb_array")
+    draws = {"render_mode": "rgb_array"} if source.by_name or takes_render_mode(source) else {}
+    env = bare_one(source, EnvSettings(env_kwargs={n: v for n, v in env_kwargs.items() if n not in draws}), **draws)
+    if env.render_mode != "rgb_array" and not source.by_name:
+        env.close()
+        raise VideoError(f"{source.name} draws no pictures: let it take an argument render_mode, and pass that on")
+    return env
+
+
+def takes_render_mode(source: Source) -> bool:
+    """Whether a function takes that argument."""
+    try:
+        return source.function is not None and "render_mode" in inspect.signature(source.function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def plain_frames(
+    source: Source, env_kwargs: dict[str, Any], trace: Trace, episode: int, count: int, size: int
+) -> Iterator[Frame]:
     """Its random numbers run on from episode to episode: those before it in its environment are replayed too."""
     from option_critic.evaluation import evaluate
 
-    check_known(env_id)
-    entry = gym.spec(env_id.rpartition(":")[2]).entry_point
-    creator = gym.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
-    if "rgb_array" not in getattr(creator, "metadata", {}).get("render_modes", ["rgb_array"]):
-        raise VideoError(f"{env_id} draws no pictures: it has no render mode rgb_array")
+    source = known(source)
+    if source.own_number is not None:
+        raise VideoError(f"{source.name} cannot be made again to replay its episodes; pass a function instead")
     if sys.platform.startswith("linux") and not screen():
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame looks for a display, and complains
     total = len(trace.length)
@@ -100,7 +138,7 @@ def plain_frames(env_id: str, trace: Trace, episode: int, count: int, size: int)
     starts = np.cumsum([0] + [len(range(b, total, num_envs)) for b in range(num_envs)])
     b = int(np.searchsorted(starts, episode, side="right")) - 1
     seeds = {int(starts[b]): env_seeds(evaluate.EVALUATION_SEED, 0, num_envs)[b]}
-    env: Any = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True)
+    env = drawing(source, env_kwargs)
     try:
         if shows_warnings(env):
             prepare()

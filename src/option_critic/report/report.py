@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from option_critic.envs.lookup import given, means
+from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.legible import legible
 from option_critic.report import page, video
@@ -22,13 +24,15 @@ from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.terminal import progress_bar, say
 
 
-def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:
+def report(paths: Sequence[Path], out: Path | None, videos: bool, env: str | None = None) -> None:
     """Write `report.html` for some runs: into the run (or the folder of the runs), or to `out`.
 
     With `videos`, those episodes that deserve one are filmed and kept in their runs; without, such as are there
-    are shown. Raises InputError where there is no run, or where the libraries for the page are not installed.
+    are shown. `env`: the user's own environment, where the runs' names alone do not lead there. Raises InputError
+    where there is no run, or where the libraries for the page are not installed.
     """
     runs = gather(list(paths))
+    own = None if env is None else given(env)
     path = place(paths[0], out)
     problems: dict[RunPath, list[str]] = {run.folder: [] for run in runs}
     films: dict[tuple[RunPath, str], dict[int, dict[str, Any]]] = {}
@@ -39,7 +43,9 @@ def report(paths: Sequence[Path], out: Path | None, videos: bool) -> None:
                 pictures(run, chosen)
             except (WriteError, InputError) as error:
                 problems[run.folder].append(str(error))
-            films[run.folder, chosen.key] = film(run, chosen, videos, room, problems[run.folder])
+            films[run.folder, chosen.key] = film(
+                run, chosen, filmed(run, own) if videos else None, room, problems[run.folder]
+            )
     rooms = [m | {"run": label(run)} for run in runs if (m := room_maps(run, problems[run.folder]))]
     command = " ".join(["option-critic report", *map(str, paths)])
     size = page.write(path, page.build(runs, films, rooms, command, problems))
@@ -76,24 +82,29 @@ def pictures(run: RunData, evaluated: Evaluated) -> None:
             (folder / name).write(content)
 
 
+def filmed(run: RunData, own: Source | None) -> Source:
+    """The environment of a run: what the user named, if it can be that, else what its name leads to."""
+    return own if own is not None and means(run.env_id, own.name) else Source(run.env_id)
+
+
 def film(
-    run: RunData, evaluated: Evaluated, wanted: bool, room: list[int], problems: list[str]
+    run: RunData, evaluated: Evaluated, source: Source | None, room: list[int], problems: list[str]
 ) -> dict[int, dict[str, Any]]:
     """Episode -> its video, while there is `room` (in characters of the page); what is left out stays in the folder.
 
-    What cannot be filmed or read is told.
+    `source`: where to film it; none: not wanted. What cannot be filmed or read is told.
     """
     trace = evaluated.trace
     assert trace is not None
     found: dict[int, dict[str, Any]] = {}
     episodes = video.choose(trace)
-    with progress_bar(wanted=wanted) as progress:
+    with progress_bar(wanted=source is not None) as progress:
         for why, episode in episodes.items():
             path, frames = run.folder / "videos" / f"{evaluated.key}-{episode}.mp4", video.last_frame(trace, episode)
-            if wanted and not fresh(path, run, evaluated):
+            if source is not None and not fresh(path, run, evaluated):
                 bar = progress.add_task(f"{run.name}: {why}", total=frames)
                 try:
-                    content, _ = video.render(run.env_id, run.option_names, trace, episode,
+                    content, _ = video.render(source, run.option_names, trace, episode, env_kwargs=run.env_kwargs,
                                               on_frame=partial(progress.advance, bar))  # fmt: skip
                     with figures(run.folder), writing(path):
                         path.write(content)

@@ -94,6 +94,11 @@ class RunData:
         return {} if self.config is None else self.config.written
 
     @property
+    def env_kwargs(self) -> dict[str, object]:
+        """What its environments were made with, as in config.json."""
+        return {} if self.config is None else dict(self.config.shown.env.env_kwargs)
+
+    @property
     def tells(self) -> bool:
         """Whether there is anything to show."""
         return bool(self.config or self.versions or self.metrics or self.timing or self.alarms or self.evaluated

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from option_critic.envs.arguments import as_written
 from option_critic.evaluation.labels import LABELS
 from option_critic.legible import legible
 from option_critic.options.look import colour
@@ -115,6 +116,8 @@ def settings_rows(run: RunData) -> list[tuple[str, str]]:
 
 def written(value: Any) -> str:
     """A setting as on the command line."""
+    if isinstance(value, dict):
+        return legible(as_written(value), LONG) or "none"
     if isinstance(value, list | tuple):
         return legible(" ".join(map(str, value)), LONG) or "none"
     if value in (None, ""):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from option_critic.envs.source import Source
 from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.evaluation.trace import Trace
 from option_critic.report.headless import VideoError, failing, needed
@@ -105,20 +106,22 @@ def last_frame(trace: Trace, episode: int) -> int:
 
 
 def render(
-    env_id: str,
+    source: Source | str,
     names: Sequence[str],
     trace: Trace,
     episode: int,
     fps: float = FPS,
     on_frame: Callable[[], None] = lambda: None,
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[bytes, int]:
     """(the video of an episode, one picture per step; how many). Raises VideoError.
 
-    `trace`: of a whole evaluation, as it came, for what is not Meta-World. About 0.2 s a picture without a GPU.
+    `source`: the environment, or its id; `env_kwargs`: what it was made with. `trace`: of a whole evaluation, as it
+    came, for what is not Meta-World. About 0.2 s a picture without a GPU.
     """
 
     def pictures() -> Generator[Frame, None, None]:
-        frames = episode_frames(env_id, trace, episode, last_frame(trace, episode))
+        frames = episode_frames(source, trace, episode, last_frame(trace, episode), env_kwargs=env_kwargs)
         for t, frame in enumerate(frames):
             yield overlay(frame, names, trace, episode, t)
             on_frame()

@@ -19,7 +19,10 @@ from option_critic.runs.paths import CheckpointError, RunPath
 Whole = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Single = Whole | float | bool | str | None
 Several = Annotated[list[Single], Meta(max_length=10_000)]
-Part = Annotated[dict[str, Single | Several], Meta(max_length=200)]
+Entry = Single | Annotated[list[Single | Annotated[list[object], Meta(max_length=10_000)]], Meta(max_length=10_000)]
+Arguments = Annotated[dict[str, Entry], Meta(max_length=200)]
+"""`env_kwargs`: their values are looked at where they are used."""
+Part = Annotated[dict[str, Single | Several | Arguments], Meta(max_length=200)]
 Written = Annotated[dict[str, Single | Several | Part], Meta(max_length=200)]
 """Settings as they are written: by name, or by part and name."""
 
@@ -28,6 +31,7 @@ class EnvPart(Struct, frozen=True):
     """Settings of the environment."""
 
     action_repeat: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    env_kwargs: Arguments = {}
 
 
 class OptionPart(Struct, frozen=True):

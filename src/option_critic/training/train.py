@@ -12,8 +12,10 @@ import torch
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.algorithms.update import improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
+from option_critic.envs.lookup import known
 from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
 from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source
 from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
@@ -35,8 +37,8 @@ class Running:
     """empty: there are none"""
     live: list[Live] = field(default_factory=list)
     """where the episodes of each group stand"""
-    made_for: tuple[str, EnvSettings] | None = None
-    """the environment and its settings"""
+    made_for: tuple[Source, EnvSettings] | None = None
+    """where they come from, and their settings"""
 
     def close(self) -> None:
         """Free the environments. Raises EnvError."""
@@ -53,6 +55,7 @@ def train(
     running: Running,
     on_boundary: Callable[[], None] | None = None,
     on_rollout: OnRollout = lambda _: None,
+    source: Source | None = None,
 ) -> Generator[Metrics, None, None]:
     """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
 
@@ -60,15 +63,17 @@ def train(
     iteration, and the end) running episodes are cut with bootstrap, it is called, and all environments are made anew
     from hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
     Without it there are no boundaries: what is `running` goes on, and is left to the next training.
-    `on_rollout` is called in each iteration, for those who want to look at more than its metrics.
+    `on_rollout` is called in each iteration, for those who want to look at more than its metrics. `source`: where the
+    environments come from; none: what the settings name.
     """
+    source = source or known(Source(settings.env_id))
     told = False
     while state.env_steps < state.schedule_end:
-        if running.made_for != (settings.env_id, settings.env):
+        if running.made_for != (source, settings.env):
             running.close()
         if not running.groups:
-            running.groups, running.live = start(state, settings)
-            running.made_for = (settings.env_id, settings.env)
+            running.groups, running.live = start(state, settings, source)
+            running.made_for = (source, settings.env)
             state.episodes.begin()
             state.discounted = None
         before = state.env_steps
@@ -76,18 +81,18 @@ def train(
         yield metrics
         crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
         if on_boundary is not None and (crossed or state.env_steps >= state.schedule_end):
-            told = told or tell_of_cuts(state, settings)
+            told = told or tell_of_cuts(state, settings, source)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
 
 
-def tell_of_cuts(state: TrainState, settings: Settings) -> bool:
+def tell_of_cuts(state: TrainState, settings: Settings, source: Source) -> bool:
     """Warn if a boundary cuts more episodes than had come to an end before it; whether it did."""
     begun = state.episodes.running.get("length", torch.zeros(0)) > 0
     cut, ended = int(begun.sum()), state.episodes.ended
     if cut <= ended or state.env_steps >= state.schedule_end:
         return False
-    limit, num_envs = episode_limit(settings.env_id, settings.env), settings.env.num_envs
+    limit, num_envs = episode_limit(source, settings.env), settings.env.num_envs
     enough = f"at least {10 * limit * num_envs:,}" if limit else "at least ten times as much"
     warnings.warn(
         f"the checkpoint after {state.env_steps:,} steps cut {cut} episodes, and {ended} had ended before it: training "
@@ -97,15 +102,16 @@ def tell_of_cuts(state: TrainState, settings: Settings) -> bool:
     return True
 
 
-def start(state: TrainState, settings: Settings) -> tuple[list[VectorEnvs], list[Live]]:
+def start(state: TrainState, settings: Settings, source: Source | None = None) -> tuple[list[VectorEnvs], list[Live]]:
     """Fresh environments, their seeds a hash of (seed, iteration), in their first states.
 
     Raises InputError where their spaces are no longer those that the agent was trained with.
     """
     seeds = env_seeds(settings.seed, state.iteration, settings.env.num_envs)
-    groups = make_groups(settings.env_id, settings.env, seeds)
+    source = source or known(Source(settings.env_id))
+    groups = make_groups(source, settings.env, seeds)
     try:
-        check_fit(state.spaces, groups[0].spaces, settings.env_id)
+        check_fit(state.spaces, groups[0].spaces, source.name)
         state.spaces = groups[0].spaces  # an older checkpoint may know less of them
         return groups, [Live(envs.reset(), Carry.start(envs.num_envs)) for envs in groups]
     except BaseException:
