@@ -137,6 +137,64 @@ PRESETS: dict[str, Settings] = {
         model=ModelSettings(hidden_dim=64),
         learning=learning(7e-4, rollout_length=256, epochs=8, minibatch_size=256),
     ),
+    "half-cheetah": Settings(
+        env_id="HalfCheetah-v5",
+        torch_threads=1,
+        env=EnvSettings(num_envs=8),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64),
+        learning=learning(3e-4, rollout_length=256, epochs=10, minibatch_size=64, target_kl=0.0),
+    ),
+    "pendulum": Settings(
+        env_id="Pendulum-v1",
+        total_timesteps=199_000,
+        checkpoint_every=100_000,
+        torch_threads=1,
+        env=EnvSettings(num_envs=8),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64),
+        learning=learning(1e-3, gamma=0.9, rollout_length=256, epochs=10, minibatch_size=128),
+    ),
+    "frozen-lake": Settings(
+        env_id="FrozenLake-v1",
+        total_timesteps=99_000,
+        checkpoint_every=50_000,
+        torch_threads=1,
+        env=EnvSettings(num_envs=8, env_kwargs={"is_slippery": False}),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=64, normalize_observation=False),
+        learning=learning(1e-3, rollout_length=128, epochs=4, minibatch_size=256, entropy_option=0.01),
+    ),
+    "doorkey": Settings(
+        env_id="MiniGrid-DoorKey-5x5-v0",
+        total_timesteps=300_000,
+        checkpoint_every=100_000,
+        torch_threads=1,
+        env=EnvSettings(num_envs=16),
+        options=OptionSettings(num_options=4),
+        learning=learning(3e-4, rollout_length=128, epochs=4, minibatch_size=256, entropy_option=0.01),
+    ),
+    "minigrid-four-rooms": Settings(
+        env_id="MiniGrid-FourRooms-v0",
+        total_timesteps=2_990_000,
+        torch_threads=1,
+        env=EnvSettings(num_envs=16),
+        options=OptionSettings(num_options=4),
+        learning=learning(1e-3, rollout_length=128, epochs=4, minibatch_size=256, entropy_option=0.01),
+    ),
+    # the network of Mnih and others 2013, which takes half the time of that of 2015, and learns Pong as well
+    "pong": Settings(
+        env_id="ALE/Pong-v5",
+        total_timesteps=2_990_000,
+        env=EnvSettings(num_envs=16, env_kwargs={"repeat_action_probability": 0.0}),
+        options=OptionSettings(num_options=4),
+        model=ModelSettings(
+            conv_layers=(16, 8, 4, 32, 4, 2, 32, 3, 1), encoder_dim=256, policy_layers=1, critic_layers=1
+        ),
+        learning=learning(
+            5e-4, rollout_length=128, epochs=3, minibatch_size=256, clip=0.1, target_kl=0.0, entropy_option=0.01
+        ),
+    ),
 }
 
 
