@@ -8,12 +8,12 @@ mask are *fields* here, never conventions: published option-critic bugs are near
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from option_critic.functional.arrays import NDArray, Numbers, xp
@@ -220,8 +220,23 @@ class Batch:
     def split(self, parts: int) -> list[Self]:
         """Consecutive parts of (nearly) equal length: views."""
         each, longer = divmod(len(self), parts)
-        bounds = [each * i + min(i, longer) for i in range(parts + 1)]
-        return [self.rows(slice(low, high)) for low, high in pairwise(bounds)]
+        lengths = [each + 1] * longer + [each] * (parts - longer)
+        return [self._like(fields) for fields in zip(*(torch.split(x, lengths) for x in self.flat()), strict=True)]
+
+    def flat(self) -> list[Tensor]:
+        """Every field, in one order."""
+        parts = (self.interest, self.decision, self.targets)
+        return [self.obs, *(x for part in parts for x in vars(part).values() if x is not None)]
+
+    def _like(self, flat: Sequence[Tensor]) -> Self:
+        """The same with other tensors, in the order of `flat`."""
+        obs, *others = flat
+        left = iter(others)
+
+        def fill(_: Tensor) -> Tensor:
+            return next(left)
+
+        return type(self)(obs, each(self.interest, fill), each(self.decision, fill), each(self.targets, fill))
 
     def rows(self, index: Tensor | slice) -> Self:
         """The rows in `index` [M] (long, a mask [N], or a slice)."""
