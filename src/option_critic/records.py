@@ -217,18 +217,12 @@ class Batch:
         }
         return {"obs": self.obs.cpu().contiguous()} | named
 
-    def split(self, parts: int) -> list[Self]:
-        """Consecutive parts of (nearly) equal length: views."""
-        each, longer = divmod(len(self), parts)
-        lengths = [each + 1] * longer + [each] * (parts - longer)
-        return [self._like(fields) for fields in zip(*(torch.split(x, lengths) for x in self.flat()), strict=True)]
-
     def flat(self) -> list[Tensor]:
         """Every field, in one order."""
         parts = (self.interest, self.decision, self.targets)
         return [self.obs, *(x for part in parts for x in vars(part).values() if x is not None)]
 
-    def _like(self, flat: Sequence[Tensor]) -> Self:
+    def like(self, flat: Sequence[Tensor]) -> Self:
         """The same with other tensors, in the order of `flat`."""
         obs, *others = flat
         left = iter(others)
@@ -237,6 +231,12 @@ class Batch:
             return next(left)
 
         return type(self)(obs, each(self.interest, fill), each(self.decision, fill), each(self.targets, fill))
+
+    def split(self, parts: int) -> list[tuple[Tensor, ...]]:
+        """Consecutive parts of (nearly) equal length: views, in the order of `flat`."""
+        length, longer = divmod(len(self), parts)
+        lengths = [length + 1] * longer + [length] * (parts - longer)
+        return list(zip(*(torch.split(x, lengths) for x in self.flat()), strict=True))
 
     def rows(self, index: Tensor | slice) -> Self:
         """The rows in `index` [M] (long, a mask [N], or a slice)."""

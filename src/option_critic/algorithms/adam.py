@@ -47,7 +47,8 @@ class Steps:
             self._take_slowly(found)
             return
         with torch.inference_mode():
-            torch._foreach_mul_(found.gradients, found.shrink)
+            if found.shrink.item() < 1:
+                torch._foreach_mul_(found.gradients, found.shrink)
             self.count += 1
             for t in self.together:
                 gradients = [found.gradients[i] for i in t.index]

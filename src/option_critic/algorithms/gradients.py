@@ -61,38 +61,41 @@ class Gradients:
     repeated: nor is what looks at numbers, or draws them.
     """
 
-    def __init__(self, loss: Loss, weights: Sequence[Tensor], max_norm: float, repeats: bool) -> None:
-        self.loss, self.weights, self.max_norm, self.repeats = loss, weights, max_norm, repeats
+    def __init__(self, loss: Loss, weights: Sequence[Tensor], max_norm: float, like: Batch, repeats: bool) -> None:
+        self.loss, self.weights, self.max_norm, self.like, self.repeats = loss, weights, max_norm, like, repeats
         self.tried: dict[int, tuple[Gradient, Program] | None] = {}
         """rows of a minibatch -> what is recorded of it; none: that could not be"""
         self.trusted: set[int] = set()
 
-    def at(self, batch: Batch) -> Gradient:
-        """Of the loss of `batch`."""
-        rows = len(batch)
-        if rows not in self.tried and self.repeats:
-            return self._record(batch)
-        recorded = self.tried.get(rows)
+    def at(self, rows: Sequence[Tensor]) -> Gradient:
+        """Of the loss of a minibatch, in the order of `Batch.flat`."""
+        length = len(rows[0])
+        if length not in self.tried and self.repeats:
+            return self._record(rows)
+        recorded = self.tried.get(length)
         if recorded is None:
-            return gradient(self.loss, self.weights, batch, self.max_norm)
+            return self._asked(rows)
         first, repeat = recorded
         with torch.inference_mode():
-            again = first.like(repeat(*batch.flat()))
-        if rows not in self.trusted:
-            asked = gradient(self.loss, self.weights, batch, self.max_norm)
+            again = first.like(repeat(*rows))
+        if length not in self.trusted:
+            asked = self._asked(rows)
             if not all(map(torch.equal, again.flat(), asked.flat())):
-                self.tried[rows] = None
+                self.tried[length] = None
                 return asked
-            self.trusted.add(rows)
+            self.trusted.add(length)
         return again
 
-    def _record(self, batch: Batch) -> Gradient:
-        """Of the loss of `batch`, and how to repeat it."""
-        self.tried[len(batch)] = None
+    def _asked(self, rows: Sequence[Tensor]) -> Gradient:
+        return gradient(self.loss, self.weights, self.like.like(rows), self.max_norm)
+
+    def _record(self, rows: Sequence[Tensor]) -> Gradient:
+        """Of the loss of a minibatch, and how to repeat it."""
+        self.tried[len(rows[0])] = None
         try:
-            with Recorder(batch.flat(), self.weights) as recorder:
-                first = gradient(self.loss, self.weights, batch, self.max_norm)
-            self.tried[len(batch)] = first, program(recorder, first.flat())
+            with Recorder(rows, self.weights) as recorder:
+                first = self._asked(rows)
+            self.tried[len(rows[0])] = first, program(recorder, first.flat())
         except NotRecordableError:
-            return gradient(self.loss, self.weights, batch, self.max_norm)
+            return self._asked(rows)
         return first

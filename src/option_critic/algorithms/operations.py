@@ -15,7 +15,7 @@ from torch._ops import OpOverload
 VIEWS = frozenset({"alias", "detach", "expand", "permute", "select", "slice", "squeeze", "t", "transpose", "unsqueeze",
                    "view"})  # fmt: skip
 """Another name for the memory of their first argument."""
-FROM_SHAPES = frozenset({"new_ones", "new_zeros", "ones_like", "scalar_tensor", "zeros_like"})
+FROM_SHAPES = frozenset({"new_empty", "new_full", "new_ones", "new_zeros", "ones_like", "scalar_tensor", "zeros_like"})
 """What they make depends on the shape of their argument alone."""
 TAKE_NUMBERS = frozenset({"add", "div", "eq", "ge", "gt", "le", "lt", "mul", "sub"})
 """With a number in second place they take three times as long as with a tensor of no dimension."""

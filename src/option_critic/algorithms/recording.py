@@ -81,6 +81,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.names: Counter[int] = Counter()
         """address of memory -> how many tensors with a slot lie there"""
         self.steps: list[Step] = []
+        self.made: dict[Slot, Step] = {}
+        """by which step"""
         self.done: dict[str, Slot] = {}
         """what a step does -> where its result is"""
         self.numbers: dict[tuple[float, torch.dtype], Tensor] = {}
@@ -125,9 +127,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _write(self, name: str, func: OpOverload, args: Any, kwargs: dict[str, Any], out: Any) -> None:
         """A step, unless one before it did the same."""
+        known = args
         if name in TAKE_NUMBERS and len(args) == 2 and not kwargs and isinstance(args[1], int | float):
             args = (args[0], self._number(args[1], args[0]))
         read, named = [self._read(x) for x in args], {key: self._read(x) for key, x in kwargs.items()}
+        before = self.made.get(read[0]) if isinstance(read[0], Slot) else None
+        if before is not None and name == "t" == before.name:
+            self._name(out, before.args[0])
+            return
+        if before is not None and not named:
+            name, read, named = joined(name, known, before, out) or (name, read, named)
         key = f"{name} {read} {named}"
         if key in self.done:
             self._name(out, self.done[key])
@@ -137,7 +146,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.changing.update(places)
         if results[0] is out:
             self.done[key] = places[0]
-        self.steps.append(Step(name, shortest(name, func, kwargs), read, named, places, results[0] is not out))
+        self.steps.append(Step(name, shortest(name, func, named), read, named, places, results[0] is not out))
+        self.made.update(dict.fromkeys(places, self.steps[-1]))
 
     def _place(self, x: Tensor) -> Slot:
         """A slot of its own for a tensor."""
@@ -201,6 +211,18 @@ def needed(steps: Sequence[Step], results: Iterable[Slot]) -> list[Step]:
             found.append(step)
             wanted.update(step.sources)
     return found[::-1]
+
+
+def joined(name: str, args: Any, before: Step, out: Tensor) -> tuple[str, list[Any], dict[str, Any]] | None:
+    """An operation on the result of `before` as one with it: (name, arguments, named ones); none where there is none.
+
+    Twice a + b c is 2 a + 2 b c, exactly.
+    """
+    if name == "view" and before.name == "sum" and before.args[1:] == [[0], True] and out.shape == args[0].shape[1:]:
+        return "sum", [before.args[0], [0]], {}
+    if name == "mul" and before.name == "addmm" and not before.kwargs and isinstance(args[1], int) and args[1] == 2:
+        return "addmm", before.args, {"beta": 2, "alpha": 2}
+    return None
 
 
 def tensors_in(values: Iterable[Any]) -> list[Tensor]:

@@ -56,6 +56,7 @@ def improve(
         lambda minibatch: losses(model, minibatch, config, rules),
         [weight for weight in model.parameters() if weight.requires_grad],
         config.max_grad_norm,
+        batch,
         repeats=parts * config.epochs >= PAYS and is_repeatable(model, rules),
     )
     with closing(Steps(optimizer)) as steps:
@@ -67,7 +68,7 @@ def improve(
                 if not is_sound(found.norm):
                     skipped, in_row = skipped + 1, in_row + 1
                     if in_row >= config.max_skipped_updates:
-                        raise DivergedError(in_row, minibatch)
+                        raise DivergedError(in_row, batch.like(minibatch))
                     continue
                 in_row = 0
                 steps.take(found)
