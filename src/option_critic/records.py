@@ -8,12 +8,12 @@ mask are *fields* here, never conventions: published option-critic bugs are near
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from option_critic.functional.arrays import NDArray, Numbers, xp
@@ -217,11 +217,26 @@ class Batch:
         }
         return {"obs": self.obs.cpu().contiguous()} | named
 
-    def split(self, parts: int) -> list[Self]:
-        """Consecutive parts of (nearly) equal length: views."""
-        each, longer = divmod(len(self), parts)
-        bounds = [each * i + min(i, longer) for i in range(parts + 1)]
-        return [self.rows(slice(low, high)) for low, high in pairwise(bounds)]
+    def flat(self) -> list[Tensor]:
+        """Every field, in one order."""
+        parts = (self.interest, self.decision, self.targets)
+        return [self.obs, *(x for part in parts for x in vars(part).values() if x is not None)]
+
+    def like(self, flat: Sequence[Tensor]) -> Self:
+        """The same with other tensors, in the order of `flat`."""
+        obs, *others = flat
+        left = iter(others)
+
+        def fill(_: Tensor) -> Tensor:
+            return next(left)
+
+        return type(self)(obs, each(self.interest, fill), each(self.decision, fill), each(self.targets, fill))
+
+    def split(self, parts: int) -> list[tuple[Tensor, ...]]:
+        """Consecutive parts of (nearly) equal length: views, in the order of `flat`."""
+        length, longer = divmod(len(self), parts)
+        lengths = [length + 1] * longer + [length] * (parts - longer)
+        return list(zip(*(torch.split(x, lengths) for x in self.flat()), strict=True))
 
     def rows(self, index: Tensor | slice) -> Self:
         """The rows in `index` [M] (long, a mask [N], or a slice)."""

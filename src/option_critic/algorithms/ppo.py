@@ -68,7 +68,9 @@ def intra_option_loss(heads: Heads, batch: Batch, config: PPOSettings) -> tuple[
     actor = clipped_surrogate(log_pi, d.log_pi, standardise(batch.targets.adv_action), config.clip)
     critic = value_loss(pick(heads.q, d.option), batch.targets.q_target)
     entropy_pi = pi.entropy().mean()
-    loss = actor + config.value_weight * critic - config.entropy_option * entropy_pi
+    loss = actor + config.value_weight * critic
+    if config.entropy_option:
+        loss = loss - config.entropy_option * entropy_pi
     return loss, {
         "train/policy_gradient_loss": actor,
         "train/value_loss": critic,

@@ -7,10 +7,14 @@ several processes learn together, all of them have to decide alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from math import isfinite
 
 import torch
 from torch import Tensor
 
+from option_critic.algorithms.adam import Steps
+from option_critic.algorithms.gradients import PAYS, Gradients
 from option_critic.algorithms.ppo import Losses
 from option_critic.algorithms.settings import PPOSettings
 from option_critic.errors import NonFiniteError
@@ -47,27 +51,32 @@ def improve(
     returned; at `max_skipped_updates` of them DivergedError is raised.
     """
     parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
-    params, history, epochs, skipped = list(model.parameters()), list[dict[str, Tensor]](), 0, 0
-    for _ in range(config.epochs):
-        moved: list[Tensor] = []
-        order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
-        for minibatch in batch.rows(order).split(parts):
-            loss, metrics = losses(model, minibatch, config, rules)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(params, config.max_grad_norm, foreach=True)
-            if not is_sound(norm):
-                skipped, in_row = skipped + 1, in_row + 1
-                if in_row >= config.max_skipped_updates:
-                    raise DivergedError(in_row, minibatch)
-                continue
-            in_row = 0
-            optimizer.step()
-            moved.append(metrics["train/approx_kl"])
-            history.append({name: value.detach() for name, value in metrics.items()} | {"train/grad_norm": norm})
-        epochs += 1
-        if moved_enough(moved, config.target_kl):
-            break
+    history, epochs, skipped = list[dict[str, Tensor]](), 0, 0
+    gradients = Gradients(
+        lambda minibatch: losses(model, minibatch, config, rules),
+        [weight for weight in model.parameters() if weight.requires_grad],
+        config.max_grad_norm,
+        batch,
+        repeats=parts * config.epochs >= PAYS and is_repeatable(model, rules),
+    )
+    with closing(Steps(optimizer)) as steps:
+        for _ in range(config.epochs):
+            moved: list[Tensor] = []
+            order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
+            for minibatch in batch.rows(order).split(parts):
+                found = gradients.at(minibatch)
+                if not is_sound(found.norm):
+                    skipped, in_row = skipped + 1, in_row + 1
+                    if in_row >= config.max_skipped_updates:
+                        raise DivergedError(in_row, batch.like(minibatch))
+                    continue
+                in_row = 0
+                steps.take(found)
+                moved.append(found.metrics["train/approx_kl"])
+                history.append(found.metrics | {"train/grad_norm": found.norm})
+            epochs += 1
+            if moved_enough(moved, config.target_kl):
+                break
     means = {name: torch.stack([m[name] for m in history]).mean() for name in history[0]} if history else {}
     counts = {"train/n_epochs": float(epochs), "train/skipped_updates": float(skipped)}
     return means | {name: torch.tensor(count, device="cpu") for name, count in counts.items()}, in_row
@@ -75,10 +84,17 @@ def improve(
 
 def is_sound(norm: Tensor) -> bool:
     """Whether a step may be taken: the norm of the gradients [] is a number."""
-    return bool(torch.isfinite(norm))
+    return isfinite(norm.item())
 
 
 def moved_enough(moved: Sequence[Tensor], target_kl: float) -> bool:
     """Whether the last epoch was the last one: its steps moved the policies by more than `target_kl` on average (KL;
     0: never)."""
     return bool(target_kl and moved and torch.stack(list(moved)).mean() > target_kl)
+
+
+def is_repeatable(model: OptionModel, rules: OptionSettings) -> bool:
+    """Whether a loss asks nothing of users' functions, which may say something else each time; and its minibatches are
+    so small that it is the number of operations that takes the time."""
+    asks = model.obs_norm.watched or any(option.bonus for option in rules.definitions)
+    return model.log_std.is_cpu and not asks

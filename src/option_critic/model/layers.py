@@ -16,7 +16,7 @@ class _Tanh(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = torch.sigmoid(2 * x).mul_(2).sub_(1)
+        y = torch.add(x.new_tensor(-1.0), torch.sigmoid(2 * x), alpha=2)
         ctx.save_for_backward(y)
         return y
 

@@ -1,0 +1,236 @@
+"""A function of tensors, recorded once and then repeated: the same operations on the same memory, without the Python
+and the bookkeeping of gradients between them.
+
+An update of a small minibatch is some four hundred small operations, forwards and backwards. To find out which takes
+three times as long as to do them, and is the same for every minibatch. So they are written down as they pass PyTorch's
+dispatcher, those of the gradients too, and repeated from the list. Losses stay equations, and gradients autograd's.
+
+No bit changes by what is left out of the list: what was computed twice, what nothing uses, what no argument reaches
+(it is kept as it was), second names of the same memory. So a recording is good for one call of `improve`, in which
+nothing changes but minibatches, and weights, in place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from option_critic.algorithms.operations import (
+    TAKE_NUMBERS,
+    VIEWS,
+    is_fixed_by_shapes,
+    is_random,
+    is_the_same,
+    name_of,
+    out_of_place,
+    reads_numbers,
+    shortest,
+)
+
+Program = Callable[..., list[Tensor]]
+
+
+class NotRecordableError(Exception):
+    """What is done depends on more than the shapes of the arguments."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor of a recording by its number."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation, with a Slot for each tensor in its arguments."""
+
+    name: str
+    function: Callable[..., Any]
+    args: list[Any]
+    kwargs: dict[str, Any]
+    out: list[Slot]
+    is_list: bool
+    """it gives a list"""
+
+    @property
+    def sources(self) -> list[Slot]:
+        """What it reads."""
+        return [x for arg in (*self.args, *self.kwargs.values()) for x in (arg if isinstance(arg, list) else [arg])
+                if isinstance(x, Slot)]  # fmt: skip
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down what is done with `arguments` and `weights` while it is active. Weights keep their memory."""
+
+    def __init__(self, arguments: Sequence[Tensor], weights: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.slots: dict[int, Slot] = {}
+        """identity of a tensor -> its slot. Only what changes from call to call, and constants that a step reads"""
+        self.tensors: list[Tensor] = []
+        """in each slot"""
+        self.kept: list[Any] = []
+        """all results, so that no tensor gets the identity, or the memory, of one before it"""
+        self.names: Counter[int] = Counter()
+        """address of memory -> how many tensors with a slot lie there"""
+        self.steps: list[Step] = []
+        self.made: dict[Slot, Step] = {}
+        """by which step"""
+        self.done: dict[str, Slot] = {}
+        """what a step does -> where its result is"""
+        self.numbers: dict[tuple[float, torch.dtype], Tensor] = {}
+        self.arguments = [self._place(x) for x in arguments]
+        self.lasting = {self._place(x) for x in weights}
+        """memory of weights, by all its names"""
+        self.given = frozenset(self.arguments) | self.lasting
+        self.changing = set(self.given)
+        """what depends on arguments or weights; all else is a constant"""
+
+    def __torch_dispatch__(self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do it, and write it down."""
+        kwargs = kwargs or {}
+        if is_random(func) or reads_numbers(func, args):
+            raise NotRecordableError(str(func))
+        out = func(*args, **kwargs)
+        self.kept.append(out)
+        sources = {self.slots[id(x)] for x in tensors_in((*args, *kwargs.values())) if id(x) in self.slots}
+        sources &= self.changing
+        if func._schema.is_mutable:
+            self._write_in_place(func, args, kwargs, bool(sources))
+        elif sources and not is_fixed_by_shapes(func):
+            name = name_of(func)
+            if is_the_same(name, out, args):
+                self._name(out, self.slots[id(args[0])])
+            elif name in VIEWS and sources <= self.lasting:
+                self.lasting.add(self._place(out))
+                self.changing |= self.lasting
+            else:
+                self._write(name, func, args, kwargs, out)
+        return out
+
+    def _write_in_place(self, func: OpOverload, args: Any, kwargs: dict[str, Any], changes: bool) -> None:
+        """As a step that leaves its argument alone; its result is the argument from now on."""
+        names = self.names[address(args[0])]
+        if not changes and not names:
+            return  # a constant in the making
+        slot, instead = self.slots.get(id(args[0])), out_of_place(func)
+        if instead is None or slot not in self.changing or slot in self.given or names > 1:
+            raise NotRecordableError(f"{func} changes what is known by another name")
+        self._write(name_of(instead), instead, args, kwargs, args[0])
+
+    def _write(self, name: str, func: OpOverload, args: Any, kwargs: dict[str, Any], out: Any) -> None:
+        """A step, unless one before it did the same."""
+        known = args
+        if name in TAKE_NUMBERS and len(args) == 2 and not kwargs and isinstance(args[1], int | float):
+            args = (args[0], self._number(args[1], args[0]))
+        read, named = [self._read(x) for x in args], {key: self._read(x) for key, x in kwargs.items()}
+        before = self.made.get(read[0]) if isinstance(read[0], Slot) else None
+        if before is not None and name == "t" == before.name:
+            self._name(out, before.args[0])
+            return
+        if before is not None and not named:
+            name, read, named = joined(name, known, before, out) or (name, read, named)
+        key = f"{name} {read} {named}"
+        if key in self.done:
+            self._name(out, self.done[key])
+            return
+        results = list(out) if isinstance(out, list | tuple) else [out]
+        places = [self._place(x) for x in results]
+        self.changing.update(places)
+        if results[0] is out:
+            self.done[key] = places[0]
+        self.steps.append(Step(name, shortest(name, func, named), read, named, places, results[0] is not out))
+        self.made.update(dict.fromkeys(places, self.steps[-1]))
+
+    def _place(self, x: Tensor) -> Slot:
+        """A slot of its own for a tensor."""
+        self.tensors.append(x)
+        self._name(x, Slot(len(self.tensors) - 1))
+        return self.slots[id(x)]
+
+    def _name(self, x: Tensor, slot: Slot) -> None:
+        """`x` is what is in `slot`."""
+        self.names[address(x)] += id(x) not in self.slots
+        self.slots[id(x)] = slot
+
+    def _read(self, x: Any) -> Any:
+        """The slot of a tensor, or those of a list; what is no tensor as it is."""
+        if isinstance(x, Tensor):
+            return self.slots[id(x)] if id(x) in self.slots else self._place(x)
+        return [self._read(y) for y in x] if isinstance(x, list | tuple) else x
+
+    def _number(self, value: float, like: Tensor) -> Any:
+        """A number beside `like` as a tensor of no dimension."""
+        if not like.is_floating_point():
+            return value
+        return self.numbers.setdefault((value, like.dtype), torch.tensor(value, dtype=like.dtype, device=like.device))
+
+
+def program(recorder: Recorder, results: Sequence[Tensor]) -> Program:
+    """What was recorded, as a function of new arguments: what the `results` are then. One line for each step that they
+    need, in Python, since that is the fastest way to call one after the other."""
+    wanted = [recorder.slots[id(x)] if id(x) in recorder.slots else recorder._place(x) for x in results]
+    steps = needed(recorder.steps, wanted)
+    made = {slot for step in steps for slot in step.out} | set(recorder.arguments)
+    known: dict[str, Any] = {}
+
+    def text(x: Any) -> str:
+        if isinstance(x, list):
+            return f"[{', '.join(map(text, x))}]"
+        name = f"x{x.number}" if isinstance(x, Slot) else f"k{len(known)}"
+        if not isinstance(x, Slot):
+            known[name] = x
+        elif x not in made:
+            known[name] = recorder.tensors[x.number]
+        return name
+
+    lines = [f"def program({', '.join(map(text, recorder.arguments))}):"]
+    for step in steps:
+        known[step.name] = step.function
+        inside = [*map(text, step.args), *(f"{key}={text(x)}" for key, x in step.kwargs.items())]
+        into = text(step.out) if step.is_list else text(step.out[0])
+        lines.append(f"    {into} = {step.name}({', '.join(inside)})")
+    lines.append(f"    return {text(wanted)}")
+    exec(compile("\n".join(lines), "<recording>", "exec"), known)
+    found: Program = known["program"]
+    return found
+
+
+def needed(steps: Sequence[Step], results: Iterable[Slot]) -> list[Step]:
+    """Those on which the results depend."""
+    wanted, found = set(results), list[Step]()
+    for step in reversed(steps):
+        if wanted.intersection(step.out):
+            found.append(step)
+            wanted.update(step.sources)
+    return found[::-1]
+
+
+def joined(name: str, args: Any, before: Step, out: Tensor) -> tuple[str, list[Any], dict[str, Any]] | None:
+    """An operation on the result of `before` as one with it: (name, arguments, named ones); none where there is none.
+
+    Twice a + b c is 2 a + 2 b c, exactly.
+    """
+    if name == "view" and before.name == "sum" and before.args[1:] == [[0], True] and out.shape == args[0].shape[1:]:
+        return "sum", [before.args[0], [0]], {}
+    if name == "mul" and before.name == "addmm" and not before.kwargs and isinstance(args[1], int) and args[1] == 2:
+        return "addmm", before.args, {"beta": 2, "alpha": 2}
+    return None
+
+
+def tensors_in(values: Iterable[Any]) -> list[Tensor]:
+    """Those among the arguments of an operation, and in lists of them."""
+    return [x for value in values for x in (value if isinstance(value, (list, tuple)) else [value])
+            if isinstance(x, Tensor)]  # fmt: skip
+
+
+def address(x: Tensor) -> int:
+    """Where its memory begins."""
+    return x.untyped_storage().data_ptr()
