@@ -84,8 +84,9 @@ def resume(
             check_known(agent.settings.env_id)
             resolve_backend(agent.settings.env_id, agent.settings.env)
             agent._meet(agent.settings.env_id)
+            judge = agent._judge()
             run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
-            agent._learn(run, call, progress)
+            agent._learn(run, call, progress, judge)
     return agent
 
 

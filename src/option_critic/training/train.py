@@ -23,6 +23,8 @@ from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
 Metrics = dict[str, float]
+Judge = Callable[[], Metrics]
+"""Finds how good the agent is at this moment (`eval/...`), and changes nothing of the training."""
 OnRollout = Callable[[Rollout], None]
 """Sees a rollout once it was learned from. It must not keep it: two at a time would take twice the memory."""
 
@@ -53,6 +55,7 @@ def train(
     running: Running,
     on_boundary: Callable[[], None] | None = None,
     on_rollout: OnRollout = lambda _: None,
+    judge: Judge | None = None,
 ) -> Generator[Metrics, None, None]:
     """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
 
@@ -61,6 +64,8 @@ def train(
     from hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
     Without it there are no boundaries: what is `running` goes on, and is left to the next training.
     `on_rollout` is called in each iteration, for those who want to look at more than its metrics.
+    `judge` is called every `evaluate_every` steps, rounded up to an iteration, and at the end where that is a boundary.
+    Its time is none of the training's.
     """
     told = False
     while state.env_steps < state.schedule_end:
@@ -73,12 +78,22 @@ def train(
             state.discounted = None
         before = state.env_steps
         metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
+        last = on_boundary is not None and state.env_steps >= state.schedule_end
+        state.evaluation = {}
+        if judge is not None and (last or crosses(before, state.env_steps, settings.evaluate_every)):
+            started = time.perf_counter()
+            state.evaluation = judge()
+            metrics |= state.evaluation | {"time/evaluate_seconds": time.perf_counter() - started}
         yield metrics
-        crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
-        if on_boundary is not None and (crossed or state.env_steps >= state.schedule_end):
+        if on_boundary is not None and (last or crosses(before, state.env_steps, settings.checkpoint_every)):
             told = told or tell_of_cuts(state, settings)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` steps was reached; of 0 never."""
+    return every > 0 and after // every > before // every
 
 
 def tell_of_cuts(state: TrainState, settings: Settings) -> bool:
