@@ -8,8 +8,9 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,9 @@ from option_critic.training.progress import TrainingDisplay
 from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, Running, train
 from option_critic.training.watch import EpisodeWatch
+
+if TYPE_CHECKING:
+    from option_critic.evaluation.judge import Judge
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ class OptionCritic:
         self.settings, self.source = settings, source
 
     def _forget_episodes(self) -> None:
-        self.state.episodes, self.watch = Episodes(), EpisodeWatch(self.option_names)
+        self.state.episodes, self.state.evaluation = Episodes(), {}
+        self.watch = EpisodeWatch(self.option_names)
 
     def _meet(self, source: Source, settings: EnvSettings) -> None:
         """Raise InputError, naming what differs, unless `source` has the spaces that the agent was trained with."""
@@ -170,7 +175,7 @@ class OptionCritic:
         `callback(agent, metrics)`, or each of several, is called once an iteration; returning False stops. Nothing is
         written unless a `run_folder` is given; there, metrics and checkpoints are kept, and environments are made
         anew at each checkpoint. Without one they are kept: the next call goes on in the same episodes (`close` ends
-        them).
+        them). With `evaluate_every` it is judged meanwhile, with or without a run folder: `eval/...` in the metrics.
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
@@ -179,12 +184,22 @@ class OptionCritic:
         self.settings = self.settings.override(total_timesteps=steps)
         if run_folder is not None and self.state.env_steps:
             self._meet(self.source, self.settings.env)  # before anything is written
+        judge = self._judge()
         run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
-        return self._learn(run, call, progress)
+        return self._learn(run, call, progress, judge)
 
-    def _learn(self, run: Run | None, call: Callback, progress: bool) -> OptionCritic:
+    def _judge(self) -> Judge | None:
+        """What judges it while it trains, if anything does. Raises InputError where that cannot be: ask for it before
+        anything is written."""
+        if not self.settings.evaluate_every:
+            return None
+        from option_critic.evaluation.judge import Judge  # late: SciPy is slow to import
+
+        return Judge(self)
+
+    def _learn(self, run: Run | None, call: Callback, progress: bool, judge: Judge | None) -> OptionCritic:
         """To the end of the schedule."""
         # the environment is not named once more: its id would leave no room for the numbers
         display = TrainingDisplay(f"seed {self.settings.seed}", self.state.schedule_end, self.option_names, progress)
@@ -198,6 +213,8 @@ class OptionCritic:
             if run is not None:
                 run.log(metrics)
                 run.alarm(metrics, raised)
+                if self.state.evaluation:
+                    run.keep_best(self.state)
             display.show(metrics)
             for line in raised.values():
                 warnings.warn(line, OptionWarning, stacklevel=2)
@@ -207,7 +224,7 @@ class OptionCritic:
             self.close()  # it begins with environments of its own, to be repeated
         try:
             with display:
-                self._train(on_iteration, run)
+                self._train(on_iteration, run, None if judge is None else partial(judge, display.judging))
             if run is not None:
                 self.close()
         except BaseException:
@@ -218,7 +235,9 @@ class OptionCritic:
                 run.close()
         return self
 
-    def _train(self, on_iteration: Callable[[Metrics], bool], run: Run | None) -> None:
+    def _train(
+        self, on_iteration: Callable[[Metrics], bool], run: Run | None, judge: Callable[[], Metrics] | None
+    ) -> None:
         """As long as `on_iteration` does not say False; what is cut short is kept."""
 
         def keep(name: str | None = None) -> None:
@@ -230,7 +249,7 @@ class OptionCritic:
         try:
             with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
                 for metrics in train(
-                    self.state, self.settings, self._running, on_boundary, self.watch.see, self.source
+                    self.state, self.settings, self._running, on_boundary, self.watch.see, judge, self.source
                 ):
                     if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
                         keep("interrupted")

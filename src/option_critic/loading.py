@@ -96,8 +96,9 @@ def resume(
                 give_back(agent, given(env))
             agent.source = ready(agent.source, agent.settings.env)
             agent._meet(agent.source, agent.settings.env)
+            judge = agent._judge()
             run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
-            agent._learn(run, call, progress)
+            agent._learn(run, call, progress, judge)
     return agent
 
 

@@ -29,6 +29,8 @@ RANGES = {
     "total_timesteps": (1, 10**12),
     "checkpoint_every": (1, 10**12),
     "keep_checkpoints": (0, 1_000_000),
+    "evaluate_every": (0, 10**12),
+    "evaluate_episodes": (1, 100_000),
     "torch_threads": (0, 1024),
 }
 """Setting -> (lowest, highest). Those of its parts lie beside these."""
@@ -76,6 +78,12 @@ class Settings:
     """Environment steps between checkpoints (rounded up to an iteration). Environments are made anew there."""
     keep_checkpoints: int = 3
     """Checkpoints that are kept: the last so many and the best (by training episodes); 0: all."""
+    evaluate_every: int = 0
+    """Environment steps between evaluations while it trains (rounded up to an iteration); 0: none. They take time of
+    their own and change nothing of what is learned; the checkpoint `best` is then the best by them."""
+    evaluate_episodes: int = 20
+    """Episodes of each: the same ones every time, deterministic. On Meta-World goals of set D, on the official
+    package."""
     device: str = "cpu"
     """Where the networks live: cpu, cuda, or one of several by its number (cuda:1). auto: cuda where there is one."""
     torch_threads: int = 0

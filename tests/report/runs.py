@@ -55,6 +55,9 @@ def make_run(folder, seed=0, episodes=3, goals="D", **settings):
                      "rollout/ep_rew_mean": 20.0 * i + rng.normal(), "option/duration": 12.0, "option/end_rate": 0.05,
                      "option/forced_rate": 0.01, "option/choice_entropy": 0.3, "option/beta_mean": 0.1,
                      **{f"option/share/{name}": 1 / len(names) for name in names}})  # fmt: skip
+        if s.evaluate_every and steps % s.evaluate_every == 0:
+            rows[-1] |= {"eval/mean_reward": 25.0 * i + seed, "eval/mean_ep_length": 500.0,
+                         "eval/success_any_rate": i / 40}  # fmt: skip
         timing.append({"time/total_timesteps": steps, "time/time_elapsed": 1.5 * i})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in timing))

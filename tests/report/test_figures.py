@@ -14,9 +14,16 @@ import rliable.metrics
 from option_critic.evaluation.intervals import interquartile_mean
 from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.options.look import colour, letters
-from option_critic.report.charts import goal_map, groups, learning_curves, options_over_training, run_lengths
+from option_critic.report.charts import (
+    goal_map,
+    groups,
+    judged_curves,
+    learning_curves,
+    options_over_training,
+    run_lengths,
+)
 from option_critic.report.encode import FLAGS, LEVELS, encode, worth_showing
-from option_critic.report.gather import gather
+from option_critic.report.gather import MAX_ROWS, gather
 from option_critic.report.pictures import picture, save, segments
 from option_critic.report.summary import figure_tables, group_rows, headline
 from option_critic.report.tables import ablation_table, diagnosis_table
@@ -99,6 +106,26 @@ def test_curves_are_over_the_seeds_of_a_folder(tmp_path):
     assert named.learned == "0.11 [0.11, 0.11] M"  # success 0.9 in the 23rd iteration of 4,800 steps
     assert named.minutes == "1.0 min"
     assert [len(share) for share in options_over_training(runs[0])["shares"]] == [40, 40, 40]
+
+
+def test_evaluations_in_training_are_a_curve_of_their_own(tmp_path):
+    """At the steps at which they were; none of them is lost where a log is too long to be shown in full."""
+    for seed in range(2):
+        folder = make_run(tmp_path / "named" / f"seed-{seed}", seed, evaluate_every=48_000)
+    make_run(tmp_path / "other" / "seed-0")
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    padded = [row for row in rows for _ in range(1 if "eval/" in row else 400)]
+    (folder / "metrics.jsonl").write_text("\n".join(padded) + "\n")
+    runs = gather([tmp_path / "named", tmp_path / "other"])
+    assert len(runs[1].metrics) <= MAX_ROWS < len(padded)
+    curves = judged_curves(runs)
+    assert [set(curve) for curve in curves.values()] == [{"named"}] * 3
+    assert curves["return"]["named"]["steps"] == [48e3, 96e3, 144e3, 192e3]
+    assert curves["return"]["named"]["seeds"]["seed-1"] == [251.0, 501.0, 751.0, 1001.0]
+    assert curves["return"]["named"]["median"] == [250.5, 500.5, 750.5, 1000.0]  # four digits
+    assert curves["success"]["named"]["low"] == [0.25, 0.5, 0.75, 1.0]
+    (groups_alone,) = {run.group for run in gather([tmp_path / "named"])}  # they make no other recipe
+    assert groups_alone == "named"
 
 
 @pytest.mark.parametrize("old", [40, 20, 0])

@@ -39,7 +39,7 @@ def site(tmp_path_factory):
     """Two seeds and a flat run, one of them with a video of its median episode -> the page's path."""
     root = tmp_path_factory.mktemp("runs")
     for seed in range(2):
-        make_run(root / "named" / f"seed-{seed}", seed, episodes=4)
+        make_run(root / "named" / f"seed-{seed}", seed, episodes=4, evaluate_every=48_000)
     make_run(root / "flat" / "seed-0", num_options=1)
     (run,) = gather([root / "named" / "seed-0"])
     trace = run.evaluated[0].trace
@@ -235,6 +235,16 @@ def test_what_a_stranger_wrote_is_drawn_as_text(browser, tmp_path):
     assert NAMES[2] in hovered
     assert page.evaluate("document.querySelectorAll('.hoverlayer a').length") == 0
     page.close()
+
+
+@needs_browser
+def test_evaluations_in_training_are_drawn_beside_its_curves(page):
+    drawn = (
+        "document.getElementById('curve-{}').data.filter((t) => t.name?.endsWith('judged')).map((t) => [t.name, t.y])"
+    )
+    assert page.evaluate(drawn.format("first")) == [["named, judged", [0.25, 0.5, 0.75, 1]]]
+    assert page.evaluate(drawn.format("second")) == [["named, judged", [250.5, 500.5, 750.5, 1000]]]
+    assert "Diamonds: evaluations while it trained" in page.text_content("#curves")
 
 
 @needs_browser

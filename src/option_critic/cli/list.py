@@ -12,10 +12,11 @@ from option_critic.legible import visible
 from option_critic.options.definitions import SETS
 from option_critic.presets import PRESETS
 from option_critic.runs.files import emit
-from option_critic.runs.inventory import listing, runs_below, steps_of
+from option_critic.runs.inventory import BEST, evaluation, listing, runs_below, steps_of
 from option_critic.runs.paths import RunPath
 from option_critic.settings import Algorithm
 from option_critic.terminal import Terminal, say
+from option_critic.training.progress import in_words
 
 
 def list_everything(runs: Path, json_path: Path | None) -> None:
@@ -27,6 +28,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         "options": {name: [o.name for o in options] for name, options in SETS.items()},
         "metaworld": [PREFIX + task for task in TASKS],
         "runs": {str(p): latest(p) for p in found},
+        "best": {str(p): steps_of(best) for p in found if evaluation(best := p / "checkpoints" / BEST)},
     }
     if json_path != Path("-"):
         console = Terminal()
@@ -41,9 +43,17 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         console.print(Text("Meta-World", "bold"), f"{PREFIX}<task>:", ", ".join(TASKS))
         console.print(Text("Gymnasium", "bold"), "any registered id with Box or Discrete actions")
         console.print(Text(f"runs under {visible(runs)}", "bold"), soft_wrap=True)
-        for folder, step in record["runs"].items():
-            say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}")
+        for folder in found:
+            step = record["runs"][str(folder)]
+            say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}{judged(folder)}")
     emit(json_path, record)
+
+
+def judged(run: RunPath) -> str:
+    """The best checkpoint by the evaluations while it trained; empty where there were none."""
+    best = run / "checkpoints" / BEST
+    figures = evaluation(best)
+    return f", best after {steps_of(best):,} ({in_words(figures)})" if figures else ""
 
 
 def latest(run: RunPath) -> int | None:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array
 from option_critic.envs.metaworld import task_of
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
 from option_critic.evaluation.episodes import OnStep
-from option_critic.evaluation.evaluate import cuts, plain_summary, run_goals, run_plain
+from option_critic.evaluation.evaluate import Judged, cuts, plain_summary, run_goals, run_plain, spread
 from option_critic.evaluation.expert import expert_trace
 from option_critic.evaluation.intervals import Estimate, proportion
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort
@@ -52,7 +51,7 @@ class Study:
 
 
 def study(
-    agent: OptionCritic,
+    agent: Judged,
     goals: str,
     episodes: int,
     workers: int,
@@ -67,7 +66,7 @@ def study(
     vectors = None if task is None else spread(metaworld_protocol.goal_set(task, goals).vectors, episodes)
     learned = run(agent, task, vectors, effort, NOTHING, on_step)
     figures, cut = {NOTHING.name: kept(task, learned)}, {NOTHING.name: cuts(learned)}
-    for ablation in ablations(rules, agent.spaces.discrete) if with_ablations else []:
+    for ablation in ablations(rules, agent.state.spaces.discrete) if with_ablations else []:
         trace = run(agent, task, vectors, effort, ablation, on_step)
         figures[ablation.name], cut[ablation.name] = kept(task, trace), cuts(trace)
     if task is None and (agent.state.episodes.tells_success or any("any" in found for found in figures.values())):
@@ -88,7 +87,7 @@ def kept(task: str | None, trace: Trace) -> Figures:
 
 
 def run(
-    agent: OptionCritic,
+    agent: Judged,
     task: str | None,
     goals: Array | None,
     effort: Effort,
@@ -99,8 +98,3 @@ def run(
     if task is None or goals is None:
         return run_plain(agent, effort.episodes, True, on_step, ablation, effort.max_episode_steps)
     return run_goals(agent, task, goals, True, effort.workers, on_step, ablation)
-
-
-def spread(goals: Array, count: int) -> Array:
-    """`count` of the goals, evenly spread over the set; all if there are no more."""
-    return goals if count >= len(goals) else goals[[i * len(goals) // count for i in range(count)]]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from option_critic.agent import OptionCritic
 from option_critic.envs.contract import Array, Mask, VectorEnvs, env_seeds
 from option_critic.envs.lookup import known
 from option_critic.envs.make import abandon, make_plain, own_limit
 from option_critic.envs.metaworld import available, make_official, task_of
+from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation
@@ -23,13 +23,26 @@ from option_critic.evaluation.intervals import Estimate, mean, proportion
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort, check_trace
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
+from option_critic.settings import Settings
 from option_critic.spaces import check_fit
+from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
 EVALUATION_SEED = 2_000_000_011
 """Start of the random streams of evaluations, far from those of training."""
 NUM_ENVS = 50
 """Environments side by side. Fixed: the batch size must not depend on the machine."""
+
+
+class Judged(Protocol):
+    """What is evaluated: an agent (`OptionCritic`). None of it is changed."""
+
+    settings: Settings
+    state: TrainState
+    source: Source
+
+    def close(self) -> None:
+        """End the episodes that training has under way."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ class Result:
 
 
 def evaluate(
-    agent: OptionCritic,
+    agent: Judged,
     goals: Sequence[str] = ("D",),
     modes: Sequence[str] = ("deterministic",),
     num_episodes: int = 100,
@@ -91,15 +104,26 @@ def union(sets: Sequence[metaworld_protocol.GoalSet]) -> tuple[Array, list[npt.N
     return vectors[order], np.split(place, np.cumsum([len(s.vectors) for s in sets])[:-1])
 
 
-def num_episodes_of(agent: OptionCritic, goals: Sequence[str], modes: Sequence[str], num_episodes: int) -> int:
+def num_episodes_of(agent: Judged, goals: Sequence[str], modes: Sequence[str], num_episodes: int) -> int:
     """How many episodes `evaluate` will run, for a progress bar. Raises ValueError for unknown goals."""
     task = task_of(agent.settings.env_id)
     one = num_episodes if task is None else len(union([metaworld_protocol.goal_set(task, g) for g in goals])[0])
     return one * len(modes)
 
 
+def spread(goals: Array, count: int) -> Array:
+    """`count` of the goals, evenly spread over the set; all if there are no more."""
+    return goals if count >= len(goals) else goals[[i * len(goals) // count for i in range(count)]]
+
+
+def check_official() -> None:
+    """Raise InputError where Meta-World cannot be judged."""
+    if not available():
+        raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
+
+
 def run_goals(
-    agent: OptionCritic,
+    agent: Judged,
     task: str,
     goals: Array,
     deterministic: bool,
@@ -108,8 +132,7 @@ def run_goals(
     ablation: Ablation = NOTHING,
 ) -> Trace:
     """One official 500-step episode per goal [E, 6], in the order of the goals."""
-    if not available():
-        raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
+    check_official()
     num_envs = min(NUM_ENVS, len(goals))
     shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
     envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
@@ -120,7 +143,7 @@ def run_goals(
 
 
 def run_plain(
-    agent: OptionCritic,
+    agent: Judged,
     num_episodes: int,
     deterministic: bool,
     on_step: OnStep,
@@ -133,28 +156,42 @@ def run_plain(
     None is longer than `max_episode_steps`; `cut` in the trace's info marks the steps at which it ended one. An object
     is judged in itself: episodes that training has under way in it end here.
     """
-    agent.source = source = known(agent.source)
-    settings, num_envs = agent.settings.env, source.own_number or min(NUM_ENVS, num_episodes)
+    source, settings = known(agent.source), agent.settings.env
+    num_envs = source.own_number or min(NUM_ENVS, num_episodes)
     if source.own_number is not None:
         agent.close()
-    own = own_limit(source, settings)
-    full = own or settings.max_episode_steps or math.inf
-    shorter = max_episode_steps < full
-    limit = max_episode_steps if shorter else None if own else settings.max_episode_steps
-    check_trace(num_episodes, int(min(full, max_episode_steps)), numbers_a_step(agent))
+    limit, cut = plain_limits(agent, num_episodes, max_episode_steps)
     judged = replace(settings, max_episode_steps=limit, action_repeat=1)  # the agent holds its actions itself
     envs = make_plain(source, judged, env_seeds(EVALUATION_SEED, 0, num_envs), max_episode_steps)
     quota = [len(range(b, num_episodes, num_envs)) for b in range(num_envs)]
-    return _run(agent, envs, quota, deterministic, on_step, ablation, max_episode_steps if shorter else None)
+    return _run(agent, envs, quota, deterministic, on_step, ablation, cut)
 
 
-def numbers_a_step(agent: OptionCritic) -> int:
+def plain_limits(agent: Judged, num_episodes: int, max_episode_steps: int) -> tuple[int | None, int | None]:
+    """(limit to make the environments with, none: their own; steps at which the evaluation cuts, none: it does not).
+
+    Raises InputError for an environment that is not at hand, and for more episodes than can be recorded.
+    """
+    settings = agent.settings.env
+    own = own_limit(known(agent.source), settings)
+    full = own or settings.max_episode_steps or math.inf
+    check_trace(num_episodes, int(min(full, max_episode_steps)), numbers_a_step(agent))
+    if max_episode_steps < full:
+        return max_episode_steps, max_episode_steps
+    return (None if own else settings.max_episode_steps), None
+
+
+def numbers_a_step(agent: Judged) -> int:
     """How many numbers a trace holds of each step, about."""
-    return 4 * len(agent.option_names) + (1 if agent.spaces.discrete else agent.spaces.action_size) + 12
+    return (
+        4 * len(agent.settings.options.names)
+        + (1 if agent.state.spaces.discrete else agent.state.spaces.action_size)
+        + 12
+    )
 
 
 def _run(
-    agent: OptionCritic,
+    agent: Judged,
     envs: VectorEnvs,
     quota: list[int],
     deterministic: bool,
@@ -165,7 +202,7 @@ def _run(
     model = agent.state.model
     generators = Generators.seeded(EVALUATION_SEED)
     try:
-        check_fit(agent.spaces, envs.spaces, agent.settings.env_id)
+        check_fit(agent.state.spaces, envs.spaces, agent.settings.env_id)
         with compute_threads(1), envs.chance:
             trace = run_episodes(envs, model, agent.settings, generators, quota, deterministic, ablation, on_step)
     except BaseException:
@@ -190,7 +227,7 @@ def cuts(trace: Trace) -> tuple[int, int]:
     return int(cut.sum()), int(trace.length[cut].max(initial=0))
 
 
-def telling(agent: OptionCritic, traces: Sequence[Trace]) -> list[Trace]:
+def telling(agent: Judged, traces: Sequence[Trace]) -> list[Trace]:
     """Traces that all tell success if the environment tells it: some tell it only when it happens, and in some of
     the traces it may never have."""
     if not (agent.state.episodes.tells_success or any("success" in trace.info for trace in traces)):

@@ -10,7 +10,7 @@ import numpy as np
 
 from option_critic.envs.contract import Array
 from option_critic.evaluation.option_figures import durations, window
-from option_critic.report.run_data import CURVES, OVER_TRAINING, SHARE, Evaluated, RunData
+from option_critic.report.run_data import CURVES, JUDGED, OVER_TRAINING, SHARE, Evaluated, RunData
 from option_critic.runs.figures import LARGEST
 from option_critic.runs.logs import STEPS, Row
 
@@ -41,20 +41,33 @@ def learning_curves(runs: Sequence[RunData]) -> dict[str, Any]:
         label: {
             group: {"number": g, "label": plain(group), **curve}
             for g, (group, members) in enumerate(groups(runs).items())
-            if (curve := over_seeds(members, *names))
+            if (curve := over_seeds({run.name: points(run.metrics, *names) for run in members}, least=2))
         }
         for label, names in CURVES.items()
     }
 
 
-def over_seeds(runs: Sequence[RunData], *names: str) -> dict[str, Any] | None:
-    """One metric over the seeds of a group on common steps; none where no run has it. `names` as in `points`."""
-    series = {run.name: points(run.metrics, *names) for run in runs}
-    series = {seed: s for seed, s in series.items() if len(s[0]) > 1}
+def judged_curves(runs: Sequence[RunData]) -> dict[str, Any]:
+    """The same of the evaluations while it trained, at the steps at which they were."""
+    return {
+        label: {
+            group: {"number": g, "label": plain(group), **curve}
+            for g, (group, members) in enumerate(groups(runs).items())
+            if (curve := over_seeds({run.name: points(run.judged, name) for run in members}, least=1))
+        }
+        for label, name in JUDGED.items()
+    }
+
+
+def over_seeds(series: dict[str, tuple[Array, Array]], least: int) -> dict[str, Any] | None:
+    """Seed -> `points` of one metric, put on common steps: their own if they are few. None where no seed has as many
+    as `least`."""
+    series = {seed: s for seed, s in series.items() if len(s[0]) >= least}
     if not series:
         return None
-    end = max(steps[-1] for steps, _ in series.values())
-    grid = np.linspace(min(steps[0] for steps, _ in series.values()), end, POINTS)
+    grid = np.unique(np.concatenate([steps for steps, _ in series.values()]))
+    if least > 1 or len(grid) > POINTS:
+        grid = np.linspace(grid[0], grid[-1], POINTS)
     lines = {
         seed: np.interp(grid, steps, values, left=np.nan, right=np.nan) for seed, (steps, values) in series.items()
     }

@@ -14,7 +14,7 @@ from typing import TypeVar
 from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace, TraceError
 from option_critic.report.groups import in_groups
-from option_critic.report.run_data import CURVES, OVER_TRAINING, SHARE, Evaluated, RunData, by_interest
+from option_critic.report.run_data import CURVES, JUDGED, OVER_TRAINING, SHARE, Evaluated, RunData, by_interest
 from option_critic.runs import figures
 from option_critic.runs.files import MAX_JSON, FormatError
 from option_critic.runs.inventory import runs_in
@@ -33,7 +33,7 @@ MAX_ROWS = 5_000
 """Of a log. A chart shows 160 of them."""
 MAX_TRACES = 2 << 30
 """Bytes of all traces together."""
-EMPTY = RunData(RunPath.of("."), None, "", (), {}, [], [], [], [], None, ())
+EMPTY = RunData(RunPath.of("."), None, "", (), {}, [], [], [], [], [], None, ())
 
 
 @dataclass
@@ -110,6 +110,7 @@ def read_locked(folder: RunPath, room: Room) -> RunData:
         options=names,
         versions=told(figures.read_versions, folder / "versions.json", problems) or {},
         metrics=lines(folder / "metrics.jsonl", wanted, problems, "there are no curves of the training"),
+        judged=evaluations_in(folder / "metrics.jsonl", config),
         timing=lines(folder / "timing.jsonl", ["time/time_elapsed"], problems, "there are no curves of the training"),
         alarms=lines(folder / "alarms.jsonl", ["says"], problems, limit=MAX_JSON),
         evaluated=fitting(evaluated, len(names), problems),
@@ -165,6 +166,16 @@ def lines(
     if not whole:
         problems.append(f"{path.name} is longer than any of a run; its end is left out")
     return found
+
+
+def evaluations_in(metrics: RunPath, config: RunConfig | None) -> list[Row]:
+    """The rows of a log that hold an evaluation while it trained; what is wrong with the log was told before."""
+    if is_missing(metrics) or (config is not None and not config.written.get("evaluate_every")):
+        return []
+    try:
+        return read_thinned(metrics, JUDGED.values(), MAX_ROWS, needed=JUDGED["return"])[0]
+    except CheckpointError:
+        return []
 
 
 def evaluations(

@@ -10,7 +10,10 @@ from typing import Any
 from option_critic.legible import legible
 from option_critic.report.run_data import LONG_NAME, RunData
 
-NO_RECIPE = {"seed", "device", "torch_threads", "env_threads", "worker_timeout", "keep_checkpoints"}
+NO_RECIPE = {
+    "seed", "device", "torch_threads", "env_threads", "worker_timeout", "keep_checkpoints", "evaluate_every",
+    "evaluate_episodes",
+}  # fmt: skip
 """Settings in which the runs of one recipe may differ."""
 
 

@@ -13,7 +13,14 @@ from option_critic import __version__
 from option_critic.evaluation.trace import Trace
 from option_critic.legible import legible
 from option_critic.options.look import colour
-from option_critic.report.charts import goal_map, learning_curves, options_over_training, plain, run_lengths
+from option_critic.report.charts import (
+    goal_map,
+    judged_curves,
+    learning_curves,
+    options_over_training,
+    plain,
+    run_lengths,
+)
 from option_critic.report.encode import encode, size
 from option_critic.report.run_data import RunData, by_interest
 from option_critic.report.summary import figure_tables, group_rows, headline
@@ -65,6 +72,7 @@ def build(
         figures=figure_tables(runs),
         diagnosis=diagnosis_table(runs),
         ablations=ablation_table(runs),
+        judged=any(run.judged for run in runs),
         rooms=bool(rooms),
         alarms=[
             {"run": label(run), "steps": f"{int(a[STEPS]):,}", "says": str(a.get("says", ""))}
@@ -113,6 +121,7 @@ def data(runs: Sequence[RunData], films: Films, rooms: Sequence[Mapping[str, Any
     each = max(4, min(100, EPISODES // max(1, len(traces))))
     return {
         "curves": learning_curves(runs),
+        "judged": judged_curves(runs),
         "rooms": list(rooms) or None,
         "runs": [
             {

@@ -16,6 +16,8 @@ from option_critic.runs.run_config import RunConfig
 SUCCESS = ("rollout/success_any_rate", "rollout/success_rate")
 """Success at any step of an episode: rows without the first name are older, and meant it by the second."""
 CURVES = {"success": SUCCESS, "return": ("rollout/ep_rew_mean",), "length": ("rollout/ep_len_mean",)}
+JUDGED = {"success": "eval/success_any_rate", "return": "eval/mean_reward", "length": "eval/mean_ep_length"}
+"""The same in evaluations while it trained. A row with any of them has a return."""
 OVER_TRAINING = {
     "duration": "option/duration",
     "ends": "option/end_rate",
@@ -61,6 +63,8 @@ class RunData:
     """K names, as the files of the run have them"""
     versions: dict[str, str]
     metrics: list[Row]
+    judged: list[Row]
+    """those of its rows that hold an evaluation while it trained"""
     timing: list[Row]
     alarms: list[Row]
     evaluated: list[Evaluated]

@@ -117,6 +117,7 @@ def _counters(state: TrainState) -> dict[str, Any]:
         "schedule_end": state.schedule_end,
         "elapsed": state.elapsed,
         "skipped_in_row": state.skipped_in_row,
+        **({"evaluation": state.evaluation} if state.evaluation else {}),
         "episodes": {
             "returns": list(e.returns),
             "lengths": list(e.lengths),

@@ -1,21 +1,24 @@
 """Which runs and checkpoints there are, and whether they are whole: what can be said of them without PyTorch.
 
 The boundaries of a run are its scheduled checkpoints, from which a training can go on as if it had never stopped.
-`interrupted` and `saved` hold weights to look at, between two boundaries.
+`interrupted`, `saved` and `best` hold weights to look at, between two boundaries.
 """
 
 from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from option_critic.runs.files import FormatError, check_format, read_json
 from option_critic.runs.manifest import standing, verify
 from option_critic.runs.paths import BESIDE, CheckpointError, RunPath, beside
-from option_critic.value_types import is_whole, shown
+from option_critic.value_types import is_finite, is_whole, shown
 
+BEST = "best"
+"""The checkpoint with the best evaluation while it trained, where there were any."""
 MAX_DEPTH, MAX_FOLDERS = 6, 10_000
 """How far `runs_below` looks."""
 
@@ -24,7 +27,8 @@ def find(path: str | Path | RunPath, checkpoint: str | int | None = None) -> Run
     """The checkpoint folder to load from `path`: a saved agent, or a run folder.
 
     In a run: the last one that verifies (a damaged one is skipped with a warning), or the one named
-    by its step, as `interrupted` or `saved`, or as `best` (by its training episodes). Raises CheckpointError.
+    by its step, as `interrupted` or `saved`, or as `best`: by the evaluations while it
+    trained, or where there were none by its training episodes. Raises CheckpointError.
     """
     run = RunPath.of(path)
     if checkpoint is None and (saved := standing(run)) is not None:
@@ -40,8 +44,8 @@ def find(path: str | Path | RunPath, checkpoint: str | int | None = None) -> Run
         return _last_whole(run, there)
     if not isinstance(checkpoint, str) and abs(checkpoint) >= 10**18:
         checkpoint = shown(checkpoint)  # Python writes no number of any length
-    if checkpoint == "best":
-        checkpoint = winner.name if (winner := best(there)) else "best"
+    if checkpoint == BEST and BEST not in map(called, there):
+        checkpoint = winner.name if (winner := best(there)) else BEST
     name = str(checkpoint).lstrip("0").zfill(12) if str(checkpoint).isdigit() else str(checkpoint)
     chosen = next((p for p in there if called(p) == name), None)  # one of the list, never a path
     if chosen is None:
@@ -101,12 +105,42 @@ def score(checkpoint: RunPath) -> tuple[float, float] | None:
         return None
 
 
+def rank(figures: Mapping[str, Any]) -> tuple[float, float] | None:
+    """How good an evaluation is: success at any step (0 where the task has no such thing), then return. None where
+    they do not tell."""
+    found = figures.get("eval/success_any_rate", 0.0), figures.get("eval/mean_reward")
+    return found if all(map(is_finite, found)) else None  # type: ignore[return-value]
+
+
+def evaluation(checkpoint: RunPath) -> dict[str, Any]:
+    """What was found when a checkpoint was judged, while it trained; empty where it was not, or where that cannot be
+    read."""
+    try:
+        found = read_json(checkpoint / "state.json").get("evaluation")
+    except CheckpointError:
+        return {}
+    return found if isinstance(found, dict) and rank(found) is not None else {}
+
+
+def is_better(figures: Mapping[str, Any], checkpoint: RunPath) -> bool:
+    """Whether an evaluation is at least as good as that of a checkpoint, or that one is not whole: of equals the
+    last counts."""
+    try:
+        verify(checkpoint)
+    except CheckpointError:
+        return True
+    new, old = rank(figures), rank(evaluation(checkpoint))
+    return old is None or (new is not None and new >= old)
+
+
 def listing(root: RunPath) -> list[RunPath]:
-    """All checkpoints of a run, by step; `interrupted` (if there) stands where its step says."""
+    """All checkpoints of a run, by step; `interrupted` (if there) stands where its step says, and `best` before all:
+    it is a choice, and never the last one."""
     names = {n for n in root.names() if not n.startswith(".")}
     torn = {m["name"] for n in root.names() if (m := BESIDE.fullmatch(n)) and m["what"] != "gone"} - names
     there = [p for p in (root / n for n in names) if p.kind() in ("folder", "link")]
-    return sorted([*there, *(p for n in torn if (p := standing(root / n)))], key=steps_of)
+    found = [*there, *(p for n in torn if (p := standing(root / n)))]
+    return sorted(found, key=lambda p: (called(p) != BEST, steps_of(p)))
 
 
 def steps_of(folder: RunPath) -> int:
@@ -222,11 +256,11 @@ def last_whole(run: RunPath) -> RunPath | None:
 
 
 def prune(run: RunPath, keep: int) -> None:
-    """Delete boundaries but for the last `keep` and the best; 0 keeps all.
+    """Delete boundaries but for the last `keep` and, where no evaluation keeps another, the best; 0 keeps all.
 
     They lose their names first: what is killed while it deletes leaves no half of a boundary behind.
     """
-    spared = {best(boundaries(run))}
+    spared = set() if (run / "checkpoints" / BEST).is_folder() else {best(boundaries(run))}
     for folder in boundaries(run)[:-keep] if keep else []:
         if folder not in spared:
             with contextlib.suppress(OSError):

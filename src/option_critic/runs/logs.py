@@ -57,17 +57,20 @@ def read_log(path: RunPath) -> tuple[list[Row], int]:
     return [row for row in rows if row is not None], rows.count(None)
 
 
-def read_thinned(path: RunPath, names: Iterable[str], most: int, limit: int = MAX_LOG) -> tuple[list[Row], int, bool]:
+def read_thinned(
+    path: RunPath, names: Iterable[str], most: int, limit: int = MAX_LOG, needed: str = STEPS
+) -> tuple[list[Row], int, bool]:
     """(rows of a log with these entries alone, the number of damaged lines, whether that was all of it).
 
-    Of more than `most` rows those that are evenly spread, and the last. Raises CheckpointError where it cannot be read.
+    Of rows with the entry `needed`; of more than `most` of them those that are evenly spread, and the last. Raises
+    CheckpointError where it cannot be read.
     """
     wanted, rows, last = {STEPS, *names}, list[Row](), Row()
     damaged, sound, every = 0, 0, 1
     for _, row in lines_of(path, limit):
         if row is None:
             damaged += 1
-        else:
+        elif needed in row:
             last = {name: row[name] for name in wanted & row.keys()}
             if sound % every == 0:
                 rows.append(last)

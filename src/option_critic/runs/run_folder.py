@@ -20,7 +20,7 @@ from option_critic.records import Batch
 from option_critic.runs import checkpoint
 from option_critic.runs.files import check_writable, read_json, write_json, writing
 from option_critic.runs.handles import reason
-from option_critic.runs.inventory import config_or_copy, position, prune
+from option_critic.runs.inventory import BEST, config_or_copy, is_better, position, prune
 from option_critic.runs.locks import RunFolderError, figures, locked
 from option_critic.runs.logs import LineLog, forget_after, read_log
 from option_critic.runs.manifest import standing
@@ -38,7 +38,10 @@ WRITTEN = (
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
 LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl")
-TIMING = ("time/time_elapsed", "time/fps", "time/env_seconds", "time/collect_seconds", "time/improve_seconds")
+TIMING = (
+    "time/time_elapsed", "time/fps", "time/env_seconds", "time/collect_seconds", "time/improve_seconds",
+    "time/evaluate_seconds",
+)  # fmt: skip
 """Metrics of the clock. They have a file of their own, so that all else is the same in every repetition."""
 
 
@@ -154,7 +157,7 @@ class Run:
         self._open()
         finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         self.metrics.add({n: v for n, v in finite.items() if n not in TIMING})
-        self.timing.add({n: finite[n] for n in ("time/total_timesteps", *TIMING)})
+        self.timing.add({n: finite[n] for n in ("time/total_timesteps", *TIMING) if n in finite})
         for log in self.logs:  # also alarms that a full disk refused
             with self.going_on():
                 log.flush()
@@ -185,10 +188,10 @@ class Run:
         """Write a checkpoint: under its step, as a boundary, or under `name`.
 
         Raises WriteError if it cannot be written; a boundary with others to come is left out, with a warning, and so
-        is one that was only asked for (`saved`).
+        is one that nothing can go on from (`saved`, `best`).
         """
         folder = self.folder / "checkpoints" / (name or f"{state.env_steps:012d}")
-        optional = name == "saved" or (name is None and state.env_steps < state.schedule_end)
+        optional = name in ("saved", BEST) or (name is None and state.env_steps < state.schedule_end)
         self._open()
         with self.going_on() if optional else writing(folder):
             for log in self.logs:
@@ -197,6 +200,15 @@ class Run:
             if name is None:
                 prune(self.folder, self.settings.keep_checkpoints)
         return folder
+
+    def keep_best(self, state: TrainState) -> None:
+        """Write the checkpoint `best` where no evaluation of this run before was better. It stays until one is.
+
+        What counts is in the checkpoint itself. So a run that goes on from an earlier boundary, and judges the same
+        weights again, ends with the same one.
+        """
+        if is_better(state.evaluation, self.folder / "checkpoints" / BEST):
+            self.checkpoint(state, BEST)
 
     def picture(self, episode: Episode | None, steps: int) -> None:
         """The options of an episode as an image for TensorBoard; of a single option there is nothing to see."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,14 @@ from rich.text import Text
 
 from option_critic.legible import visible
 from option_critic.terminal import Terminal, say
+
+
+def in_words(evaluation: Mapping[str, float]) -> str:
+    """Success, where the task has such a thing, and return of an evaluation, by their names as metrics."""
+    success = evaluation.get("eval/success_any_rate")
+    parts = [] if success is None else [f"any-step success {success:.0%}"]
+    return ", ".join([*parts, f"return {evaluation['eval/mean_reward']:,.1f}"])
+
 
 PIPED_LINES = 10
 """Lines that a training prints where nobody watches."""
@@ -37,7 +46,7 @@ class TrainingDisplay:
         )
         self.task = self.bar.add_task(title, total=total)
         self.live = Live(self.bar, console=self.console, refresh_per_second=4)
-        self.printed = 0
+        self.printed, self.judged = 0, ""
 
     def __enter__(self) -> Self:
         if self.watched:
@@ -51,12 +60,35 @@ class TrainingDisplay:
     def show(self, metrics: dict[str, float]) -> None:
         """Show the metrics of an iteration."""
         steps = int(metrics["time/total_timesteps"])
+        if "eval/mean_reward" in metrics:
+            self.judged = f"judged after {steps:,} steps: {in_words(metrics)}"
         if self.watched:
             self.bar.update(self.task, completed=min(steps, self.total))
-            self.live.update(Group(self.bar, Text(self.numbers(metrics)), Text(visible(self.options(metrics)))))
+            lines = (self.numbers(metrics), *filter(None, [self.judged]), visible(self.options(metrics)))
+            self.live.update(Group(self.bar, *map(Text, lines)))
         elif self.enabled and steps * PIPED_LINES // self.total > self.printed:
             self.printed = steps * PIPED_LINES // self.total
             say(f"{self.title}  {steps:>9,} steps  {self.numbers(metrics)}")
+            if self.judged:
+                say(f"{self.title}  {self.judged}")
+                self.judged = ""  # each is told once
+
+    @contextmanager
+    def judging(self, episodes: int) -> Iterator[Callable[[int, int], None]]:
+        """While so many episodes of an evaluation run: what to call after each step of theirs, with the number of
+        those that ended there, and of steps."""
+        done = 0
+
+        def on_step(ended: int, _: int) -> None:
+            nonlocal done
+            done += ended
+            self.bar.update(self.task, description=f"{self.title}, judging: {done} of {episodes} episodes")
+
+        on_step(0, 0)
+        try:
+            yield on_step
+        finally:
+            self.bar.update(self.task, description=self.title)
 
     @staticmethod
     def numbers(metrics: dict[str, float]) -> str:

@@ -105,6 +105,8 @@ class TrainState:
     episodes: Episodes = field(default_factory=Episodes)
     parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     """What the algorithm carries besides: name of the part -> tensors by name."""
+    evaluation: dict[str, float] = field(default_factory=dict)
+    """What was found when it was judged as it is now, by name (`eval/...`); empty: it was not."""
     discounted: Tensor | None = None
     """[B] what the discounted returns of the running episodes have come to, for the scale of rewards; none where
     environments are fresh, as they are after every checkpoint, so none holds it."""

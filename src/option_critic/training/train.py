@@ -25,6 +25,8 @@ from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
 Metrics = dict[str, float]
+Judge = Callable[[], Metrics]
+"""Finds how good the agent is at this moment (`eval/...`), and changes nothing of the training."""
 OnRollout = Callable[[Rollout], None]
 """Sees a rollout once it was learned from. It must not keep it: two at a time would take twice the memory."""
 
@@ -55,6 +57,7 @@ def train(
     running: Running,
     on_boundary: Callable[[], None] | None = None,
     on_rollout: OnRollout = lambda _: None,
+    judge: Judge | None = None,
     source: Source | None = None,
 ) -> Generator[Metrics, None, None]:
     """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
@@ -63,8 +66,9 @@ def train(
     iteration, and the end) running episodes are cut with bootstrap, it is called, and all environments are made anew
     from hash(seed, iteration): a training that goes on from a checkpoint then sees what this one sees.
     Without it there are no boundaries: what is `running` goes on, and is left to the next training.
-    `on_rollout` is called in each iteration, for those who want to look at more than its metrics. `source`: where the
-    environments come from; none: what the settings name.
+    `on_rollout` is called in each iteration, for those who want to look at more than its metrics.
+    `judge` is called every `evaluate_every` steps, rounded up to an iteration, and at the end where that is a boundary.
+    Its time is none of the training's. `source`: where the environments come from; none: what the settings name.
     """
     source = source or known(Source(settings.env_id))
     told = False
@@ -78,12 +82,22 @@ def train(
             state.discounted = None
         before = state.env_steps
         metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
+        last = on_boundary is not None and state.env_steps >= state.schedule_end
+        state.evaluation = {}
+        if judge is not None and (last or crosses(before, state.env_steps, settings.evaluate_every)):
+            started = time.perf_counter()
+            state.evaluation = judge()
+            metrics |= state.evaluation | {"time/evaluate_seconds": time.perf_counter() - started}
         yield metrics
-        crossed = state.env_steps // settings.checkpoint_every > before // settings.checkpoint_every
-        if on_boundary is not None and (crossed or state.env_steps >= state.schedule_end):
+        if on_boundary is not None and (last or crosses(before, state.env_steps, settings.checkpoint_every)):
             told = told or tell_of_cuts(state, settings, source)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` steps was reached; of 0 never."""
+    return every > 0 and after // every > before // every
 
 
 def tell_of_cuts(state: TrainState, settings: Settings, source: Source) -> bool:

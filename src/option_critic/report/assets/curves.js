@@ -1,6 +1,6 @@
 /* ---- charts that need no choice ---- */
 function drawCurves() {
-  const first = Object.keys(DATA.curves.success).length
+  const first = Object.keys({ ...DATA.curves.success, ...DATA.judged.success }).length
     ? ["success", "any-step success in training, last 128 episodes"]
     : ["length", "steps of an episode in training"];
   for (const [where, [name, label]] of Object.entries({
@@ -8,8 +8,9 @@ function drawCurves() {
     second: ["return", "return of an episode in training"],
   })) {
     const found = Object.entries(DATA.curves[name]),
+      judged = Object.values(DATA.judged[name]),
       traces = [];
-    if (!found.length) {
+    if (!found.length && !judged.length) {
       nothing("curve-" + where, "Nothing was logged.");
       continue;
     }
@@ -40,13 +41,38 @@ function drawCurves() {
         line: { width: 3, color: colour, dash: GROUP_DASH[c.number % 4] },
       });
     });
+    for (const c of judged) {
+      const colour = GROUPS[c.number % GROUPS.length],
+        legendgroup = c.label,
+        marker = { symbol: "diamond", size: 8, color: colour },
+        seeds = Object.values(c.seeds);
+      for (const y of seeds.length > 1 ? seeds : [])
+        traces.push({
+          x: c.steps,
+          y,
+          mode: "markers",
+          hoverinfo: "skip",
+          showlegend: false,
+          legendgroup,
+          marker: { ...marker, size: 5, color: pale(colour, 0.45) },
+        });
+      traces.push({
+        x: c.steps,
+        y: c.median,
+        mode: "lines+markers",
+        name: c.label + ", judged",
+        legendgroup,
+        marker,
+        line: { width: 1, color: colour, dash: "dot" },
+      });
+    }
     draw(
       "curve-" + where,
       traces,
       layout(label, {
         xaxis: { title: { text: "environment steps" } },
         yaxis: name === "success" ? { range: [-0.02, 1.03] } : {},
-        showlegend: found.length > 1,
+        showlegend: found.length + judged.length > 1,
         margin: { l: 48, r: 12, t: 40, b: 60 },
       }),
     );
