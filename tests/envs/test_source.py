@@ -277,7 +277,7 @@ def test_faults_of_a_vector_object_are_named():
 
 WRONG = {
     "nearest": ({"lenght": 3}, r"Counter-v0 takes no argument 'lenght'. Did you mean length\?"),
-    "all": ({"xyz": 3}, "takes no argument 'xyz'. it takes length, render_mode"),
+    "all": ({"xyz": 3}, "takes no argument 'xyz'. It takes length, render_mode"),
     "a setting": ({"max_episode_steps": 3}, "max_episode_steps is a setting of its own"),
     "gymnasium's own": ({"id": "CartPole-v1"}, "takes no argument 'id'"),
 }
