@@ -31,6 +31,7 @@ def test_lines_about_environments_run(tmp_path, monkeypatch):
     blocks = re.findall(r"^```python\n(.+?)^```$", page, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("option_critic.training.threads.usable_cores", lambda: 1)
     for block in blocks:
         if name := re.match(r"# (\w+\.py)\n", block):
             (tmp_path / name[1]).write_text(block, encoding="utf-8")
