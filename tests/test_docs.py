@@ -24,3 +24,17 @@ def test_quoted_lines_are_in_their_files(line, file):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_lines_about_environments_run(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.+?)^```$", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("option_critic.training.threads.usable_cores", lambda: 1)
+    for block in blocks:
+        if name := re.match(r"# (\w+\.py)\n", block):
+            (tmp_path / name[1]).write_text(block, encoding="utf-8")
+        else:
+            exec(re.sub(r"learn\([\d_]+", "learn(64", block), {"__name__": "page"})
+    assert len(blocks) == 5 and sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mine", "pendulum"]

@@ -403,7 +403,7 @@ def test_an_environment_that_only_a_script_registers_is_named_by_the_user(verb, 
     assert code == 2 and f"--env {module}:Own-v0" in err and err.count("\n") == 1, err
     assert "own_module" not in sys.modules  # the folder alone imports nothing
     code, err = command([verb, "out/seed-0", *NEEDING[verb], "--env", "CartPole-v1"])
-    assert code == 2 and f"the run's own environment is registered, {own}, not CartPole-v1" in err, err
+    assert code == 2 and f"the run's own environment comes from, {own}, not CartPole-v1" in err, err
     assert command([verb, "out/seed-0", *NEEDING[verb], "--env", "own_module:Own-v0"]) == (0, "")
 
 

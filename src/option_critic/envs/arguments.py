@@ -133,7 +133,7 @@ def check_arguments(name: str, maker: Callable[..., Any], arguments: Mapping[str
     for argument in arguments:
         if argument not in named and not takes_all:
             near = difflib.get_close_matches(argument, named, n=1, cutoff=0.5)
-            takes = f"it takes {', '.join(list(named)[:12])}" if named else "it takes none"
+            takes = f"It takes {', '.join(list(named)[:12])}" if named else "It takes none"
             hint = f"Did you mean {near[0]}?" if near else f"{takes}."
             raise InputError(f"env_kwargs: {name} takes no argument {argument!r}. {hint}")
     for parameter in parameters:

@@ -69,11 +69,12 @@ def named(name: str, presets: Iterable[str] = ()) -> Source:
 
 def nothing_named(module: str, name: str, presets: Iterable[str], error: gym.error.Error) -> InputError:
     """An environment that is neither registered nor made by a function of `module`."""
-    own = vars(sys.modules[module]) if module in sys.modules else {}
-    known = [*presets, *gym.registry, *(n for n, value in own.items() if callable(value))]
+    code = bool(module) and name.replace(".", "").isidentifier()  # no id with a version
+    own = [n for n, value in vars(sys.modules[module]).items() if callable(value)] if code else []
+    known = own or [*presets, *gym.registry]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else f"{str(error).rstrip('.')}; `option-critic list` names presets."
-    where = f", nor a function of that name in module {module!r}" if module else ""
+    where = f", nor a function of that name in module {module!r}" if code else ""
     return InputError(f"there is no {'preset or ' if presets else ''}environment {name!r}{where}. {hint}")
 
 
