@@ -115,9 +115,18 @@ class GymnasiumEnvs(VectorEnvs):
             raise
 
 
+class ArrayAction(gym.ActionWrapper[Any, Any, Any]):
+    """Actions of no dimension as arrays, as their spaces have them: Gymnasium hands out bare numbers."""
+
+    def action(self, action: Any) -> npt.NDArray[Any]:
+        """The same as an array of shape ()."""
+        return np.asarray(action)
+
+
 def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wrapper[Any, Any, Any, Any]:
     """An environment, held to its contract and, if MuJoCo simulates it, watched."""
-    checked = Checked(env, name)
+    bare = env.action_space.shape == () and not isinstance(env.action_space, gym.spaces.Discrete)
+    checked = Checked(ArrayAction(env) if bare else env, name)
     watched = CutUnstable(checked) if shows_warnings(env) else checked
     return watched if action_repeat == 1 else HeldAction(watched, action_repeat)
 

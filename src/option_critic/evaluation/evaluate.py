@@ -146,7 +146,7 @@ def run_plain(
 
 def numbers_a_step(agent: OptionCritic) -> int:
     """How many numbers a trace holds of each step, about."""
-    return 4 * len(agent.option_names) + (1 if agent.spaces.discrete else agent.spaces.action_size) + 12
+    return 4 * len(agent.option_names) + math.prod(agent.spaces.policy_shape) + 12
 
 
 def _run(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.model.distributions import ActionDistribution, DiagonalGaussian
+from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, Factors
 from option_critic.model.fixed import fixed_actions
 from option_critic.model.layers import initialise, linear, mlp
 from option_critic.model.network import Network
@@ -50,6 +50,9 @@ class OptionModel(nn.Module):
     `shared_trunk`. The options are a tensor dimension of each head. Where `options` are defined, and fix
     components of the action, `fixed` has them. It is in float32, and draws from no generator but its own.
     """
+
+    factor_index: Tensor
+    factor_exists: Tensor
 
     def __init__(
         self,
@@ -91,6 +94,11 @@ class OptionModel(nn.Module):
         self.beta_head = linear(width, num_options, device)
         if spaces.discrete:
             self.log_std.requires_grad_(False)
+        self.factored = bool(spaces.action_factors)
+        if self.factored:
+            factors = Factors.of(spaces.action_factors)
+            for name, x in (("factor_index", factors.index), ("factor_exists", factors.exists)):
+                self.register_buffer(name, torch.from_numpy(x).to(device), persistent=False)
 
         for name in ("option_trunk", "critic_trunk", "policy_trunk"):
             initialise(getattr(self, name), math.sqrt(2), seed, name)
@@ -111,7 +119,13 @@ class OptionModel(nn.Module):
             log_std=self.log_std,
             discrete=self.discrete,
             fixed=self.fixed,
+            factors=self.factors,
         )
+
+    @property
+    def factors(self) -> Factors[Tensor] | None:
+        """The choices that make one action together, if there are such."""
+        return Factors(self.factor_index, self.factor_exists) if self.factored else None
 
     def _choice_heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
         return self.mu_head(features), self.beta_head(features)
