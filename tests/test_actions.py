@@ -123,6 +123,16 @@ def test_numbers_are_stretched_to_their_bounds_and_rounded_where_they_must_be():
     assert whole.to_env(np.full((1, 3), np.nan)).tolist() == [[-3] * 3]
 
 
+@pytest.mark.parametrize("bounds", [(1e-30, 1e30), (-1e30, 1e-30), (0.1, 0.7), (3, 3), (0, np.inf), (-np.inf, 2)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_ends_of_the_bounds_are_within_them(bounds, dtype):
+    with np.errstate(over="ignore"):
+        low, high = np.array(bounds).astype(dtype)
+    spaces = Spaces.of(SEEN, Box(low, high, (1,), np.dtype(dtype)), "x")
+    done = spaces.to_env(np.array([[-9.0], [-1.0], [1.0], [9.0]], np.float32))
+    assert (done >= low).all() and (done <= high).all()
+
+
 def test_choices_are_counted_from_their_starts():
     spaces = Spaces.of(SEEN, MultiDiscrete([[2, 3], [1, 2]], start=[[0, -1], [7, 0]]), "x")
     assert spaces.policy_shape == (4,) and spaces.action_size == 8
@@ -189,16 +199,16 @@ def test_actions_of_pendulum_reach_beyond_one(small):
     assert (np.abs(result.trace.action) > 1).mean() > 0.3
 
 
-def test_the_right_combination_is_learned(small):
-    agent = oc.OptionCritic.from_settings(
-        small(kind("Combination"), num_envs=8, rollout_length=64, minibatch_size=128, epochs=8, lr_option=0.01,
-              lr_critic=0.01, gamma=0.5, num_options=2)
-    )  # fmt: skip
+@pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
+def test_the_right_combination_is_learned(algorithm, small):
+    rates = {"lr_option": 0.03, "lr_critic": 0.03, "gamma": 0.0, "normalize_observation": False}
+    size = {"num_envs": 8, "rollout_length": 64, "minibatch_size": 128, "epochs": 4}
+    agent = oc.OptionCritic.from_settings(small(kind("Combination"), algorithm=algorithm, **rates, **size))
     (before,) = evaluate(agent, num_episodes=50, modes=("stochastic",))
-    agent.learn(8192)
+    agent.learn(3072)
     (after,) = evaluate(agent, num_episodes=50, modes=("stochastic",))
-    assert before.summary["return"].value < 2  # 8 / 9 is what chance pays
-    assert after.summary["return"].value > 5
+    assert before.summary["return"].value < 2  # chance is paid 8 / 9
+    assert after.summary["return"].value > 6.5  # of 8
 
 
 @pytest.mark.parametrize("name", ["MultiDiscreteTable", "Matrix"])

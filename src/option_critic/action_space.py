@@ -111,7 +111,14 @@ class ActionSpace:
         stretched = center + half * np.minimum(np.maximum(action, low), high)
         if self.whole:  # NaN is no whole number: it is left for the rollout to find
             return np.rint(np.fmin(np.fmax(stretched, least), most))
-        return np.minimum(np.maximum(stretched, least), most)  # the last bit may lie beyond the bounds
+        return stretched if self.stays_inside else np.minimum(np.maximum(stretched, least), most)
+
+    @cached_property
+    def stays_inside(self) -> bool:
+        """Whether stretching needs no second clip: float32 rounds the last bits away that lie beyond the bounds."""
+        center, half = self.stretch
+        low, high = ((center + half * x).astype(np.float32) for x in self.policy_bounds)
+        return self.action_dtype == "float32" and bool(((low >= self.action_low) & (high <= self.action_high)).all())
 
     def can_mean(self, action: Array) -> bool:
         """Whether a policy for this space may have given these actions [B, ...]."""
