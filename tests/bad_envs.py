@@ -8,7 +8,7 @@ import time
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text
+from gymnasium.spaces import Box, Dict, Discrete, Text, Tuple
 
 
 class Good(gym.Env):
@@ -159,10 +159,6 @@ class RaisesInStep(Good):
 
 class Continuous(Good):
     action_space = Box(np.float32([-1, 0, -np.inf, -np.inf]), np.float32([1, 5, 2, np.inf]))
-
-
-class IntegerAction(Good):
-    action_space = Box(0, 10, (2,), np.int64)
 
 
 class OneStep(Good):
@@ -430,8 +426,8 @@ if "UnstableHopper-v0" not in gym.registry:
 ENVS = {cls.__name__: cls for cls in Good.__subclasses__()} | {
     "Good": Good,
     "TextSpace": observing(Text(5)),
-    "BinaryAction": acting(MultiBinary(3)),
-    "ManyActions": acting(MultiDiscrete([2, 3])),
+    "DictAction": acting(Dict({"a": Discrete(2)})),
+    "TupleAction": acting(Tuple((Discrete(2), Discrete(3)))),
     "Wholes": Wholes,
     "FailsTwice": FailsTwice,
     **{f"Draws{name}": drawing(*how) for name, how in DRAWS.items()},
@@ -456,7 +452,6 @@ ENVS = {cls.__name__: cls for cls in Good.__subclasses__()} | {
     "NothingDone": acting(Box(0, 1, (0,))),
     "NanBound": acting(with_bound(np.nan)),
     "InfiniteBound": acting(with_bound(np.inf)),
-    "MatrixAction": acting(Box(-1, 1, (2, 2))),
 }
 for name, cls in ENVS.items():
     if f"{name}-v0" not in gym.registry:

@@ -298,7 +298,8 @@ class OptionCritic:
         after = choice.next_carry(np.zeros_like(choice.is_first))
         if batched:
             return action, OptionState(choice.option, names, after, held)
-        return action[0], OptionState(options[0], names[0], after, held)
+        single = action[0, ...] if self.spaces.policy_shape else action[0]  # an array, or the number of a choice
+        return single, OptionState(options[0], names[0], after, held)
 
     def _arriving(self, state: OptionState, rows: int) -> Carry[NDArray]:
         """The carry of a state. Raises InputError unless `predict` of an agent like this gave it, for so many rows."""
@@ -307,8 +308,7 @@ class OptionCritic:
         carry, action = state.carry, state.held.choice.action
         if len(carry.option) != rows:
             raise InputError(f"state is for {len(carry.option)} observations, got {rows}")
-        size = () if self.spaces.discrete else (self.spaces.action_size,)
-        if carry.option.max() >= len(self.option_names) or action.shape[1:] != size:
+        if carry.option.max() >= len(self.option_names) or not self.spaces.can_mean(action):
             raise InputError("state comes from another agent, with other options or actions; begin with state=None")
         return carry
 

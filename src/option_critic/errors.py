@@ -5,6 +5,10 @@ class InputError(ValueError):
     """Something that was asked for does not exist, makes no sense, or is damaged; the message says what to do."""
 
 
+class UnsupportedSpaceError(InputError):
+    """The environment's observation or action space is none that this library handles."""
+
+
 class RunError(RuntimeError):
     """Something went wrong while running: an environment, a worker, a number, the disk; the message says which."""
 

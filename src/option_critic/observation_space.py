@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
-from option_critic.errors import InputError
+from option_critic.errors import InputError, UnsupportedSpaceError
 from option_critic.value_types import is_whole, is_wholes, shown
 
 if TYPE_CHECKING:  # settings and spaces are read without PyTorch
@@ -34,10 +34,6 @@ MAX_DEPTH = 32
 """Dicts and tuples within each other."""
 DTYPES = ("uint8", "float32", "float64")
 """In which parts travel."""
-
-
-class UnsupportedSpaceError(InputError):
-    """The environment's observation or action space is none that this library handles."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ class Choice(Generic[Numbers]):
     """What an agent decided at s."""
 
     action: Numbers
-    """[B, A] (Box, before clipping) or [B] (Discrete)"""
+    """[B, A] (Box, before clipping), [B] (Discrete) or [B, M] (MultiDiscrete, MultiBinary)"""
     option: Numbers
     """[B] the option that executes at s."""
     prev_option: Numbers

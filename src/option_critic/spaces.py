@@ -12,16 +12,16 @@ from typing import Any, Self, get_type_hints
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Discrete
 
-from option_critic.errors import InputError
-from option_critic.observation_space import Part, Path, Row, UnsupportedSpaceError, kept, parts_of
+from option_critic.action_space import ActionSpace, check_actions, other_actions, read_action_space
+from option_critic.errors import InputError, UnsupportedSpaceError
+from option_critic.observation_space import Part, Path, Row, kept, parts_of
 from option_critic.value_types import check_type, is_finite
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spaces:
-    """Sizes and bounds. Observations are flattened to [D] (Dict: entries in sorted order of their keys)."""
+class Spaces(ActionSpace):
+    """Observations and actions. Observations are flattened to [D] (Dict: entries in sorted order of their keys)."""
 
     obs_size: int
     """D: the numbers of an observation"""
@@ -33,47 +33,15 @@ class Spaces:
     """The shape of an observation, or of each entry of a Dict; empty where an older checkpoint does not say."""
     obs_parts: tuple[Part, ...] = ()
     """What observations are made of, where they are more than an array of numbers, or a Dict of such."""
-    discrete: bool
-    """Whether actions are categorical; else they are vectors."""
-    action_size: int
-    """A: the length of an action vector, or the number of discrete actions."""
-    action_low: tuple[float, ...] = ()
-    """[A] bounds of a vector action; infinite where unbounded."""
-    action_high: tuple[float, ...] = ()
-    action_start: int = 0
-    """The number of the first discrete action."""
-    action_dtype: str = "float32"
-    """What the numbers of a vector action are; older checkpoints do not say."""
 
     @staticmethod
     def of(observation_space: gym.Space[Any], action_space: gym.Space[Any], name: str) -> Spaces:
         """Read the spaces of one environment called `name`.
 
         Raises UnsupportedSpaceError: observations of which nobody knows how many numbers they are, or that hold none;
-        actions that are not Box [A] of real numbers or Discrete, or have bounds between which nothing lies.
+        actions as `read_action_space` says.
         """
-        seen = _observations(observation_space, name)
-        if isinstance(action_space, Discrete):
-            return Spaces(
-                **seen,
-                discrete=True,
-                action_size=int(action_space.n),
-                action_start=int(action_space.start),
-            )
-        if isinstance(action_space, Box) and len(action_space.shape) == 1 and action_space.dtype.kind == "f":
-            _check_bounds(action_space, name)
-            return Spaces(
-                **seen,
-                discrete=False,
-                action_size=int(action_space.shape[0]),
-                action_low=tuple(map(float, action_space.low)),
-                action_high=tuple(map(float, action_space.high)),
-                action_dtype=action_space.dtype.name if action_space.dtype.name in DTYPES else "float64",
-            )
-        raise UnsupportedSpaceError(
-            f"{name}: action space {action_space} is not supported; "
-            "use Discrete, or a Box of real numbers in one dimension."
-        )
+        return Spaces(**_observations(observation_space, name), **asdict(read_action_space(action_space, name)))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity: None where unbounded."""
@@ -98,18 +66,6 @@ class Spaces:
         spaces = cls(**values)
         _check_sizes(spaces)
         return spaces
-
-    @property
-    def bounds(self) -> list[tuple[float, float]]:
-        """A lower and upper bounds of a vector action."""
-        return list(zip(self.action_low, self.action_high, strict=True))
-
-    @cached_property
-    def policy_bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """[A] lower and upper bounds of what a policy does: -1 and 1 where there are two, else the one there is."""
-        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
-        bounded = np.isfinite(low) & np.isfinite(high)
-        return np.where(bounded, -1.0, low), np.where(bounded, 1.0, high)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -144,43 +100,16 @@ class Spaces:
             )
         return flat
 
-    def to_env(self, action: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A policy's action as the environment takes it: numbered from its start, or clipped to
-        [-1, 1] and stretched to the bounds (where there are not two, just clipped to the one)."""
-        if self.discrete:
-            return np.asarray(action + self.action_start)
-        center, half = self.stretch
-        low, high = self.policy_bounds
-        stretched = center + half * np.minimum(np.maximum(action, low), high)
-        if self.action_dtype == "float64":  # a last bit beyond the bounds would not be rounded away
-            stretched = np.minimum(np.maximum(stretched, self.action_low), self.action_high)
-        return np.asarray(stretched, dtype=self.action_dtype)
 
-    @cached_property
-    def stretch(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """[A] middle and half width of what the environment takes; 0 and 1 where there are not two bounds."""
-        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
-        bounded = np.isfinite(low) & np.isfinite(high)
-        low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
-        return low / 2 + high / 2, high / 2 - low / 2  # no sum of two bounds overflows
-
-
-NEWER = {"obs_shapes", "obs_parts", "action_dtype"}
+NEWER = {"obs_shapes", "obs_parts", "action_dtype", "action_shape", "action_factors", "action_starts"}
 """What older checkpoints do not say."""
-DTYPES = ("float16", "float32", "float64")
-"""Of actions; a wider one takes float64."""
-SAME = 1e-6
-"""Bounds that differ by less are equal: one may be rounded to float32."""
 
 
 def check_fit(agent: Spaces, env: Spaces, env_id: str) -> None:
-    """Raise InputError, naming what differs, unless an agent for the spaces `agent` knows those of an environment.
-
-    The dtype of actions may differ: the same numbers mean the same.
-    """
+    """Raise InputError, naming what differs, unless an agent for the spaces `agent` knows those of an environment."""
     if agent == env:
         return
-    found = _other_observations(agent, env) or _other_actions(agent, env)
+    found = _other_observations(agent, env) or other_actions(agent, env)
     if found:
         raise InputError(f"{env_id} does not fit this agent: {found}; make a new agent, or mend the environment")
 
@@ -215,21 +144,6 @@ def _other_makeup(then: list[Path], now: list[Path]) -> str:
     return f"observations are {said(now)}, the agent was trained with {said(then)}"
 
 
-def _other_actions(agent: Spaces, env: Spaces) -> str:
-    """What differs, in words; empty if nothing does."""
-    now, then = (
-        f"{s.action_size} choices from {s.action_start} on" if s.discrete else f"vectors of {s.action_size} numbers"
-        for s in (env, agent)
-    )
-    if now != then:
-        return f"actions are {now}, the agent was trained with {then}"
-    for a, (old, new) in enumerate(zip(agent.bounds, env.bounds, strict=True)):
-        if not all(math.isclose(x, y, rel_tol=SAME) for x, y in zip(old, new, strict=True)):
-            (low, high), (old_low, old_high) = new, old
-            return f"action {a} has bounds [{low:g}, {high:g}], the agent was trained with [{old_low:g}, {old_high:g}]"
-    return ""
-
-
 def _tuples(value: Any) -> Any:
     """Lists of JSON, nested or not, as tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
@@ -249,19 +163,6 @@ def _observations(space: gym.Space[Any], name: str) -> dict[str, Any]:
     return {"obs_size": size, "obs_keys": keys, "obs_ndim": len(shapes[0]), "obs_shapes": shapes}
 
 
-def _check_bounds(space: Box, name: str) -> None:
-    """Raise UnsupportedSpaceError unless there are actions, and numbers between the bounds of each."""
-    low, high = space.low, space.high
-    if not low.size:
-        raise UnsupportedSpaceError(f"{name}: action space {space} has no action: size 0.")
-    bad = ~((low <= high) & (low < np.inf) & (high > -np.inf))  # NaN is bad, too
-    if bad.any():
-        i = int(bad.argmax())
-        raise UnsupportedSpaceError(
-            f"{name}: no number lies within the bounds {low[i]} and {high[i]} of action {i}; mend its action space."
-        )
-
-
 def _bounds(name: str, values: Any, infinity: float) -> tuple[float, ...]:
     """What JSON says of bounds, with None for `infinity`. Raises InputError unless they are numbers."""
     if not isinstance(values, tuple) or not all(x is None or is_finite(x) for x in values):
@@ -270,19 +171,14 @@ def _bounds(name: str, values: Any, infinity: float) -> tuple[float, ...]:
 
 
 def _check_sizes(spaces: Spaces) -> None:
-    """Raise InputError unless sizes are positive and there is a pair of bounds, in order, for each action."""
+    """Raise InputError unless sizes are positive, and all numbers agree with each other."""
     if min(spaces.obs_size, spaces.action_size) < 1 or spaces.obs_ndim < 0:
         raise InputError(
             f"obs_size and action_size must be at least 1 and obs_ndim at least 0, "
             f"got {spaces.obs_size}, {spaces.action_size} and {spaces.obs_ndim}"
         )
     _check_shapes(spaces)
-    if spaces.action_dtype not in DTYPES:
-        raise InputError(f"action_dtype must be one of {', '.join(DTYPES)}, got {spaces.action_dtype!r:.40}")
-    low, high = spaces.action_low, spaces.action_high
-    bounds = 0 if spaces.discrete else spaces.action_size
-    if len(low) != bounds or len(high) != bounds or not all(a <= b for a, b in zip(low, high, strict=True)):
-        raise InputError(f"action_low and action_high must be {bounds} bounds each, none of them crossed")
+    check_actions(spaces)
 
 
 def _check_shapes(spaces: Spaces) -> None:

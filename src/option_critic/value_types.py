@@ -49,6 +49,7 @@ KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     str: (lambda value: isinstance(value, str), "a text"),
     tuple[str, ...]: (is_texts, "a list of texts"),
     tuple[int, ...]: (is_wholes, "a list of whole numbers"),
+    tuple[int, ...] | None: (lambda value: value is None or is_wholes(value), "a list of whole numbers or none"),
     tuple[tuple[int, ...], ...]: (is_shapes, "a list of lists of whole numbers"),
 }
 """Declared type -> how to tell, and its name for people."""

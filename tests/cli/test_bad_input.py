@@ -99,9 +99,8 @@ REFUSED = {
     "json to nowhere": (["bench", "cartpole", "--json", "/dev/null/x.json"], "/dev/null cannot be written"),
     "below a file": (["train", "cartpole", "--out", "/dev/null/runs"], "/dev/null/runs/seed-0 cannot be written"),
     "text": (train("bad_envs:TextSpace-v0"), "observation space Text(", "FilterObservation"),
-    "bits": (train("bad_envs:BinaryAction-v0"), "action space MultiBinary(3) is not supported; use Discrete"),
-    "many": (train("bad_envs:ManyActions-v0"), "action space MultiDiscrete([2 3]) is not supported; use Discrete"),
-    "matrix": (train("bad_envs:MatrixAction-v0"), "action space Box(-1.0, 1.0, (2, 2), float32) is not supported"),
+    "a dict of actions": (train("bad_envs:DictAction-v0"), "action space Dict('a': Discrete(2)) is not supported, as"),
+    "a pair of actions": (train("bad_envs:TupleAction-v0"), "as it is a Tuple; wrap the environment", "ActionWrapper"),
     "nothing to see": (
         train("bad_envs:NothingSeen-v0"),
         "observation space Box([], [], (0,), float32) holds no number",
@@ -110,7 +109,6 @@ REFUSED = {
     "nothing to do": (train("bad_envs:NothingDone-v0"), "action space Box([], [], (0,), float32) has no action"),
     "NaN as a bound": (train("bad_envs:NanBound-v0"), "no number lies within the bounds nan and inf of action 1"),
     "an infinite lower bound": (train("bad_envs:InfiniteBound-v0"), "within the bounds inf and inf of action 1"),
-    "integers": (train("bad_envs:IntegerAction-v0"), "Box(0, 10, (2,), int64) is not supported", "real numbers"),
 }
 
 

@@ -53,10 +53,7 @@ def make(request):
 
 
 def actions(envs, rng, rows):
-    s = envs.spaces
-    shape = (rows, envs.num_envs)
-    raw = rng.integers(s.action_size, size=shape) if s.discrete else rng.uniform(-1, 1, (*shape, s.action_size))
-    return s.to_env(raw)
+    return envs.spaces.to_env(envs.spaces.random_actions(rng, (rows, envs.num_envs)))
 
 
 def test_shapes_successors_masks_and_limits(make, rng):

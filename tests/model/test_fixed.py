@@ -150,3 +150,12 @@ def test_what_the_environment_does_not_have(env_id, fixed, words, monkeypatch):
     with pytest.raises(InputError) as error:
         oc.OptionCritic(env_id, options_from=f"{__name__}:WRONG")
     assert words in str(error.value)
+
+
+def test_a_component_with_one_value_may_be_fixed_at_it():
+    spaces = Spaces(
+        obs_size=2, discrete=False, action_size=2, action_shape=(1, 2), action_low=(3, -1), action_high=(3, 1)
+    )
+    fixed = fixed_actions(spaces, (Option(name="a", fixed={0: 3.0}),))
+    action, _ = fixed.write(torch.zeros(4, 2), torch.zeros(4, 2), torch.zeros(4, dtype=torch.long))
+    assert spaces.to_env(action.numpy()).tolist() == [[[3.0, 0.0]]] * 4

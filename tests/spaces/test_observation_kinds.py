@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from observation_kinds import SPACES, env_id
 
 import option_critic as oc
-from option_critic.errors import InputError
-from option_critic.observation_space import UnsupportedSpaceError
+from option_critic.errors import InputError, UnsupportedSpaceError
 from option_critic.observations import read_observations
 from option_critic.spaces import Spaces, check_fit
 from option_critic.training.collect import evaluate_rollout

@@ -84,7 +84,7 @@ class VectorEnvs(Protocol):
         ...
 
     def send(self, action: npt.NDArray[Any]) -> None:
-        """Begin a step with actions in the environment's own units, [B, A] or [B]."""
+        """Begin a step with actions [B, ...] in the environment's own units, as `Spaces.to_env` makes them."""
         ...
 
     def recv(self) -> EnvStep:

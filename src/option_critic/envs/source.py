@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.wrappers import TimeLimit
 
@@ -138,9 +140,18 @@ def time_limit(env: gym.Env[Any, Any]) -> int | None:
     return min(found, default=None)
 
 
+class ArrayAction(gym.ActionWrapper[Any, Any, Any]):
+    """Actions of no dimension as arrays, as their spaces have them: Gymnasium hands out bare numbers."""
+
+    def action(self, action: Any) -> npt.NDArray[Any]:
+        """The same as an array of shape ()."""
+        return np.asarray(action)
+
+
 def guarded(env: gym.Env[Any, Any], name: str, action_repeat: int = 1) -> gym.Wrapper[Any, Any, Any, Any]:
     """An environment, held to its contract and, if MuJoCo simulates it, watched."""
-    checked = Checked(env, name)
+    bare = env.action_space.shape == () and not isinstance(env.action_space, gym.spaces.Discrete)
+    checked = Checked(ArrayAction(env) if bare else env, name)
     watched = CutUnstable(checked) if shows_warnings(env) else checked
     return watched if action_repeat == 1 else HeldAction(watched, action_repeat)
 

@@ -113,10 +113,7 @@ def bare(settings: Settings) -> Iterator[Block]:
     length, num_envs, times = settings.learning.rollout_length, settings.env.num_envs, settings.env.action_repeat
     settings = settings.override(action_repeat=1)
     envs = make_envs(given(settings.env_id), settings.env, env_seeds(settings.seed, 0, num_envs))
-    rng, size = np.random.default_rng(0), envs.spaces.action_size
-    discrete = envs.spaces.discrete
-    actions = rng.integers(size, size=(length, num_envs)) if discrete else rng.uniform(-1, 1, (length, num_envs, size))
-    actions = envs.spaces.to_env(actions)
+    actions = envs.spaces.to_env(envs.spaces.random_actions(np.random.default_rng(0), (length, num_envs)))
     envs.reset()
 
     def block() -> int:

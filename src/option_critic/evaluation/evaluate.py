@@ -183,11 +183,7 @@ def plain_limits(agent: Judged, num_episodes: int, max_episode_steps: int) -> tu
 
 def numbers_a_step(agent: Judged) -> int:
     """How many numbers a trace holds of each step, about."""
-    return (
-        4 * len(agent.settings.options.names)
-        + (1 if agent.state.spaces.discrete else agent.state.spaces.action_size)
-        + 12
-    )
+    return 4 * len(agent.settings.options.names) + math.prod(agent.state.spaces.policy_shape) + 12
 
 
 def _run(

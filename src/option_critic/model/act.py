@@ -52,7 +52,7 @@ class Noise:
     option: NDArray
     """[..., B, K] Gumbel"""
     action: NDArray
-    """[..., B, A] standard normal, or Gumbel for discrete actions"""
+    """[..., B, A] standard normal, or Gumbel for discrete actions: [..., B, M, N] for M choices at once"""
 
     @staticmethod
     def draw(shape: tuple[int, ...], network: Network[NDArray], generators: Generators) -> Noise:
@@ -67,7 +67,8 @@ class Noise:
             if network.discrete
             else torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32)
         )
-        return Noise(end.numpy(), option.numpy(), action.numpy())
+        each = action.numpy() if network.factors is None else network.factors.apart(action.numpy(), -np.inf)
+        return Noise(end.numpy(), option.numpy(), each)
 
     def steps(self) -> list[Noise]:
         """One for each of T steps."""

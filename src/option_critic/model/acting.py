@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.functional.arrays import NDArray
+from option_critic.model.distributions import Factors
 from option_critic.model.encoder import in_numpy as encoder_in_numpy
 from option_critic.model.layers import Tanh
 from option_critic.model.network import Network, View
@@ -36,6 +37,7 @@ def snapshot(model: OptionModel) -> Network[NDArray]:
         log_std=array(model.log_std),
         discrete=model.discrete,
         fixed=None if model.fixed is None else copy.deepcopy(model.fixed).cpu(),
+        factors=None if model.factors is None else Factors(array(model.factors.index), array(model.factors.exists)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from option_critic.functional.arrays import Numbers, log_softmax, xp
+from option_critic.functional.arrays import NDArray, Numbers, log_softmax, take, xp
 from option_critic.functional.options import pick
 
 LOG_2PI = math.log(2 * math.pi)
+IMPOSSIBLE = -1e9
+"""The logit of a choice that there is not: its probability is 0, and that times its logarithm, too."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,76 @@ class CategoricalActions(Generic[Numbers]):
         return -(self.log_probs.exp() * self.log_probs).sum(-1)
 
 
-ActionDistribution = DiagonalGaussian[Numbers] | CategoricalActions[Numbers]
+@dataclass(frozen=True)
+class Factors(Generic[Numbers]):
+    """M choices that are made at once, of up to N each: where the numbers of each stand among all A."""
+
+    index: Numbers
+    """[M N] whole numbers"""
+    exists: Numbers
+    """[M, N] bool: the factor has so many choices"""
+
+    @staticmethod
+    def of(counts: Sequence[int]) -> Factors[NDArray]:
+        """For M factors of so many choices."""
+        sizes = np.asarray(counts, dtype=np.int64)
+        number, first = np.arange(sizes.max()), (np.cumsum(sizes) - sizes)[:, None]
+        exists = number < sizes[:, None]
+        return Factors(np.where(exists, first + number, first).flatten(), exists)
+
+    def apart(self, x: Numbers, missing: float) -> Numbers:
+        """[..., A] -> [..., M, N], with `missing` for the choices that a factor does not have."""
+        rows = take(x, self.index).reshape(*x.shape[:-1], *self.exists.shape)
+        return xp(x).where(self.exists, rows, missing)
 
 
-def intra_option_policies(outputs: Numbers, log_std: Numbers, discrete: bool) -> ActionDistribution[Numbers]:
+@dataclass(frozen=True)
+class FactoredCategorical(Generic[Numbers]):
+    """Several choices at once, independent of each other: one distribution per option, or one picked per row."""
+
+    log_probs: Numbers
+    """[..., K, M, N], or [..., M, N] once an option is picked; each factor normalised"""
+    free: None = None
+    """An option decides all the choices."""
+
+    def at(self, option: Numbers, _: Numbers | None = None) -> FactoredCategorical[Numbers]:
+        """The policy of `option` [...] at each row."""
+        *lead, m, n = self.log_probs.shape
+        return FactoredCategorical(pick_row(self.log_probs.reshape(*lead, m * n), option).reshape(*lead[:-1], m, n))
+
+    def sample(self, noise: Numbers) -> Numbers:
+        """One action per row, from Gumbel `noise` [..., M, N], -inf where there is no choice: [..., M] long."""
+        return sample_index(self.log_probs, noise)
+
+    def mode(self) -> Numbers:
+        """The most likely action: [..., M] long."""
+        return self.log_probs.argmax(-1)
+
+    def log_prob(self: FactoredCategorical[Tensor], action: Tensor) -> Tensor:
+        """log pi(action): [..., M] -> [...]."""
+        return pick(self.log_probs, action).sum(-1)
+
+    def distance(self: FactoredCategorical[Tensor], option: Tensor) -> Tensor:
+        """Hellinger distance, in [0, 1], of each option's policy [..., K] from that of `option` [...]: [..., K]."""
+        own = self.at(option).log_probs.unsqueeze(-3)
+        overlap = (0.5 * (self.log_probs + own)).exp().sum(-1).prod(-1)
+        return (1 - overlap).clamp(min=0).sqrt()
+
+    def entropy(self: FactoredCategorical[Tensor]) -> Tensor:
+        """Entropy in nats: [...]."""
+        return -(self.log_probs.exp() * self.log_probs).sum((-2, -1))
+
+
+ActionDistribution = DiagonalGaussian[Numbers] | CategoricalActions[Numbers] | FactoredCategorical[Numbers]
+
+
+def intra_option_policies(
+    outputs: Numbers, log_std: Numbers, discrete: bool, factors: Factors[Numbers] | None = None
+) -> ActionDistribution[Numbers]:
     """What a policy head says [..., K A], as distributions; log_std [K, A]."""
     outputs = outputs.reshape(*outputs.shape[:-1], *log_std.shape)
+    if factors is not None:
+        return FactoredCategorical(log_softmax(factors.apart(outputs, IMPOSSIBLE)))
     if discrete:
         return CategoricalActions(log_softmax(outputs))
     return DiagonalGaussian(outputs, xp(outputs).broadcast_to(log_std, outputs.shape))

@@ -54,6 +54,7 @@ class FixedActions(nn.Module):
                 else:
                     value[k, a] = what
         middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
+        half = torch.where(half > 0, half, 1.0)  # where there is one value, it is in the middle
         at = torch.tensor(columns, dtype=torch.long, device=device)
         component = at % spaces.action_size
         constants = {"free": free.flatten(), "value": ((value - middle) / half).flatten(), "columns": at,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from option_critic.functional.arrays import Numbers, clamp, real, single, take, xp
-from option_critic.model.distributions import ActionDistribution, intra_option_policies
+from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies
 from option_critic.model.fixed import FixedActions
 from option_critic.options.interest import wishes
 from option_critic.options.option import Option
@@ -87,6 +87,8 @@ class Network(Generic[Numbers]):
     discrete: bool
     fixed: FixedActions | None
     """what the options do not decide"""
+    factors: Factors[Numbers] | None = None
+    """the choices that make one action together; none: one choice, or real numbers"""
 
     def __call__(
         self, obs: Numbers, wished: Numbers | None = None
@@ -102,4 +104,4 @@ class Network(Generic[Numbers]):
 
     def policies(self, features: Numbers) -> ActionDistribution[Numbers]:
         """Features [..., H] -> pi over K options."""
-        return intra_option_policies(self.policy_head(features), self.log_std, self.discrete)
+        return intra_option_policies(self.policy_head(features), self.log_std, self.discrete, self.factors)

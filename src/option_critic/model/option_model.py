@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.model.distributions import ActionDistribution, DiagonalGaussian
+from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, Factors
 from option_critic.model.encoder import Encoder, count_weights, encoded
 from option_critic.model.fixed import fixed_actions
 from option_critic.model.layers import initialise, linear, mlp
@@ -54,6 +54,9 @@ class OptionModel(nn.Module):
     components of the action, `fixed` has them. It is in float32, and draws from no generator but its own.
     """
 
+    factor_index: Tensor
+    factor_exists: Tensor
+
     def __init__(
         self,
         spaces: Spaces,
@@ -65,22 +68,8 @@ class OptionModel(nn.Module):
     ) -> None:
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
-        images, width, s = encoded(spaces.row, settings), settings.hidden_dim, settings
-        obs_size = numbers_size(spaces, settings)
-        if s.quaternions and max(s.quaternions) + 4 > obs_size:
-            raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
-        if s.differences and max(s.differences) >= obs_size:
-            raise InputError(f"differences {s.differences} do not lie within observations of {obs_size} numbers")
-        watched = find(s.observe_interest) if s.observe_interest else ()
-        differences = () if watched else s.differences
-        self.obs_norm = ObservationNormalizer(
-            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device
-        )
-        row = spaces.row
-        self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
-        check_size(self.obs_norm.size, num_options, spaces.action_size, settings, row)
-        self.encoder = Encoder(row, images, settings, seed, device) if images else None
-        obs_size = self.obs_norm.size + (self.encoder.size if self.encoder is not None else 0)
+        width, s = settings.hidden_dim, settings
+        obs_size = self._look(spaces, num_options, s, seed, device)
         self.reward_norm = RewardScaler(s.normalize_reward, device)
 
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation, device)
@@ -98,6 +87,11 @@ class OptionModel(nn.Module):
         self.beta_head = linear(width, num_options, device)
         if spaces.discrete:
             self.log_std.requires_grad_(False)
+        self.factored = bool(spaces.action_factors)
+        if self.factored:
+            factors = Factors.of(spaces.action_factors)
+            for name, x in (("factor_index", factors.index), ("factor_exists", factors.exists)):
+                self.register_buffer(name, torch.from_numpy(x).to(device), persistent=False)
 
         for name in ("option_trunk", "critic_trunk", "policy_trunk"):
             initialise(getattr(self, name), math.sqrt(2), seed, name)
@@ -106,6 +100,23 @@ class OptionModel(nn.Module):
         initialise(self.mu_head, 0.01, seed, "mu_head")
         logit = math.log(s.initial_beta / (1 - s.initial_beta))
         initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
+
+    def _look(self, spaces: Spaces, num_options: int, s: ModelSettings, seed: int, device: str) -> int:
+        """What is seen of observations: normaliser and encoder; how much that comes to. Raises InputError."""
+        row, images, obs_size = spaces.row, encoded(spaces.row, s), numbers_size(spaces, s)
+        if s.quaternions and max(s.quaternions) + 4 > obs_size:
+            raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
+        if s.differences and max(s.differences) >= obs_size:
+            raise InputError(f"differences {s.differences} do not lie within observations of {obs_size} numbers")
+        watched = find(s.observe_interest) if s.observe_interest else ()
+        differences = () if watched else s.differences
+        self.obs_norm = ObservationNormalizer(
+            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device
+        )
+        check_size(self.obs_norm.size, num_options, spaces.action_size, s, row)
+        self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
+        self.encoder = Encoder(row, images, s, seed, device) if images else None
+        return self.obs_norm.size + (0 if self.encoder is None else self.encoder.size)
 
     @property
     def view(self) -> View[Tensor]:
@@ -131,7 +142,13 @@ class OptionModel(nn.Module):
             log_std=self.log_std,
             discrete=self.discrete,
             fixed=self.fixed,
+            factors=self.factors,
         )
+
+    @property
+    def factors(self) -> Factors[Tensor] | None:
+        """The choices that make one action together, if there are such."""
+        return Factors(self.factor_index, self.factor_exists) if self.factored else None
 
     def _choice_heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
         return self.mu_head(features), self.beta_head(features)

@@ -52,9 +52,10 @@ class Option:
     (0.1 is a hint, 1 an order). Policy over options and terminations learn from it, what to do does not: it
     settles which option runs where several would do, and leaves the task as it is."""
     fixed: Mapping[int, float | StateFunction] | None = None
-    """What of the action it does not decide: the number of a component -> its value in the environment's units, or
-    a function of observations that gives it (NaN where the option decides after all). What an option may do is part
-    of what it is, like the actions of a subtask in MAXQ [Dietterich 2000]. What it lacks, it cannot take over."""
+    """What of the action it does not decide: the number of a component (in a flattened action) -> its value in the
+    environment's units, or a function of observations that gives it (NaN where the option decides after all). What an
+    option may do is part of what it is, like the actions of a subtask in MAXQ [Dietterich 2000]. What it lacks, it
+    cannot take over."""
     arrays: bool = False
     """Its functions take numpy arrays as well, and say the same of them. Then an agent that acts asks them so, which
     takes a fraction of the time; else it turns its observations into tensors first."""

@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
+from option_critic.action_space import from_record
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.lookup import known
 from option_critic.envs.metaworld import HORIZON, OfficialTask, task_of
@@ -36,14 +37,11 @@ def replay(env: Any, trace: Trace, episode: int, count: int, seed: int | None = 
 
     Raises VideoError at the first reward that differs from the recorded one.
     """
-    discrete, shape = isinstance(env.action_space, gym.spaces.Discrete), env.action_space.shape
     if seed is not None:
         seed_spaces(env, seed)
     env.reset(seed=seed)
     for t in range(count):
-        recorded = trace.action[episode, t]
-        action = np.int64(recorded[0]) if discrete else recorded.astype(np.float32).reshape(shape)
-        reward = float(env.step(action)[1])
+        reward = float(env.step(from_record(trace.action[episode, t], env.action_space))[1])
         if not np.isclose(reward, trace.reward[episode, t], rtol=1e-4, atol=1e-6):
             raise VideoError(
                 f"the replay of episode {episode} differs from the record from step {t} on (reward {reward:.6g}, "
