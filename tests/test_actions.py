@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import option_critic as oc
 from option_critic.envs.contract import env_seeds
+from option_critic.envs.source import Source
 from option_critic.errors import InputError, UnsupportedSpaceError
 from option_critic.evaluation import bench
 from option_critic.evaluation.evaluate import EVALUATION_SEED, evaluate
@@ -47,7 +48,7 @@ def untrained(space, **changes):
     """An agent that has met no environment, with actions that often leave their bounds."""
     agent = oc.OptionCritic.__new__(oc.OptionCritic)
     chosen = Settings(env_id="Pendulum-v1").override(hidden_dim=4, initial_log_std=1.0, **changes)
-    agent._restore(chosen, Spaces.of(SEEN, space, "x"))
+    agent._restore(chosen, Source("Pendulum-v1"), Spaces.of(SEEN, space, "x"))
     return agent
 
 
