@@ -21,7 +21,7 @@ pytestmark = pytest.mark.faults
 COMMON = ["--hidden-dim", "16", "--epochs", "2", "--minibatch-size", "128", "--torch-threads", "1"]
 BACKENDS = {
     "gymnasium": ["CartPole-v1", "--num-envs", "8", "--rollout-length", "32", "--total-timesteps", "61440",
-                  "--checkpoint-every", "5120", *COMMON],
+                  "--checkpoint-every", "5120", "--evaluate-every", "7680", "--evaluate-episodes", "3", *COMMON],
     "envpool": ["pick-place", "--num-envs", "4", "--env-threads", "1", "--max-episode-steps", "31", "--rollout-length",
                 "32", "--total-timesteps", "29760", "--checkpoint-every", "2480", *COMMON],
 }  # fmt: skip

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from option_critic.agent import OptionCritic
+from option_critic.cli.list import judged
 from option_critic.cli.printing import print_timeline
 from option_critic.errors import InputError
 from option_critic.loading import resume as go_on_with
@@ -87,7 +88,7 @@ def done(agent: OptionCritic, folder: RunPath, env: str | None = None) -> None:
     if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
-    say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}")
+    say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}{judged(folder)}")
     say(f"next: option-critic evaluate {folder}{naming(agent.settings, env)}")
 
 
@@ -114,11 +115,13 @@ def check_same(folder: RunPath, settings: Settings) -> None:
 
 
 def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
-    """What is about to happen, in three lines."""
+    """What is about to happen, in a few lines."""
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
+    episodes = f"judged on {s.evaluate_episodes:,} episode{'s' * (s.evaluate_episodes > 1)} of its own"
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
         f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}",
         f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",
+        *([f"every {s.evaluate_every:,} steps {episodes}"] if s.evaluate_every else []),
     )

@@ -45,7 +45,7 @@ class Judge:
 
     Environments are made anew for each evaluation and closed after it. What is found then depends on the weights
     alone, also where an environment keeps something between episodes: a training that goes on from a checkpoint finds
-    the same. And no simulators take memory while it trains.
+    the same. And no simulators take memory while it trains: 20 of Meta-World's are 0.6 GB, and a fifth of the time.
     """
 
     def __init__(self, agent: Judged) -> None:
