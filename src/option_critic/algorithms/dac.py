@@ -37,7 +37,8 @@ def losses(
     heads, d = model(batch.obs), batch.decision
     loss, metrics = intra_option_loss(heads, batch, config)
     if rules.num_options > 1:
-        arrival = arrive(heads.mu_logits, heads.beta_logits, batch.interest, d.carry, rules)
+        interest = batch.interest if rules.definitions else None
+        arrival = arrive(heads.mu_logits, heads.beta_logits, interest, d.carry, rules)
         log_arrival = arrival_log_prob(d.option, d.prev_option, arrival.beta, arrival.log_mu)
         high = clipped_surrogate(log_arrival, d.log_arrival, scale(batch.targets.adv_option), config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()

@@ -21,8 +21,8 @@ TAKE_NUMBERS = frozenset({"add", "div", "eq", "ge", "gt", "le", "lt", "mul", "su
 """With a number in second place they take three times as long as with a tensor of no dimension."""
 KNOWN = (
     "_foreach_norm _log_softmax _log_softmax_backward_data abs add addmm bitwise_and bitwise_not bitwise_or cat clamp "
-    "div eq exp expm1 gather ge gt le log logical_and lt masked_fill maximum mean minimum mm mul neg pow reciprocal "
-    "rsub scatter scatter_add sigmoid sqrt squeeze stack std sub sum t unsqueeze where"
+    "div eq exp expm1 gather ge gt heaviside le log logical_and lt masked_fill maximum mean minimum mm mul neg pow "
+    "reciprocal rsub scatter scatter_add sigmoid sqrt squeeze stack std sub sum t unsqueeze where"
 )
 """Of the same name in `torch`, whose callers parse arguments in half the time of `torch.ops`."""
 SHORT: dict[str, Callable[..., Any]] = {

@@ -38,7 +38,8 @@ def losses(
     heads, d, t = model(batch.obs), batch.decision, batch.targets
     loss, metrics = intra_option_loss(heads, batch, config)
     if rules.num_options > 1:
-        arrival = arrive(heads.mu_logits, heads.beta_logits, batch.interest, d.carry, rules)
+        interest = batch.interest if rules.definitions else None
+        arrival = arrive(heads.mu_logits, heads.beta_logits, interest, d.carry, rules)
         log_mu = pick(arrival.log_mu, d.option)
         # means over all steps: a decision, or a free arrival, weighs as much as it is frequent
         master = clipped_surrogate(log_mu, d.log_mu, scale(t.adv_master, among=d.ended), config.clip)

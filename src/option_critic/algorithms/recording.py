@@ -86,6 +86,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.done: dict[str, Slot] = {}
         """what a step does -> where its result is"""
         self.numbers: dict[tuple[float, torch.dtype], Tensor] = {}
+        self.number_in: dict[Slot, float] = {}
         self.arguments = [self._place(x) for x in arguments]
         self.lasting = {self._place(x) for x in weights}
         """memory of weights, by all its names"""
@@ -126,28 +127,46 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._write(name_of(instead), instead, args, kwargs, args[0])
 
     def _write(self, name: str, func: OpOverload, args: Any, kwargs: dict[str, Any], out: Any) -> None:
-        """A step, unless one before it did the same."""
-        known = args
-        if name in TAKE_NUMBERS and len(args) == 2 and not kwargs and isinstance(args[1], int | float):
+        """A step, unless its result is there already."""
+        if name == "rsub" and len(args) == 2:
+            name, args = "sub", (self._number(args[1], args[0]), args[0])
+        if name in TAKE_NUMBERS and len(args) == 2 and not kwargs:
             args = (args[0], self._number(args[1], args[0]))
         read, named = [self._read(x) for x in args], {key: self._read(x) for key, x in kwargs.items()}
-        before = self.made.get(read[0]) if isinstance(read[0], Slot) else None
-        if before is not None and name == "t" == before.name:
-            self._name(out, before.args[0])
-            return
-        if before is not None and not named:
-            name, read, named = joined(name, known, before, out) or (name, read, named)
+        name, read, named = self._joined(name, read, named, out)
         key = f"{name} {read} {named}"
-        if key in self.done:
+        if name == "nothing":
+            self._name(out, read[0])
+        elif key in self.done:
             self._name(out, self.done[key])
-            return
-        results = list(out) if isinstance(out, list | tuple) else [out]
-        places = [self._place(x) for x in results]
-        self.changing.update(places)
-        if results[0] is out:
-            self.done[key] = places[0]
-        self.steps.append(Step(name, shortest(name, func, named), read, named, places, results[0] is not out))
-        self.made.update(dict.fromkeys(places, self.steps[-1]))
+        else:
+            results = list(out) if isinstance(out, list | tuple) else [out]
+            places = [self._place(x) for x in results]
+            self.changing.update(places)
+            step = Step(name, shortest(name, func, named), read, named, places, results[0] is not out)
+            self.steps.append(step)
+            self.made.update(dict.fromkeys(places, step))
+            if not step.is_list:
+                self.done[key] = places[0]
+
+    def _joined(
+        self, name: str, read: list[Any], named: dict[str, Any], out: Any
+    ) -> tuple[str, list[Any], dict[str, Any]]:
+        """An operation and those before it as one that gives the same bits, where there is one."""
+        made = [self.made.get(x) if isinstance(x, Slot) else None for x in read]
+        before, last = made[0], made[-1]
+        if before is not None and name == before.name and name in ("neg", "t"):
+            return "nothing", before.args, {}
+        if before is not None and (name, before.name, before.args[1:]) == ("view", "sum", [[0], True]):
+            rows: Tensor = self.tensors[before.args[0].number]
+            if out.shape == rows.shape[1:]:
+                return "sum", [before.args[0], [0]], {}
+        twice = name == "mul" and self.number_in.get(read[1]) == 2
+        if twice and before is not None and before.name == "addmm" and not before.kwargs:
+            return "addmm", before.args, {"beta": 2, "alpha": 2}  # 2 (a + b c) = 2 a + 2 b c, exactly
+        if last is not None and (name, last.name) == ("add", "neg") and len(read) == 2:
+            return "sub", [read[0], last.args[0]], named
+        return name, read, named
 
     def _place(self, x: Tensor) -> Slot:
         """A slot of its own for a tensor."""
@@ -166,11 +185,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.slots[id(x)] if id(x) in self.slots else self._place(x)
         return [self._read(y) for y in x] if isinstance(x, list | tuple) else x
 
-    def _number(self, value: float, like: Tensor) -> Any:
-        """A number beside `like` as a tensor of no dimension."""
-        if not like.is_floating_point():
+    def _number(self, value: Any, like: Tensor) -> Any:
+        """A number beside `like` as a tensor of no dimension; all else as it is."""
+        if not isinstance(value, int | float) or not like.is_floating_point():
             return value
-        return self.numbers.setdefault((value, like.dtype), torch.tensor(value, dtype=like.dtype, device=like.device))
+        if (value, like.dtype) not in self.numbers:
+            number = torch.tensor(value, dtype=like.dtype, device=like.device)
+            self.numbers[value, like.dtype] = number
+            self.number_in[self._place(number)] = value
+        return self.numbers[value, like.dtype]
 
 
 def program(recorder: Recorder, results: Sequence[Tensor]) -> Program:
@@ -211,18 +234,6 @@ def needed(steps: Sequence[Step], results: Iterable[Slot]) -> list[Step]:
             found.append(step)
             wanted.update(step.sources)
     return found[::-1]
-
-
-def joined(name: str, args: Any, before: Step, out: Tensor) -> tuple[str, list[Any], dict[str, Any]] | None:
-    """An operation on the result of `before` as one with it: (name, arguments, named ones); none where there is none.
-
-    Twice a + b c is 2 a + 2 b c, exactly.
-    """
-    if name == "view" and before.name == "sum" and before.args[1:] == [[0], True] and out.shape == args[0].shape[1:]:
-        return "sum", [before.args[0], [0]], {}
-    if name == "mul" and before.name == "addmm" and not before.kwargs and isinstance(args[1], int) and args[1] == 2:
-        return "addmm", before.args, {"beta": 2, "alpha": 2}
-    return None
 
 
 def tensors_in(values: Iterable[Any]) -> list[Tensor]:

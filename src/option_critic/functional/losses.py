@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
 def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
     """-E min( r A, clip(r, 1 - e, 1 + e) A ),  r = exp(log_prob - old)   [PPO, 1707.06347, eq. 7]; [N] -> []."""
-    ratio = torch.exp(log_prob - old_log_prob)
-    clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
-    return -torch.min(ratio * advantage, clipped * advantage).mean()
+    loss: Tensor = _ClippedSurrogate.apply(log_prob, old_log_prob, advantage, clip)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _ClippedSurrogate(torch.autograd.Function):
+    """With its own gradient, -E A r where r lies within the clip or the clip makes it no better: bit for bit what
+    autograd finds, in half its operations."""
+
+    @staticmethod
+    def forward(ctx: Any, log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
+        ratio = torch.exp(log_prob - old_log_prob)
+        clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
+        free, held = ratio * advantage, clipped * advantage
+        ctx.save_for_backward(ratio, clipped, free, held, advantage)
+        return -torch.min(free, held).mean()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        ratio, clipped, free, held, advantage = ctx.saved_tensors
+        half = ratio.new_full((), 0.5)  # of two equal numbers each is the smaller one, by half
+        share = torch.where(clipped == ratio, 1.0, torch.heaviside(held - free, half))
+        return -grad / ratio.numel() * share * advantage * ratio, None, None, None
 
 
 def termination_loss(beta_w: Tensor, advantage: Tensor, old_beta_w: Tensor, clip: float) -> Tensor:

@@ -39,30 +39,32 @@ def permitted_interest(interest: Numbers, available: Numbers | None = None) -> N
     return lib.where(lib.any(masked > 0, -1)[..., None], masked, lib.ones_like(interest) * available)
 
 
-def master_log_probs(mu_logits: Numbers, interest: Numbers) -> Numbers:
+def master_log_probs(mu_logits: Numbers, interest: Numbers | None) -> Numbers:
     """log mu_I(w|s) = log( I_w mu_w / sum_w' I_w' mu_w' )   [Khetarpal+20]; [..., K] -> [..., K].
 
-    The most negative finite number stands for log 0, so that entropies and gradients stay finite.
+    The most negative finite number stands for log 0, so that entropies and gradients stay finite. No interest: 1.
     """
+    if interest is None:
+        return log_softmax(mu_logits)
     log_interest = xp(interest).log(interest).clip(min=xp(interest).finfo(mu_logits.dtype).min)
     return log_softmax(mu_logits + log_interest)
 
 
 def forced_end(
-    is_first: Numbers, age: Numbers, interest_w: Numbers, max_length: Numbers | int | None = None
+    is_first: Numbers, age: Numbers, interest_w: Numbers | None, max_length: Numbers | int | None = None
 ) -> Numbers:
     """Where the arriving option must end, whatever beta says: [...] -> bool [...].
 
     At an episode's first step (nothing has arrived), at its maximum length, or without interest (in going on:
-    it is 0, too, where the option's own end condition holds; ours, not [Khetarpal+20]).
+    it is 0, too, where the option's own end condition holds; ours, not [Khetarpal+20]; none: it is 1).
     """
-    forced = is_first | (interest_w <= 0)
+    forced = is_first if interest_w is None else is_first | (interest_w <= 0)
     return forced if max_length is None else forced | (age >= max_length)
 
 
 def effective_termination(
     beta_w: Numbers,
-    interest_w: Numbers,
+    interest_w: Numbers | None,
     age: Numbers,
     forced: Numbers,
     min_length: Numbers | int | None = None,
@@ -83,7 +85,8 @@ def effective_termination(
     if bounds != (0.0, 1.0):
         low, high = bounds
         beta_w = low + (high - low) * beta_w
-    beta = 1 - interest_w * (1 - beta_w)
+    goes_on = 1 - beta_w
+    beta = 1 - (goes_on if interest_w is None else interest_w * goes_on)
     if min_length is not None:
         beta = where(age < min_length, 0.0, beta)
     if alone is not None:

@@ -88,17 +88,21 @@ class Arrival(Generic[Numbers]):
 
 
 def arrive(
-    mu_logits: Numbers, beta_logits: Numbers, interest: Interest[Numbers], carry: Carry[Numbers], rules: OptionSettings
+    mu_logits: Numbers,
+    beta_logits: Numbers,
+    interest: Interest[Numbers] | None,
+    carry: Carry[Numbers],
+    rules: OptionSettings,
 ) -> Arrival[Numbers]:
-    """The policy over options and beta_eff where `carry` arrives; heads and interest [..., K]."""
-    interest_w = pick(interest.stay, carry.option)
+    """The policy over options and beta_eff where `carry` arrives; heads and interest [..., K] (none: 1 everywhere)."""
+    interest_w = None if interest is None else pick(interest.stay, carry.option)
     least, most = limit(rules.least, carry.option), limit(rules.most, carry.option)
     forced = forced_end(carry.is_first, carry.option_age, interest_w, most)
     beta_w = sigmoid(pick(beta_logits, carry.option))
     bounds = (rules.beta_floor, rules.beta_ceil)
-    alone = (interest.start > 0).sum(-1) == 1 if rules.definitions else None
+    alone = (interest.start > 0).sum(-1) == 1 if rules.definitions and interest is not None else None
     beta = effective_termination(beta_w, interest_w, carry.option_age, forced, least, bounds, alone)
-    return Arrival(master_log_probs(mu_logits, interest.start), beta, forced)
+    return Arrival(master_log_probs(mu_logits, None if interest is None else interest.start), beta, forced)
 
 
 def limit(lengths: tuple[int | None, ...] | None, option: Numbers) -> Numbers | None:
