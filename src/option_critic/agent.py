@@ -16,7 +16,7 @@ import torch
 
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.guard import described
-from option_critic.envs.make import check_known, resolve_backend, spaces_of
+from option_critic.envs.make import check_known, resolve_backend, spaces_of, with_backend
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
@@ -99,7 +99,12 @@ class OptionCritic:
         """
         self._meet(env_id)
         self.close()
-        self.settings = self.settings.override(env_id=env_id)
+        settings = self.settings.override(env_id=env_id)
+        try:
+            resolve_backend(env_id, settings.env)
+        except InputError:  # it was that of the other environment
+            settings = settings.override(backend="auto")
+        self.settings = settings
         self.state.episodes, self.watch = Episodes(), EpisodeWatch(self.option_names)
 
     def _meet(self, env_id: str) -> None:
@@ -142,9 +147,9 @@ class OptionCritic:
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
         check_known(self.settings.env_id)
-        resolve_backend(self.settings.env_id, self.settings.env)
+        env = with_backend(self.settings.env_id, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
-        self.settings = self.settings.override(total_timesteps=steps)
+        self.settings = self.settings.override(total_timesteps=steps, backend=env.backend)
         if run_folder is not None and self.state.env_steps:
             self._meet(self.settings.env_id)  # before anything is written
         run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from option_critic.agent import OptionCritic
-from option_critic.envs.make import check_known, resolve_backend
+from option_critic.envs.make import check_known, resolve_backend, with_backend_of_before
 from option_critic.errors import InputError
 from option_critic.options.definitions import load as import_definitions
 from option_critic.runs import checkpoint as checkpoints
@@ -51,9 +52,16 @@ def load(
 
 def _loaded(checkpoint: RunPath, **settings: Any) -> OptionCritic:
     state, found, spaces = checkpoints.read(checkpoint, **settings)
+    if state.env_steps and "backend" not in settings:
+        found = as_begun(found)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(found, spaces, state)
     return agent
+
+
+def as_begun(settings: Settings) -> Settings:
+    """The settings of a training that has begun; see `with_backend_of_before`."""
+    return replace(settings, env=with_backend_of_before(settings.env_id, settings.env))
 
 
 def resume(
@@ -114,5 +122,5 @@ def at_boundary(folder: RunPath) -> OptionCritic:
     if boundary is not None:
         return _loaded(boundary)
     agent = OptionCritic.__new__(OptionCritic)
-    agent._restore(Settings.from_dict(config["settings"]), Spaces.from_dict(config["spaces"]))
+    agent._restore(as_begun(Settings.from_dict(config["settings"])), Spaces.from_dict(config["spaces"]))
     return agent

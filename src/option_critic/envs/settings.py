@@ -24,8 +24,9 @@ class EnvSettings:
     """The environments that training steps."""
 
     backend: Backend = "auto"
-    """Who simulates. auto: EnvPool for Meta-World where it is installed, else the official package;
-    Gymnasium for everything else."""
+    """Who simulates. auto: EnvPool where it is installed, for Meta-World (else the official package) and for those ids
+    of Gymnasium that were measured to be alike (docs/envpool.md); Gymnasium for everything else. A training keeps what
+    auto meant when it began."""
     num_envs: int = 8
     """Environments stepped side by side."""
     max_episode_steps: int | None = None
