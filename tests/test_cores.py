@@ -66,7 +66,7 @@ def test_threads_and_processes_are_as_many_as_may_be_used(monkeypatch):
         with threads.compute_threads(0):
             pass
         metaworld.make_official("reach-v3", [1, 2, 3])
-        envs = envpool.EnvPoolEnvs("reach-v3", [1, 2], 5, threads=0)
+        envs = envpool.MetaWorldEnvs("reach-v3", [1, 2], 5, threads=0)
         asked.append(envs.envs.config["num_threads"])
         envs.close()
     finally:

@@ -19,7 +19,7 @@ import torch
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.guard import described
 from option_critic.envs.lookup import given
-from option_critic.envs.make import ready, spaces_of
+from option_critic.envs.make import ready, resolve_backend, spaces_of, with_backend
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source, check_told, fitted
 from option_critic.errors import InputError, RunError
@@ -132,6 +132,10 @@ class OptionCritic:
     def _move(self, source: Source, settings: Settings) -> None:
         """To an environment, under its name. Raises InputError unless it has the spaces of before."""
         settings = fitting(settings.override(env_id=source.name), source)
+        try:
+            resolve_backend(source.name, settings.env)
+        except InputError:  # it was that of the other environment
+            settings = settings.override(backend="auto")
         self._meet(source, settings.env)
         self.close()
         self.settings, self.source = settings, source
@@ -180,8 +184,9 @@ class OptionCritic:
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
         self.source = ready(self.source, self.settings.env)
+        env = with_backend(self.source.name, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
-        self.settings = self.settings.override(total_timesteps=steps)
+        self.settings = self.settings.override(total_timesteps=steps, backend=env.backend)
         if run_folder is not None and self.state.env_steps:
             self._meet(self.source, self.settings.env)  # before anything is written
         judge = self._judge()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from option_critic.agent import OptionCritic
 from option_critic.envs.lookup import given, means
-from option_critic.envs.make import ready
+from option_critic.envs.make import ready, with_backend_of_before
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.options.definitions import load as import_definitions
@@ -60,9 +61,16 @@ def load(
 
 def _loaded(checkpoint: RunPath, **settings: Any) -> OptionCritic:
     state, found, spaces = checkpoints.read(checkpoint, **settings)
+    if state.env_steps and "backend" not in settings:
+        found = as_begun(found)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(found, Source(found.env_id), spaces, state)
     return agent
+
+
+def as_begun(settings: Settings) -> Settings:
+    """The settings of a training that has begun; see `with_backend_of_before`."""
+    return replace(settings, env=with_backend_of_before(settings.env_id, settings.env))
 
 
 def resume(
@@ -139,6 +147,6 @@ def at_boundary(folder: RunPath) -> OptionCritic:
     if boundary is not None:
         return _loaded(boundary)
     agent = OptionCritic.__new__(OptionCritic)
-    settings = Settings.from_dict(config["settings"])
+    settings = as_begun(Settings.from_dict(config["settings"]))
     agent._restore(settings, Source(settings.env_id), Spaces.from_dict(config["spaces"]))
     return agent

@@ -90,7 +90,10 @@ REFUSED = {
         "a name for each option",
     ),
     "seeds": (["train", "cartpole", "--seeds", "a"], "--seeds takes whole numbers like 0,1,2 or 0..4, got 'a'"),
-    "backend": (train("CartPole-v1", "--backend", "envpool"), "backend must be auto or gymnasium for CartPole-v1"),
+    "backend": (
+        train("CartPole-v1", "--backend", "official"),
+        "backend must be auto, gymnasium or envpool for CartPole",
+    ),
     "no target": (["train"], "preset"),
     "no run": (["evaluate"], "run"),
     "unknown run": (["evaluate", "nowhere"], "nowhere is neither a saved agent nor a run folder", "option-critic list"),

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.envpool import EnvPoolEnvs, thread_ids
+from option_critic.envs.envpool import MetaWorldEnvs, thread_ids
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.make import make_envs
 from option_critic.envs.metaworld import make_official
@@ -35,7 +35,7 @@ ADAPTERS = {
         [partial(make_gymnasium, "Pendulum-v1", len(part), part, limit) for part in (seeds[:1], seeds[1:])]
     ),
     "official": lambda seeds, limit: make_official(TASK, seeds, limit, workers=2),
-    "envpool": lambda seeds, limit: EnvPoolEnvs(TASK, seeds, limit, threads=2),
+    "envpool": lambda seeds, limit: MetaWorldEnvs(TASK, seeds, limit, threads=2),
 }
 
 
@@ -123,7 +123,7 @@ def test_seeds_of_neighbouring_runs_and_iterations_are_disjoint():
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux schedules by policy")
 def test_simulator_threads_do_not_preempt():
     before = thread_ids()
-    envs = EnvPoolEnvs(TASK, [0, 1], 5, threads=2)
+    envs = MetaWorldEnvs(TASK, [0, 1], 5, threads=2)
     threads = thread_ids() - before
     policies = [os.sched_getscheduler(t) for t in threads]
     envs.close()

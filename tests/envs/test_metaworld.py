@@ -10,7 +10,7 @@ import metaworld
 import numpy as np
 import pytest
 
-from option_critic.envs.envpool import GOAL, EnvPoolEnvs, envpool_id, has_all_cores
+from option_critic.envs.envpool import GOAL, MetaWorldEnvs, envpool_id, has_all_cores
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     DIFFERENCES,
@@ -76,7 +76,7 @@ def test_envpool_shows_goals_that_differ_and_names_every_task():
     import envpool
 
     assert {envpool_id(t) for t in TASKS} <= set(envpool.list_all_envs())
-    envs = EnvPoolEnvs(TASK, [1, 2, 3], 10, threads=1)
+    envs = MetaWorldEnvs(TASK, [1, 2, 3], 10, threads=1)
     goals = envs.reset()[:, GOAL]
     envs.close()
     assert len(np.unique(goals, axis=0)) == 3 and np.abs(goals).min() > 0
@@ -89,8 +89,8 @@ def test_unknown_task_names_the_nearest():
 
 
 def test_backends_that_cannot_are_refused():
-    with pytest.raises(ValueError, match="backend must be auto or gymnasium"):
-        resolve_backend("CartPole-v1", EnvSettings(backend="envpool"))
+    with pytest.raises(ValueError, match="backend must be auto, gymnasium or envpool for CartPole-v1, got official"):
+        resolve_backend("CartPole-v1", EnvSettings(backend="official"))
     with pytest.raises(ValueError, match="backend must be auto, envpool or official"):
         resolve_backend("Meta-World/pick-place-v3", EnvSettings(backend="gymnasium"))
 

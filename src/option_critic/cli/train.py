@@ -11,7 +11,10 @@ from pathlib import Path
 from option_critic.agent import OptionCritic
 from option_critic.cli.list import judged
 from option_critic.cli.printing import print_timeline
+from option_critic.envs.make import resolve_backend
+from option_critic.envs.metaworld import task_of
 from option_critic.errors import InputError
+from option_critic.loading import as_begun
 from option_critic.loading import resume as go_on_with
 from option_critic.runs.files import check_writable
 from option_critic.runs.inventory import config_of, find, position, read_config
@@ -101,8 +104,12 @@ def naming(settings: Settings, env: str | None = None) -> str:
 
 
 def check_same(folder: RunPath, settings: Settings) -> None:
-    """Raise InputError, naming the first difference, unless the run in `folder` has these settings."""
-    there, wanted = Settings.from_dict(read_config(folder)["settings"]).to_dict(), settings.to_dict()
+    """Raise InputError, naming the first difference, unless the run in `folder` has these settings. A backend that is
+    left to us is that of the run."""
+    begun = as_begun(Settings.from_dict(read_config(folder)["settings"]))
+    if settings.env.backend == "auto":
+        settings = settings.override(backend=begun.env.backend)
+    there, wanted = begun.to_dict(), settings.to_dict()
     for part, value in wanted.items():
         pairs = value.items() if isinstance(value, dict) else [(part, value)]
         for name, new in pairs:
@@ -119,9 +126,10 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     episodes = f"judged on {s.evaluate_episodes:,} episode{'s' * (s.evaluate_episodes > 1)} of its own"
+    pooled = ", EnvPool" if task_of(s.env_id) is None and resolve_backend(s.env_id, s.env) == "envpool" else ""
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
-        f"{s.env.num_envs} environments, {threads}, {agent.state.model.log_std.device} -> {folder}",
+        f"{s.env.num_envs} environments{pooled}, {threads}, {agent.state.model.log_std.device} -> {folder}",
         f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",
         *([f"every {s.evaluate_every:,} steps {episodes}"] if s.evaluate_every else []),
     )

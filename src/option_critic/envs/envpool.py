@@ -1,7 +1,7 @@
-"""Meta-World by EnvPool: native C++ environments at the physics limit of the machine, for training.
+"""EnvPool: native C++ environments at the limit of the machine, for training.
 
-A port of Meta-World 3.0.0 on another MuJoCo, so what is learned here is judged on the official
-package (`envs/metaworld.py`), never here.
+Its Meta-World is a port of 3.0.0 on another MuJoCo, its Gymnasium environments are ports, too (what was measured of
+them: `envs/agreement.py`). So what is learned here is judged on the original packages, never here.
 """
 
 from __future__ import annotations
@@ -10,18 +10,30 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import Box
 
 from option_critic.cores import usable_cores
-from option_critic.envs.contract import EnvStep, Observations, VectorEnvs, diagnostics
+from option_critic.envs.contract import (
+    EnvStep,
+    Observations,
+    VectorEnvs,
+    check_finite,
+    check_rewards,
+    diagnostics,
+)
 from option_critic.spaces import Spaces
 
 GOAL = slice(36, 39)
 """Where a Meta-World observation holds the goal; zeros if hidden."""
+ATARI_STEPS = 27_000
+"""Decisions after which an Atari episode is truncated: Gymnasium's 108,000 frames, four to a decision."""
 
 
 def available() -> bool:
@@ -36,34 +48,50 @@ def envpool_id(task: str) -> str:
 
 
 class EnvPoolEnvs(VectorEnvs):
-    """EnvPool's Meta-World behind the contract. It resets on the next step: that row is not valid."""
+    """Environments of EnvPool behind the contract. Each resets on its next step: that row is not valid.
 
-    def __init__(self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> None:
+    An episode that terminates in the very step of its time limit counts as truncated: EnvPool tells one of the two.
+    """
+
+    def __init__(
+        self,
+        pool_id: str,
+        seeds: Sequence[int],
+        threads: int,
+        *,
+        name: str,
+        max_episode_steps: int,
+        **options: Any,
+    ) -> None:
+        """`pool_id`: EnvPool's id; `name`: what errors call the environments; `options`: what `envpool.make` takes."""
         import envpool
 
-        self.num_envs, threads = len(seeds), min(threads or usable_cores(), len(seeds))
+        self.num_envs, self.name, threads = len(seeds), name, min(threads or usable_cores(), len(seeds))
         before = thread_ids()
         self.envs: Any = envpool.make(
-            envpool_id(task),
+            pool_id,
             env_type="gymnasium",
             num_envs=self.num_envs,
             num_threads=threads,
             thread_affinity_offset=0 if has_all_cores(threads) else -1,
             max_episode_steps=max_episode_steps,
-            partially_observable=False,  # EnvPool hides the goal unless told not to
             env_seed=list(seeds),  # its own `seed + index` would repeat goals between runs
+            **options,
         )
         let_pass(thread_ids() - before)
-        self.spaces = Spaces.of(self.envs.observation_space, self.envs.action_space, f"Meta-World/{task}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # bounds of observations that float32 cannot hold: nothing relies on them
+            observation_space, action_space = self.envs.observation_space, self.envs.action_space
+        self.spaces = Spaces.of(observation_space, single_precision(action_space), name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
 
     def reset(self) -> Observations:
         """Start every environment -> [B, D]."""
-        obs, _ = self.envs.reset()
-        if not np.abs(obs[:, GOAL]).max(-1).all():
-            raise RuntimeError("EnvPool hides the goal: observation entries 36 to 38 are zero")
+        raw, _ = self.envs.reset()
         self.resets_next[:] = False
-        return np.array(obs, dtype=np.float64)
+        obs = self.spaces.flatten(raw, batched=True)
+        check_finite(self.name, "observations", obs)
+        return obs
 
     def send(self, action: npt.NDArray[Any]) -> None:
         """Begin a step in EnvPool's threads."""
@@ -72,7 +100,9 @@ class EnvPoolEnvs(VectorEnvs):
     def recv(self) -> EnvStep:
         """Wait for all environments; see `EnvStep` for what comes back."""
         raw, reward, terminated, truncated, info = self.envs.recv()
-        obs = np.array(raw, dtype=np.float64)
+        obs = self.spaces.flatten(raw, batched=True)
+        check_rewards(self.name, reward)
+        check_finite(self.name, "observations", obs)
         valid, is_first = ~self.resets_next, self.resets_next
         self.resets_next = (terminated | truncated) & valid
         return EnvStep(
@@ -92,6 +122,87 @@ class EnvPoolEnvs(VectorEnvs):
         self.envs.close()
         self.envs = None
         return_memory()
+
+
+class MetaWorldEnvs(EnvPoolEnvs):
+    """Meta-World by EnvPool, with the goals seen."""
+
+    def __init__(self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> None:
+        super().__init__(
+            envpool_id(task),
+            seeds,
+            threads,
+            name=f"Meta-World/{task}",
+            max_episode_steps=max_episode_steps,
+            partially_observable=False,  # EnvPool hides the goal unless told not to
+        )
+
+    def reset(self) -> Observations:
+        """Start every environment -> [B, D]."""
+        obs = super().reset()
+        if not np.abs(obs[:, GOAL]).max(-1).all():
+            raise RuntimeError("EnvPool hides the goal: observation entries 36 to 38 are zero")
+        return obs
+
+
+def make_gymnasium_id(env_id: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> EnvPoolEnvs:
+    """EnvPool's environments of a Gymnasium id that `envs/agreement.py` lists, with the spaces of Gymnasium's."""
+    return EnvPoolEnvs(env_id, seeds, threads, name=env_id, max_episode_steps=max_episode_steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atari:
+    """How Atari's pictures are prepared: the names are EnvPool's, the defaults those of `ALE/...-v5` and of Gymnasium's
+    AtariPreprocessing."""
+
+    stack_num: int = 4
+    """Pictures of one observation, the oldest first: FrameStackObservation's stack_size."""
+    frame_skip: int = 4
+    """Frames of a decision: AtariPreprocessing's frame_skip, where gym.make was told frameskip=1."""
+    noop_max: int = 30
+    """AtariPreprocessing's noop_max."""
+    episodic_life: bool = False
+    """AtariPreprocessing's terminal_on_life_loss. The game goes on after it: no noops, and the frames are its own."""
+    reward_clip: bool = False
+    """TransformReward(env, np.sign)."""
+    repeat_action_probability: float = 0.25
+    """gym.make's, of the same name."""
+    full_action_space: bool = False
+    """gym.make's, of the same name."""
+
+
+def make_atari(
+    env_id: str,
+    seeds: Sequence[int],
+    threads: int = 0,
+    options: Atari | None = None,
+    max_episode_steps: int = ATARI_STEPS,
+) -> EnvPoolEnvs:
+    """EnvPool's environments for `ALE/Pong-v5` and the like -> observations [B, stack_num * 84 * 84] of bytes.
+
+    They show what Gymnasium's do behind AtariPreprocessing (screen_size=84, grayscale_obs=True) and
+    FrameStackObservation, to the byte (a test compares them). `max_episode_steps` counts decisions.
+    """
+    return EnvPoolEnvs(
+        env_id.removeprefix("ALE/"),
+        seeds,
+        threads,
+        name=env_id,
+        max_episode_steps=max_episode_steps,
+        img_height=84,
+        img_width=84,
+        gray_scale=True,
+        use_inter_area_resize=True,
+        use_fire_reset=False,  # Gymnasium's does not press fire
+        **vars(options or Atari()),
+    )
+
+
+def single_precision(space: Any) -> Any:
+    """The actions of Gymnasium's environments: of float32, where EnvPool's of MuJoCo say float64."""
+    if not isinstance(space, Box) or space.dtype == np.float32:
+        return space
+    return Box(space.low.astype(np.float32), space.high.astype(np.float32), dtype=np.float32)
 
 
 def has_all_cores(threads: int) -> bool:

@@ -99,8 +99,7 @@ class GymnasiumEnvs(VectorEnvs):
         """Raise NonFiniteError unless all numbers are finite, which bytes are."""
         if self.spaces.row.packed:
             obs = self.spaces.row.numbers(obs, self.spaces.row.images)
-        if obs.dtype != np.uint8 and obs.size:
-            check_finite(self.name, "observations", obs)
+        check_finite(self.name, "observations", obs)
 
     def _before_reset(self, obs: Observations, done: Mask, info: dict[str, Any]) -> tuple[Observations, dict[str, Any]]:
         """The final observations and infos that a same-step reset hands over apart."""

@@ -10,37 +10,55 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 
-from option_critic.envs import envpool, metaworld
+from option_critic.envs import agreement, envpool, metaworld
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import VectorEnvs
-from option_critic.envs.envpool import EnvPoolEnvs
+from option_critic.envs.envpool import ATARI_STEPS, Atari, MetaWorldEnvs, make_atari, make_gymnasium_id
 from option_critic.envs.given import GivenEnvs
 from option_critic.envs.guard import Blaming, EnvError, close_env
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.lookup import given, known
-from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, make_official, task_of
+from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, PREFIX, make_official, task_of
 from option_critic.envs.randomness import Chance
-from option_critic.envs.settings import EnvSettings
+from option_critic.envs.settings import Backend, EnvSettings
 from option_critic.envs.source import Source, bare_one, time_limit
 from option_critic.errors import InputError, RunError
 from option_critic.spaces import Spaces
 
+NO_ENVPOOL = 'EnvPool is not installed; pip install "option-critic[metaworld]"'
+NO_LIMIT = 2**31 - 1
+"""What EnvPool takes for no limit of an episode."""
 
-def resolve_backend(env_id: str, settings: EnvSettings) -> str:
+
+def resolve_backend(env_id: str, settings: EnvSettings) -> Backend:
     """Which backend simulates `env_id`: envpool, official or gymnasium.
 
     Raises ValueError where the asked-for backend cannot.
     """
-    is_metaworld = task_of(env_id) is not None
-    if is_metaworld == (settings.backend == "gymnasium") and settings.backend != "auto":
-        allowed = "auto, envpool or official" if is_metaworld else "auto or gymnasium"
-        raise InputError(f"backend must be {allowed} for {env_id}, got {settings.backend}")
-    if not is_metaworld:
+    if task_of(env_id) is not None:
+        return resolve_metaworld(env_id, settings)
+    if settings.backend == "official":
+        raise InputError(f"backend must be auto, gymnasium or envpool for {env_id}, got official")
+    if settings.backend == "gymnasium":
         return "gymnasium"
+    refused = agreement.refusal(env_id, settings)
+    if settings.backend == "envpool":
+        if refused:
+            raise InputError(f"backend cannot be envpool for {env_id}: {refused}; take gymnasium, or auto")
+        if not envpool.available():
+            raise InputError(NO_ENVPOOL)
+        return "envpool"
+    return "gymnasium" if refused or not envpool.available() or agreement.doubt(env_id) else "envpool"
+
+
+def resolve_metaworld(env_id: str, settings: EnvSettings) -> Backend:
+    """The same for a task of Meta-World."""
     refuse_arguments(env_id, settings)
+    if settings.backend == "gymnasium":
+        raise InputError(f"backend must be auto, envpool or official for {env_id}, got gymnasium")
     if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available()):
         if not envpool.available():
-            raise InputError('EnvPool is not installed; pip install "option-critic[metaworld]"')
+            raise InputError(NO_ENVPOOL)
         return "envpool"
     if not metaworld.available():
         raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
@@ -48,6 +66,23 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> str:
         return "official"
     warnings.warn("EnvPool is not installed: training on the official Meta-World, 2 to 3 times slower.", stacklevel=1)
     return "official"
+
+
+def with_backend(env_id: str, settings: EnvSettings) -> EnvSettings:
+    """The settings with the backend that `auto` means now, for what is about to be written: it must not mean another
+    one when a run goes on elsewhere. On Meta-World it stays: both backends there are. Raises as `resolve_backend`."""
+    backend = resolve_backend(env_id, settings)
+    if settings.backend != "auto" or task_of(env_id) is not None:
+        return settings
+    return replace(settings, backend=backend)
+
+
+def with_backend_of_before(env_id: str, settings: EnvSettings) -> EnvSettings:
+    """The settings of a training that has begun. Where they say `auto`, they were written before that could mean
+    EnvPool for Gymnasium's ids."""
+    if settings.backend != "auto" or env_id.startswith(PREFIX):
+        return settings
+    return replace(settings, backend="gymnasium")
 
 
 def refuse_arguments(env_id: str, settings: EnvSettings) -> None:
@@ -130,13 +165,26 @@ def make_envs(source: Source | str, settings: EnvSettings, seeds: Sequence[int])
     source = Source(source) if isinstance(source, str) else source
     backend = resolve_backend(source.name, settings)
     task, limit, count = task_of(source.name), settings.max_episode_steps, settings.action_repeat
+    if task is None and backend == "envpool":
+        return make_pooled(source, settings, seeds)
     if task is None:
         return make_plain(source, settings, seeds)
     if backend == "envpool":
-        envs = EnvPoolEnvs(task, seeds, limit or HORIZON, settings.env_threads)
+        envs = MetaWorldEnvs(task, seeds, limit or HORIZON, settings.env_threads)
         return envs if count == 1 else HeldTogether(envs, count)
     return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads,
                          timeout=settings.worker_timeout, action_repeat=count)  # fmt: skip
+
+
+def make_pooled(source: Source, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:
+    """EnvPool's environments of one of Gymnasium's ids, one per seed."""
+    limit = settings.max_episode_steps
+    if source.name.startswith(agreement.ATARI):
+        options = Atari(**settings.env_kwargs)
+        return make_atari(source.name, seeds, settings.env_threads, options, limit or ATARI_STEPS)
+    return make_gymnasium_id(
+        source.name, seeds, limit or episode_limit(source, settings) or NO_LIMIT, settings.env_threads
+    )
 
 
 def make_plain(

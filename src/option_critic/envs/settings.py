@@ -26,8 +26,9 @@ class EnvSettings:
     """The environments that training steps."""
 
     backend: Backend = "auto"
-    """Who simulates. auto: EnvPool for Meta-World where it is installed, else the official package;
-    Gymnasium for everything else."""
+    """Who simulates. auto: EnvPool where it is installed, for Meta-World (else the official package) and for those ids
+    of Gymnasium that were measured to be alike (docs/envpool.md); Gymnasium for everything else. A training keeps what
+    auto meant when it began."""
     env_kwargs: dict[str, Any] = field(default_factory=dict, hash=False)
     """Arguments that each environment is made with: name=value,name=value, by names that its class, or the function
     that makes it, takes. Kept with the run, which is resumed and judged with the same."""
