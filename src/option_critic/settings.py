@@ -77,7 +77,8 @@ class Settings:
     checkpoint_every: int = 250_000
     """Environment steps between checkpoints (rounded up to an iteration). Environments are made anew there."""
     keep_checkpoints: int = 3
-    """Checkpoints that are kept: the last so many and the best (by training episodes); 0: all."""
+    """Checkpoints that are kept: the last so many and the best (by evaluations while it trains, else
+    by training episodes); 0: all."""
     evaluate_every: int = 0
     """Environment steps between evaluations while it trains (rounded up to an iteration); 0: none. They take time of
     their own and change nothing of what is learned; the checkpoint `best` is then the best by them."""
