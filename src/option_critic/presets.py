@@ -192,7 +192,7 @@ PRESETS: dict[str, Settings] = {
             conv_layers=(16, 8, 4, 32, 4, 2, 32, 3, 1), encoder_dim=256, policy_layers=1, critic_layers=1
         ),
         learning=learning(
-            5e-4, rollout_length=128, epochs=3, minibatch_size=256, clip=0.1, target_kl=0.0, entropy_option=0.01
+            5e-4, rollout_length=128, epochs=4, minibatch_size=256, clip=0.1, target_kl=0.0, entropy_option=0.01
         ),
     ),
 }
