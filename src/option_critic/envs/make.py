@@ -25,7 +25,7 @@ from option_critic.envs.source import Source, bare_one, time_limit
 from option_critic.errors import InputError, RunError
 from option_critic.spaces import Spaces
 
-NO_ENVPOOL = 'EnvPool is not installed; pip install "option-critic[metaworld]"'
+NO_ENVPOOL = 'EnvPool is not installed; pip install "option-critic[envpool]"'
 NO_LIMIT = 2**31 - 1
 """What EnvPool takes for no limit of an episode."""
 
