@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ from option_critic.algorithms.operations import (
     reads_numbers,
     shortest,
 )
+from option_critic.functional.anew import LISTENER, Function
 
 Program = Callable[..., list[Tensor]]
 
@@ -85,6 +86,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """by which step"""
         self.done: dict[str, Slot] = {}
         """what a step does -> where its result is"""
+        self.is_paused = False
         self.numbers: dict[tuple[float, torch.dtype], Tensor] = {}
         self.number_in: dict[Slot, float] = {}
         self.arguments = [self._place(x) for x in arguments]
@@ -94,9 +96,34 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.changing = set(self.given)
         """what depends on arguments or weights; all else is a constant"""
 
+    def __enter__(self) -> Self:
+        self.token = LISTENER.set(self._ask)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *failed: Any) -> None:
+        LISTENER.reset(self.token)
+        super().__exit__(*failed)  # type: ignore[no-untyped-call]
+
+    def _ask(self, function: Function, args: tuple[Tensor, ...]) -> Tensor:
+        """Write the function down as one operation, whatever it does."""
+
+        def ask(*now: Tensor) -> Tensor:
+            with torch.inference_mode(False), torch.no_grad():
+                return function(*now)
+
+        self.is_paused = True
+        out = ask(*args)
+        self.is_paused = False
+        self.kept.append((ask, out))
+        self._append(Step(f"ask{len(self.steps)}", ask, [self._read(x) for x in args], {}, [self._place(out)], False))
+        return out
+
     def __torch_dispatch__(self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do it, and write it down."""
         kwargs = kwargs or {}
+        if self.is_paused:
+            return func(*args, **kwargs)
         if is_random(func) or reads_numbers(func, args):
             raise NotRecordableError(str(func))
         out = func(*args, **kwargs)
@@ -142,12 +169,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             results = list(out) if isinstance(out, list | tuple) else [out]
             places = [self._place(x) for x in results]
-            self.changing.update(places)
             step = Step(name, shortest(name, func, named), read, named, places, results[0] is not out)
-            self.steps.append(step)
-            self.made.update(dict.fromkeys(places, step))
+            self._append(step)
             if not step.is_list:
                 self.done[key] = places[0]
+
+    def _append(self, step: Step) -> None:
+        self.steps.append(step)
+        self.changing.update(step.out)
+        self.made.update(dict.fromkeys(step.out, step))
 
     def _joined(
         self, name: str, read: list[Any], named: dict[str, Any], out: Any
