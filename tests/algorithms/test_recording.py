@@ -172,7 +172,21 @@ def write_into_a_constant_in_use(weight, x):
     return [y * x]
 
 
-REFUSED = (keep_half, draw, look, write_into_a_view, write_into_an_argument, write_into_a_constant_in_use)
+def write_somewhere_else(weight, x):
+    y = weight * x
+    torch.add(y, x, out=y)
+    return [y]
+
+
+REFUSED = (
+    write_somewhere_else,
+    keep_half,
+    draw,
+    look,
+    write_into_a_view,
+    write_into_an_argument,
+    write_into_a_constant_in_use,
+)
 
 
 @pytest.mark.parametrize("function", REFUSED)
@@ -185,7 +199,20 @@ def test_a_recording_reads_weights_and_arguments_anew():
     def function(weight, x):
         constant = torch.full((3,), 2.0).mul_(3)
         y = (weight * 2 + x).add_(constant)
-        return [y, y.exp().detach() + weight.view(3, 1).t().t().squeeze(1), x.sum(0, keepdim=True)]
+        z = y * x
+        bits = z.view(torch.int32) + 1
+        one, greatest = z.pow(1), [z.max(), *z.max(0)]  # two operations of one name
+        powers = [
+            2**z,
+            z**2,
+            1 - z,
+            z.neg().neg(),
+            z + -y,
+            z.mean(),
+            z.view(3, 1).t().t(),
+            z.view(3, 1).sum(0, keepdim=True).view(1),
+        ]
+        return [y, one, bits, *greatest, *powers, y.exp().detach() + weight.view(3, 1).t().t().squeeze(1)]
 
     with torch.no_grad():
         weight = torch.ones(3)
