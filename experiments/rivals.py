@@ -3,9 +3,13 @@
     pip install "option-critic[metaworld,rivals]"
     python experiments/rivals.py --json docs/results/rivals.json
 
-Two rivals: SB3 as its users run it (the official Meta-World in subprocesses, SB3's default settings), and
-SB3 on the same EnvPool environments with the settings of our preset (normalised as ours; it learns from
-EnvPool's reset rows too, which costs no time).
+On pick-place two rivals: SB3 as its users run it (the official Meta-World in subprocesses, SB3's default settings), and
+SB3 on the same EnvPool environments with the settings of our preset (normalised as ours; it learns from EnvPool's reset
+rows too, which costs no time).
+
+On CartPole-v1 and Hopper-v5 SB3 as its users run it (8 environments one after the other, its default settings), and
+ours with the same networks and settings, with one option and with four. With `--pong` (it needs ale-py) our preset for
+Pong beside SB3 with the settings of its zoo for Atari.
 """
 
 # ruff: noqa: D102  (methods of SB3's interface)
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,18 +26,21 @@ import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.env_util import make_atari_env, make_vec_env
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecFrameStack, VecNormalize
 
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs, spaces_of
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE
 from option_critic.evaluation.bench import Block, bare, rate, training
-from option_critic.presets import settings_for
+from option_critic.presets import generic, settings_for
 from option_critic.runs.run_folder import versions
 from option_critic.settings import Settings
 from option_critic.training.state import TrainState
 
-NUM_SUBPROCESSES = 8
+NUM_ENVS = 8
+SB3 = "SB3 PPO, as its users run it"
+Makers = dict[str, Callable[[], AbstractContextManager[Block]]]
 
 
 class EnvPoolForSB3(VecEnv):
@@ -87,10 +94,10 @@ def steps_of(model: PPO, steps: int) -> int:
 @contextmanager
 def sb3_as_users_run_it() -> Iterator[Block]:
     """The official environment in subprocesses, SB3's defaults."""
-    envs = SubprocVecEnv([official] * NUM_SUBPROCESSES)
+    envs = SubprocVecEnv([official] * NUM_ENVS)
     model = PPO("MlpPolicy", envs, device="cpu")
     try:
-        yield lambda: steps_of(model, model.n_steps * NUM_SUBPROCESSES)
+        yield lambda: steps_of(model, model.n_steps * NUM_ENVS)
     finally:
         envs.close()
 
@@ -118,37 +125,119 @@ def ours(settings: Settings) -> AbstractContextManager[Block]:
     return training(settings, TrainState.fresh(settings, spaces_of(settings.env_id)), np.zeros(3))
 
 
+def as_sb3(env_id: str) -> Settings:
+    """SB3's default networks and settings."""
+    rates = dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), 3e-4)
+    return generic(env_id).override(
+        hidden_dim=64, policy_layers=2, critic_layers=2, option_layers=1, activation="tanh", num_envs=NUM_ENVS,
+        normalize_observation=False, normalize_reward=False, rollout_length=2048, minibatch_size=64, epochs=10,
+        gamma=0.99, lam=0.95, clip=0.2, target_kl=0.0, anneal_lr=False, value_weight=1.0, entropy_option=0.0,
+        max_grad_norm=0.5, **rates,
+    )  # fmt: skip
+
+
+@contextmanager
+def sb3(model: PPO) -> Iterator[Block]:
+    """SB3's training of `model`."""
+    try:
+        yield lambda: steps_of(model, model.n_steps * model.n_envs)
+    finally:
+        model.env.close()
+
+
+def sb3_by_default(env_id: str) -> AbstractContextManager[Block]:
+    """SB3's defaults, as its first example runs them."""
+    return sb3(PPO("MlpPolicy", make_vec_env(env_id, NUM_ENVS), device="cpu"))
+
+
+def sb3_on_pong() -> AbstractContextManager[Block]:
+    """SB3 as its zoo has it learn Atari games."""
+    import ale_py
+
+    gym.register_envs(ale_py)
+    envs = VecFrameStack(make_atari_env("PongNoFrameskip-v4", NUM_ENVS), 4)
+    return sb3(PPO(
+        "CnnPolicy", envs, device="cpu", n_steps=128, n_epochs=4, batch_size=256, learning_rate=2.5e-4, clip_range=0.1,
+        vf_coef=0.5, ent_coef=0.01,
+    ))  # fmt: skip
+
+
+def pick_place() -> Makers:
+    """Ours and both rivals on Meta-World."""
+    flat = settings_for("pick-place").override(num_options=1)
+    return {
+        "bare EnvPool": lambda: bare(flat),
+        "option-critic, K = 1": lambda: ours(flat),
+        "option-critic, K = 3": lambda: ours(flat.override(num_options=3)),
+        "SB3 PPO, same environments and settings": lambda: sb3_on_the_same(flat),
+        SB3: sb3_as_users_run_it,
+    }
+
+
+def beside(settings: Settings, rival: Callable[[], AbstractContextManager[Block]]) -> Makers:
+    """One option and four of ours, and SB3."""
+    return {
+        "option-critic, K = 1": lambda: ours(settings.override(num_options=1)),
+        "option-critic, K = 4": lambda: ours(settings.override(num_options=4)),
+        SB3: rival,
+    }
+
+
+TASKS: dict[str, Callable[[], Makers]] = {
+    "pick-place": pick_place,
+    "CartPole-v1": lambda: beside(as_sb3("CartPole-v1"), lambda: sb3_by_default("CartPole-v1")),
+    "Hopper-v5": lambda: beside(as_sb3("Hopper-v5"), lambda: sb3_by_default("Hopper-v5")),
+    "pong": lambda: beside(settings_for("pong"), sb3_on_pong),
+}
+
+
+def measured(makers: Makers, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """Steps per second, block by block, in turns."""
+    threads = torch.get_num_threads()
+    rates: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        blocks = {name: stack.enter_context(maker()) for name, maker in makers.items()}
+        for block in blocks.values():
+            block()  # what is made with the first one is there before the clock runs
+        for _ in range(rounds):
+            for name, block in blocks.items():
+                torch.set_num_threads(threads)
+                rates.setdefault(name, []).append(rate(block, seconds)[0])
+    return rates
+
+
+def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
+    """Each training of ours over SB3's, and over ours with one option: medians over rounds, whose blocks are
+    neighbours."""
+
+    def over(name: str, other: str) -> float:
+        return float(np.median(np.array(rates[name]) / np.array(rates[other])))
+
+    mine = [name for name in rates if name.startswith("option-critic")]
+    return {f"{name} / {other}": over(name, other) for name in mine for other in (SB3, mine[0]) if name != other}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["pick-place", "CartPole-v1", "Hopper-v5"])
+    parser.add_argument("--pong", action="store_true", help="Pong as well")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    threads = torch.get_num_threads()
-    flat = settings_for("pick-place").override(num_options=1)
-    rates: dict[str, list[float]] = {}
-    with ExitStack() as stack:
-        makers = {
-            "bare EnvPool": bare(flat),
-            "option-critic, K = 1": ours(flat),
-            "option-critic, K = 3": ours(flat.override(num_options=3)),
-            "SB3 PPO, same environments and settings": sb3_on_the_same(flat),
-            "SB3 PPO, as its users run it": sb3_as_users_run_it(),
-        }
-        blocks = {name: stack.enter_context(maker) for name, maker in makers.items()}
-        for block in blocks.values():
-            block()  # what is made with the first one is there before the clock runs
-        for _ in range(args.rounds):
-            for name, block in blocks.items():
-                torch.set_num_threads(threads)
-                rates.setdefault(name, []).append(rate(block, args.seconds)[0])
-    medians = {name: float(np.median(values)) for name, values in rates.items()}
-    mine = medians["option-critic, K = 1"]
-    for name, value in medians.items():
-        print(f"{name:<42} {value:>8,.0f} steps/s   ours (K = 1) is {mine / value:5.2f} times that")
+    found = {}
+    for task in [*args.tasks, *(["pong"] if args.pong else [])]:
+        rates = measured(TASKS[task](), args.seconds, args.rounds)
+        medians = {name: float(np.median(values)) for name, values in rates.items()}
+        found[task] = {"steps_per_second": rates, "medians": medians, "ratios": ratios(rates)}
+        print(task)
+        for name, value in medians.items():
+            print(f"    {name:<42} {value:>8,.0f} steps/s")
+        for name, value in ratios(rates).items():
+            print(f"    {name:<84} {value:5.2f}")
     if args.json:
-        record = {"seconds": args.seconds, "steps_per_second": rates, "medians": medians, "versions": versions()}
+        record = {"seconds": args.seconds, "tasks": found, "versions": versions()}
         args.json.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -65,9 +65,9 @@ class Steps:
             weight.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.open(found.weights)
+        self._gather(found.weights)
 
-    def open(self, weights: Sequence[Tensor]) -> None:
+    def _gather(self, weights: Sequence[Tensor]) -> None:
         """Gather what a step needs, where the optimiser is the Adam that is meant here."""
         groups = self.optimizer.param_groups
         states = [self.optimizer.state[weight] for weight in weights]

@@ -46,8 +46,9 @@ def shortest(name: str, operation: OpOverload, kwargs: dict[str, Any]) -> Callab
 
 
 def out_of_place(operation: OpOverload) -> OpOverload | None:
-    """`mul` for `mul_`, which leaves its argument as it is; none where there is none."""
-    packet = getattr(torch.ops.aten, name_of(operation).removesuffix("_"), None)
+    """`mul` for `mul_`, which leaves its first argument as it is; none where there is none."""
+    name = name_of(operation)
+    packet = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
     return getattr(packet, operation._overloadname, None)
 
 
@@ -76,6 +77,9 @@ def is_whole(x: Tensor) -> bool:
 
 def is_the_same(name: str, out: Tensor, args: tuple[Any, ...]) -> bool:
     """Whether the result is the first argument, bit for bit and in the same layout."""
-    if name == "detach" or (name == "pow" and args[1] == 1):
-        return True
-    return name in VIEWS and out.shape == args[0].shape and out.stride() == args[0].stride()
+    if name == "pow":
+        return not isinstance(args[1], Tensor) and args[1] == 1
+    if name not in VIEWS:
+        return False
+    x: Tensor = args[0]
+    return (out.shape, out.stride(), out.dtype) == (x.shape, x.stride(), x.dtype)

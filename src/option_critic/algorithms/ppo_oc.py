@@ -18,6 +18,7 @@ from torch import Tensor
 
 from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss
 from option_critic.algorithms.settings import PPOOCSettings
+from option_critic.functional.anew import ask_anew
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale, termination_loss
 from option_critic.functional.options import pick
 from option_critic.model.act import arrive
@@ -42,8 +43,8 @@ def losses(
         arrival = arrive(heads.mu_logits, heads.beta_logits, interest, d.carry, rules)
         log_mu = pick(arrival.log_mu, d.option)
         # means over all steps: a decision, or a free arrival, weighs as much as it is frequent
-        master = clipped_surrogate(log_mu, d.log_mu, scale(t.adv_master, among=d.ended), config.clip)
-        end = termination_loss(arrival.beta, scale(t.adv_term, among=~d.forced), d.beta, config.clip)
+        master = clipped_surrogate(log_mu, d.log_mu, ask_anew(scale, t.adv_master, d.ended), config.clip)
+        end = termination_loss(arrival.beta, ask_anew(scale, t.adv_term, ~d.forced), d.beta, config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
         bonus = bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
         loss = loss + master + end + bonus - config.entropy_master * entropy_mu

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ from option_critic.algorithms.operations import (
     reads_numbers,
     shortest,
 )
+from option_critic.functional.anew import LISTENER, Function
 
 Program = Callable[..., list[Tensor]]
 
@@ -85,8 +86,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """by which step"""
         self.done: dict[str, Slot] = {}
         """what a step does -> where its result is"""
+        self.is_paused = False
         self.numbers: dict[tuple[float, torch.dtype], Tensor] = {}
+        """Python's numbers as tensors ..."""
         self.number_in: dict[Slot, float] = {}
+        """... and which is in a slot"""
         self.arguments = [self._place(x) for x in arguments]
         self.lasting = {self._place(x) for x in weights}
         """memory of weights, by all its names"""
@@ -94,9 +98,34 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.changing = set(self.given)
         """what depends on arguments or weights; all else is a constant"""
 
+    def __enter__(self) -> Self:
+        self.token = LISTENER.set(self._ask)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *failed: Any) -> None:
+        LISTENER.reset(self.token)
+        super().__exit__(*failed)  # type: ignore[no-untyped-call]
+
+    def _ask(self, function: Function, args: tuple[Tensor, ...]) -> Tensor:
+        """Write the function down as one operation, whatever it does."""
+
+        def ask(*now: Tensor) -> Tensor:
+            with torch.inference_mode(False), torch.no_grad():
+                return function(*now)
+
+        self.is_paused = True
+        out = ask(*args)
+        self.is_paused = False
+        self.kept.append((ask, out))
+        self._append(Step(f"ask{len(self.steps)}", ask, [self._read(x) for x in args], {}, [self._place(out)], False))
+        return out
+
     def __torch_dispatch__(self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do it, and write it down."""
         kwargs = kwargs or {}
+        if self.is_paused:
+            return func(*args, **kwargs)
         if is_random(func) or reads_numbers(func, args):
             raise NotRecordableError(str(func))
         out = func(*args, **kwargs)
@@ -118,10 +147,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _write_in_place(self, func: OpOverload, args: Any, kwargs: dict[str, Any], changes: bool) -> None:
         """As a step that leaves its argument alone; its result is the argument from now on."""
-        names = self.names[address(args[0])]
-        if not changes and not names:
+        instead = out_of_place(func)
+        names = self.names[address(args[0])] if isinstance(args[0], Tensor) else 0
+        if instead is not None and not changes and not names:
             return  # a constant in the making
-        slot, instead = self.slots.get(id(args[0])), out_of_place(func)
+        slot = self.slots.get(id(args[0]))
         if instead is None or slot not in self.changing or slot in self.given or names > 1:
             raise NotRecordableError(f"{func} changes what is known by another name")
         self._write(name_of(instead), instead, args, kwargs, args[0])
@@ -130,11 +160,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """A step, unless its result is there already."""
         if name == "rsub" and len(args) == 2:
             name, args = "sub", (self._number(args[1], args[0]), args[0])
+        if name == "mean" and len(args) == 1 and not kwargs:  # as it is computed, less a check
+            total = args[0].sum()
+            self.kept.append(total)
+            self._write("sum", torch.ops.aten.sum.default, args, {}, total)
+            name, func, args = "div", torch.ops.aten.div.Tensor, (total, args[0].numel())
         if name in TAKE_NUMBERS and len(args) == 2 and not kwargs:
             args = (args[0], self._number(args[1], args[0]))
         read, named = [self._read(x) for x in args], {key: self._read(x) for key, x in kwargs.items()}
         name, read, named = self._joined(name, read, named, out)
-        key = f"{name} {read} {named}"
+        key = f"{name} {func._overloadname} {read} {named}"
         if name == "nothing":
             self._name(out, read[0])
         elif key in self.done:
@@ -142,12 +177,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             results = list(out) if isinstance(out, list | tuple) else [out]
             places = [self._place(x) for x in results]
-            self.changing.update(places)
             step = Step(name, shortest(name, func, named), read, named, places, results[0] is not out)
-            self.steps.append(step)
-            self.made.update(dict.fromkeys(places, step))
+            self._append(step)
             if not step.is_list:
                 self.done[key] = places[0]
+
+    def _append(self, step: Step) -> None:
+        self.steps.append(step)
+        self.changing.update(step.out)
+        self.made.update(dict.fromkeys(step.out, step))
 
     def _joined(
         self, name: str, read: list[Any], named: dict[str, Any], out: Any
@@ -203,6 +241,7 @@ def program(recorder: Recorder, results: Sequence[Tensor]) -> Program:
     steps = needed(recorder.steps, wanted)
     made = {slot for step in steps for slot in step.out} | set(recorder.arguments)
     known: dict[str, Any] = {}
+    calls: dict[Callable[..., Any], str] = {}
 
     def text(x: Any) -> str:
         if isinstance(x, list):
@@ -216,11 +255,12 @@ def program(recorder: Recorder, results: Sequence[Tensor]) -> Program:
 
     lines = [f"def program({', '.join(map(text, recorder.arguments))}):"]
     for step in steps:
-        known[step.name] = step.function
+        call = calls.setdefault(step.function, f"{step.name}_{len(calls)}")
         inside = [*map(text, step.args), *(f"{key}={text(x)}" for key, x in step.kwargs.items())]
         into = text(step.out) if step.is_list else text(step.out[0])
-        lines.append(f"    {into} = {step.name}({', '.join(inside)})")
+        lines.append(f"    {into} = {call}({', '.join(inside)})")
     lines.append(f"    return {text(wanted)}")
+    known |= {call: function for function, call in calls.items()}
     exec(compile("\n".join(lines), "<recording>", "exec"), known)
     found: Program = known["program"]
     return found

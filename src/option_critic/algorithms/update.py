@@ -57,7 +57,7 @@ def improve(
         [weight for weight in model.parameters() if weight.requires_grad],
         config.max_grad_norm,
         batch,
-        repeats=parts * config.epochs >= PAYS and is_repeatable(model, rules),
+        repeats=parts * config.epochs >= PAYS and batch.obs.is_cpu,
     )
     with closing(Steps(optimizer)) as steps:
         for _ in range(config.epochs):
@@ -91,10 +91,3 @@ def moved_enough(moved: Sequence[Tensor], target_kl: float) -> bool:
     """Whether the last epoch was the last one: its steps moved the policies by more than `target_kl` on average (KL;
     0: never)."""
     return bool(target_kl and moved and torch.stack(list(moved)).mean() > target_kl)
-
-
-def is_repeatable(model: OptionModel, rules: OptionSettings) -> bool:
-    """Whether a loss asks nothing of users' functions, which may say something else each time; and its minibatches are
-    so small that it is the number of operations that takes the time."""
-    asks = model.obs_norm.watched or any(option.bonus for option in rules.definitions)
-    return model.log_std.is_cpu and not asks

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic
 
+from option_critic.functional.anew import ask_anew
 from option_critic.functional.arrays import Numbers, clamp, real, single, take, xp
 from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies
 from option_critic.model.fixed import FixedActions
@@ -66,7 +68,7 @@ class View(Generic[Numbers]):
             minuend, subtrahend = self.differences
             parts.append(take(x, minuend) - take(x, subtrahend))
         if self.watched:
-            parts.append(wishes(obs, self.watched) if wished is None else wished)
+            parts.append(ask_anew(partial(wishes, options=self.watched), obs) if wished is None else wished)
         return xp(x).concat(parts, -1) if len(parts) > 1 else x
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from option_critic.errors import InputError
+from option_critic.functional.anew import ask_anew
 from option_critic.functional.arrays import Numbers, single, xp
 from option_critic.functional.options import permitted_interest, pick
 from option_critic.options.option import Option, where
@@ -73,7 +74,8 @@ def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSetti
 
 def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
     """The bonus of every option at raw observations [..., D] -> [..., K]; none where no option has one."""
-    return stacked(rules.definitions, "bonus", 0.0, obs) if any(o.bonus for o in rules.definitions) else None
+    bonuses = partial(stacked, rules.definitions, "bonus", 0.0)
+    return ask_anew(bonuses, obs) if any(o.bonus for o in rules.definitions) else None
 
 
 def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
