@@ -9,9 +9,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from ten_kinds import KINDS, STEPS, TINY
 
 import option_critic as oc
-from ten_kinds import KINDS, STEPS, TINY
 
 
 def same(one, other):
@@ -27,7 +27,9 @@ def test_trains_comes_back_and_goes_on(kind, algorithm, tmp_path):
         pytest.importorskip("Box2D")
     agent = oc.OptionCritic(env, algorithm=algorithm, num_options=2, **TINY | settings)
     lengths = []
-    agent.learn(STEPS, callback=lambda _, m: lengths.append(m["rollout/ep_len_mean"]) or True, run_folder=tmp_path / "run")
+    agent.learn(
+        STEPS, callback=lambda _, m: lengths.append(m["rollout/ep_len_mean"]) or True, run_folder=tmp_path / "run"
+    )
     last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     whole = oc.load(tmp_path / "run")
     assert same(whole, agent) and agent.num_timesteps >= STEPS

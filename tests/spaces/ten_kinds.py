@@ -1,9 +1,8 @@
 """Ten environments that differ in kind, and settings for a short training of each."""
 
 import gymnasium as gym
-from gymnasium.wrappers import ClipAction, RescaleObservation, TransformReward
-
 import observation_kinds
+from gymnasium.wrappers import ClipAction, RescaleObservation, TransformReward
 from observation_kinds import env_id
 
 STEPS = 2_048

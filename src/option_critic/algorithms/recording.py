@@ -75,7 +75,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.slots: dict[int, Slot] = {}
         """identity of a tensor -> its slot. Only what changes from call to call, and constants that a step reads"""
-        self.tensors: list[Tensor] = []
+        self.tensors: list[Tensor | None] = []
         """in each slot"""
         self.kept: list[Any] = []
         """all results, so that no tensor gets the identity, or the memory, of one before it"""
@@ -206,11 +206,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return "sub", [read[0], last.args[0]], named
         return name, read, named
 
-    def _place(self, x: Tensor) -> Slot:
-        """A slot of its own for a tensor."""
+    def _place(self, x: Tensor | None) -> Slot:
+        """A slot of its own for a tensor, or for a gradient that nobody asked for (of a convolution's images)."""
+        slot = Slot(len(self.tensors))
         self.tensors.append(x)
-        self._name(x, Slot(len(self.tensors) - 1))
-        return self.slots[id(x)]
+        if x is not None:
+            self._name(x, slot)
+        return slot
 
     def _name(self, x: Tensor, slot: Slot) -> None:
         """`x` is what is in `slot`."""
