@@ -23,6 +23,7 @@ FUNCTIONS = {
 MODULES = {"shutil", "tempfile", "pickle", "fileinput", "zipfile", "tarfile", "mmap"}
 ALLOWED = {
     ("cores.py", "read_text"): "limits that the system sets, in /proc and /sys",
+    ("envs/shared.py", "mmap"): "memory of this process and its workers, in no folder",
     ("envs/envpool.py", "os.listdir"): "threads of this process, in /proc",
     ("evaluation/bench.py", "tempfile"): "a run that is measured, in a private folder that goes again",
     ("evaluation/goals.py", "read_text"): "goals that the package brings",

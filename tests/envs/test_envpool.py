@@ -45,16 +45,18 @@ def test_spaces_are_those_of_gymnasium(env_id):
 def test_rows_of_episodes_that_end_at_different_times():
     """A pole that is pushed one way falls; a limit cuts the others: told apart, and followed by a reset each."""
     envs = make_envs("CartPole-v1", EnvSettings(backend="envpool", max_episode_steps=12), [1, 2, 3])
-    obs, ends = envs.reset(), [0, 0, 0]
-    before = np.zeros(3, bool)
+    obs, steps, ends = envs.reset(), np.zeros(3, int), np.zeros(3, int)
     for _ in range(60):
         step = envs.step(np.array([1, 1, int(obs[2, 2] > 0)]))
-        assert np.array_equal(step.valid, ~before) and np.array_equal(step.is_first, before)
-        assert np.abs(step.act_obs[step.is_first]).max(initial=0) <= 0.05 and not (step.done & ~step.valid).any()
-        ends += step.terminated * 1 + step.truncated * 100
-        obs, before = step.act_obs, step.done
+        steps += 1
+        assert step.valid.all() and np.array_equal(step.is_first, step.done)
+        assert np.array_equal(step.truncated, steps == 12) and not (step.terminated & step.truncated).any()
+        assert np.abs(step.act_obs[step.done]).max(initial=0) <= 0.05
+        assert np.array_equal(step.act_obs[~step.done], step.next_obs[~step.done])
+        assert (np.abs(step.next_obs[step.terminated][:, 2]) > 0.2).all()
+        ends, obs, steps = ends + step.terminated, step.act_obs, np.where(step.done, 0, steps)
     envs.close()
-    assert ends[0] > 4 and ends[0] < 100 and ends[2] == 400
+    assert ends.tolist()[:2] > [4, 4] and ends[2] == 0
 
 
 def choice(env_id, **settings):

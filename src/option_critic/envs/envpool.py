@@ -48,10 +48,14 @@ def envpool_id(task: str) -> str:
 
 
 class EnvPoolEnvs(VectorEnvs):
-    """Environments of EnvPool behind the contract. Each resets on its next step: that row is not valid.
+    """Environments of EnvPool behind the contract. Those whose episodes end are reset at once, as Gymnasium's are here;
+    Meta-World's, which all end together, on their next step: that row is not valid.
 
     An episode that terminates in the very step of its time limit counts as truncated: EnvPool tells one of the two.
     """
+
+    AT_ONCE = True
+    """Whether environments are reset in the step that ends their episode."""
 
     def __init__(
         self,
@@ -103,11 +107,19 @@ class EnvPoolEnvs(VectorEnvs):
         obs = self.spaces.flatten(raw, batched=True)
         check_rewards(self.name, reward)
         check_finite(self.name, "observations", obs)
-        valid, is_first = ~self.resets_next, self.resets_next
-        self.resets_next = (terminated | truncated) & valid
+        done, act_obs = terminated | truncated, obs
+        valid, is_first = np.ones(self.num_envs, dtype=np.bool_), done
+        if not self.AT_ONCE:
+            valid, is_first = ~self.resets_next, self.resets_next
+            self.resets_next = done & valid
+        elif done.any():
+            fresh, told = self.envs.reset(np.flatnonzero(done))
+            act_obs = obs.copy()
+            act_obs[told["env_id"]] = self.spaces.flatten(fresh, batched=True)
+            check_finite(self.name, "observations", act_obs)
         return EnvStep(
             next_obs=obs,
-            act_obs=obs,
+            act_obs=act_obs,
             is_first=is_first,
             reward=np.array(reward, dtype=np.float64),
             terminated=np.array(terminated),
@@ -126,6 +138,8 @@ class EnvPoolEnvs(VectorEnvs):
 
 class MetaWorldEnvs(EnvPoolEnvs):
     """Meta-World by EnvPool, with the goals seen."""
+
+    AT_ONCE = False
 
     def __init__(self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> None:
         super().__init__(

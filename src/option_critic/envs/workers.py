@@ -28,6 +28,7 @@ from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.envs.orphans import die_with_parent, safe_path
 from option_critic.envs.patience import Patience
 from option_critic.envs.settings import EnvSettings
+from option_critic.envs.shared import AVAILABLE, Layout, Shared, nameless_file, receive_file, send_file
 from option_critic.errors import RunError
 
 BUILD_SECONDS = 120.0
@@ -53,6 +54,23 @@ def requests(connection: Connection) -> Iterator[Any]:
             yield connection.recv()
 
 
+def answer(connection: Connection, envs: VectorEnvs) -> None:
+    """Do what is asked: "reset", ("share", layout, rows) before a file, "step" with the action that is shared then, or
+    ("step", action)."""
+    shared: Shared | None = None
+    for message in requests(connection):
+        if message == "reset":
+            connection.send(envs.reset())
+        elif message == "step" and shared is not None:
+            connection.send(shared.put(envs.step(shared.action)))
+        elif message[0] == "share":
+            file = receive_file(connection)
+            shared = Shared(file, *message[1:])
+            os.close(file)
+        else:
+            connection.send(envs.step(message[1]))
+
+
 def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
     """Life of a worker: build its slice, then answer until the parent has no more requests."""
     die_with_parent()
@@ -62,8 +80,7 @@ def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
         envs = make()
         connection.send((envs.num_envs, envs.spaces))
         with envs.chance:
-            for message in requests(connection):
-                connection.send(envs.reset() if message == "reset" else envs.step(message[1]))
+            answer(connection, envs)
         envs.close()
     except BaseException as error:  # an exit, too, must be told
         failure = WorkerError(f"an environment worker failed: {type(error).__name__}: {error}")
@@ -134,6 +151,7 @@ class WorkerEnvs(VectorEnvs):
         # Also at the end of Python, before it waits for its children: workers do not mind its SIGTERM.
         self.stop = Finalize(self, stop, (self.connections, self.processes), exitpriority=0)
         self.sizes: list[int] = []
+        self.shared: Shared | None = None
         try:
             with without_main(), safe_path():
                 for make in makers:
@@ -230,23 +248,52 @@ class WorkerEnvs(VectorEnvs):
     def reset(self) -> Observations:
         """Start an episode everywhere -> [B, D]."""
         self._tell(["reset"] * len(self.connections))
-        return np.concatenate(self._answers(self.timeout))
+        self.obs: Observations = np.concatenate(self._answers(self.timeout))
+        return self.obs.copy()
 
     def send(self, action: npt.NDArray[Any]) -> None:
         """Begin a step of all slices."""
-        self._tell([("step", part) for part in np.split(action, self.slices)])
+        if self.shared is None and AVAILABLE:
+            self._share(action)
+        if self.shared is None:
+            self._tell([("step", part) for part in np.split(action, self.slices)])
+            return
+        np.copyto(self.shared.action, action, casting="no")
+        self._tell(["step"] * len(self.connections))
+
+    def _share(self, action: npt.NDArray[Any]) -> None:
+        """Have steps exchanged in memory from now on, if the system gives some. Pipes carry them otherwise."""
+        layout = Layout.of(self.obs, action)
+        try:
+            file = nameless_file(layout.size)
+        except OSError:
+            return
+        try:
+            self.shared = Shared(file, layout)
+            ends = np.cumsum([0, *self.sizes]).tolist()
+            for worker, connection in enumerate(self.connections):
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # as in `_tell`
+                    connection.send(("share", layout, slice(ends[worker], ends[worker + 1])))
+                    send_file(connection, file)
+        finally:
+            os.close(file)
 
     def recv(self) -> EnvStep:
         """Wait for all slices."""
-        steps: list[EnvStep] = self._answers(self.timeout)
+        answers = self._answers(self.timeout)
+        return self._joined(answers) if self.shared is None else self.shared.take(self._told(answers))
+
+    def _joined(self, steps: Sequence[EnvStep]) -> EnvStep:
+        """The steps of all slices as one."""
         arrays = [f.name for f in fields(EnvStep) if f.name != "info"]
         joined: dict[str, Any] = {name: np.concatenate([getattr(s, name) for s in steps]) for name in arrays}
-        names = sorted({name for s in steps for name in s.info})  # some is told only now and then: else it is 0
+        return EnvStep(**joined, info=self._told([s.info for s in steps]))
+
+    def _told(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The infos of all slices as one."""
+        names = sorted({name for info in infos for name in info})  # some is told only now and then: else it is 0
         zeros = [np.zeros(size) for size in self.sizes]
-        return EnvStep(
-            **joined,
-            info={n: np.concatenate([s.info.get(n, z) for s, z in zip(steps, zeros, strict=True)]) for n in names},
-        )
+        return {n: np.concatenate([i.get(n, z) for i, z in zip(infos, zeros, strict=True)]) for n in names}
 
     def close(self) -> None:
         """End the workers, once; see `stop`."""
