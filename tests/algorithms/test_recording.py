@@ -136,6 +136,20 @@ def test_gradients_that_are_no_numbers_are_skipped_and_told_with_their_rows(made
     assert len(raised.value.batch) in (16, 17) and raised.value.batch.targets.q_target.isnan().all()
 
 
+@pytest.mark.parametrize("loss", [lambda w, x: 3 * w.sum(), lambda w, x: (w * x).sum() + (w * 2 * x).sum() * 0])
+def test_gradients_that_are_changed_in_place_are_made_anew(made, loss):
+    """One that is the same at every minibatch could be a constant of the recording, shrunk again and again."""
+    _, _, batch = made()
+    weight = torch.nn.Parameter(torch.ones(16))
+    gradients = Gradients(lambda rows: (loss(weight, rows.targets.q_target), {}), [weight], 0.5, batch, repeats=True)
+    for _ in range(4):
+        found = gradients.at(batch.rows(slice(16)).flat())
+        expected = torch.autograd.grad(loss(weight, batch.targets.q_target[:16]), [weight])
+        assert torch.equal(found.gradients[0], expected[0])
+        with torch.inference_mode():
+            torch._foreach_mul_(found.gradients, 0.1)
+
+
 def recorded(function, weight, *arguments):
     with Recorder(arguments, [weight]) as recorder:
         results = function(weight, *arguments)

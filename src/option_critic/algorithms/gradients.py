@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.recording import NotRecordableError, Program, Recorder, program
+from option_critic.algorithms.recording import NotRecordableError, Program, Recorder, address, program
 from option_critic.records import Batch
 
 PAYS = 30
@@ -57,8 +57,8 @@ def gradient(loss: Loss, weights: Sequence[Tensor], batch: Batch, max_norm: floa
 class Gradients:
     """`gradient` at minibatch after minibatch, within one call of `improve`.
 
-    The first minibatch of a length is recorded, the second is done both ways, and what differs in one bit is not
-    repeated: nor is what looks at numbers, or draws them.
+    The first minibatch of a length is recorded, the second is done both ways. What differs in one bit is not repeated;
+    nor are gradients that share memory, or what looks at numbers, or draws them.
     """
 
     def __init__(self, loss: Loss, weights: Sequence[Tensor], max_norm: float, like: Batch, repeats: bool) -> None:
@@ -78,13 +78,16 @@ class Gradients:
         first, repeat = recorded
         with torch.inference_mode():
             again = first.like(repeat(*rows))
-        if length not in self.trusted:
-            asked = self._asked(rows)
-            if not all(map(torch.equal, again.flat(), asked.flat())):
-                self.tried[length] = None
-                return asked
+        if length in self.trusted:
+            return again
+        asked = self._asked(rows)
+        with torch.inference_mode():
+            more = first.like(repeat(*rows))
+        if are_own(rows, again.gradients, more.gradients) and all(map(torch.equal, again.flat(), asked.flat())):
             self.trusted.add(length)
-        return again
+        else:
+            self.tried[length] = None
+        return asked
 
     def _asked(self, rows: Sequence[Tensor]) -> Gradient:
         return gradient(self.loss, self.weights, self.like.like(rows), self.max_norm)
@@ -99,3 +102,9 @@ class Gradients:
         except NotRecordableError:
             return self._asked(rows)
         return first
+
+
+def are_own(rows: Sequence[Tensor], *results: Sequence[Tensor]) -> bool:
+    """Whether each result lies in memory of its own, so that it can be changed in place."""
+    found = [address(x) for some in results for x in some]
+    return len(found) == len(set(found)) and not {address(x) for x in rows}.intersection(found)

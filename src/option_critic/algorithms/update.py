@@ -1,4 +1,4 @@
-"""The update: gradients flow here and nowhere else.
+"""The update: the only place that asks for gradients (`gradients.py`) and takes steps (`adam.py`).
 
 What is decided of it, whether a step is taken and when an epoch is the last, stands in functions of its own: where
 several processes learn together, all of them have to decide alike.
@@ -45,7 +45,7 @@ def improve(
     generator: torch.Generator,
     in_row: int = 0,
 ) -> tuple[dict[str, Tensor], int]:
-    """Epochs over shuffled minibatches: the only place where gradients flow. Means of the metrics.
+    """Epochs over shuffled minibatches: the only place where weights are learned. Means of the metrics.
 
     An update whose gradients are NaN or infinite is skipped. `in_row`: updates skipped in a row, so far and
     returned; at `max_skipped_updates` of them DivergedError is raised.
