@@ -16,7 +16,7 @@ import torch
 
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.guard import described
-from option_critic.envs.make import check_known, resolve_backend, spaces_of, with_backend
+from option_critic.envs.make import check_known, resolve_backend, spaces_of, who_steps, with_backend
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.act import Generators, Held, Noise, act
@@ -179,6 +179,7 @@ class OptionCritic:
         if run is not None:
             self.close()  # it begins with environments of its own, to be repeated
         try:
+            display.tell(who_steps(self.settings.env_id, self.settings.env))
             with display:
                 self._train(on_iteration, run)
             if run is not None:

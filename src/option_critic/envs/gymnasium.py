@@ -39,7 +39,7 @@ class GymnasiumEnvs(VectorEnvs):
     ) -> None:
         """`chance`: that in which `envs` were made."""
         self.envs, self.seeds, self.num_envs, self.name = envs, list(seeds), envs.num_envs, name
-        self.chance = chance or Chance(seeds)
+        self.chance: Chance = chance or Chance(seeds)
         self.mode = envs.metadata["autoreset_mode"]
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)

@@ -20,8 +20,8 @@ from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.envpool import MetaWorldEnvs, make_gymnasium_id
 from option_critic.envs.guard import Blaming, EnvError, close_env, described
-from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, PREFIX, make_official, task_of
+from option_critic.envs.processes import decide, make_in_processes
 from option_critic.envs.randomness import Chance
 from option_critic.envs.settings import Backend, EnvSettings
 from option_critic.errors import InputError, RunError
@@ -151,6 +151,16 @@ def with_backend_of_before(env_id: str, settings: EnvSettings) -> EnvSettings:
     return replace(settings, backend="gymnasium")
 
 
+def who_steps(env_id: str, settings: EnvSettings) -> str:
+    """Where environments run, and why, in one line; empty where that is no question. Warns of what depends on it."""
+    if resolve_backend(env_id, settings) != "gymnasium":
+        return ""
+    decision = decide(env_id, settings)
+    if decision.warning:
+        warnings.warn(decision.warning, stacklevel=2)
+    return decision.reason
+
+
 def episode_limit(env_id: str, settings: EnvSettings) -> int | None:
     """Steps after which episodes of training are truncated; none where nothing says so."""
     if settings.max_episode_steps is not None:
@@ -202,7 +212,7 @@ def make_envs(env_id: str, settings: EnvSettings, seeds: Sequence[int]) -> Vecto
         steps = limit or episode_limit(env_id, settings) or NO_LIMIT
         return make_gymnasium_id(env_id, seeds, steps, settings.env_threads)
     if task is None:
-        return make_gymnasium(env_id, len(seeds), seeds, limit, count)
+        return make_in_processes(env_id, settings, seeds)
     if backend == "envpool":
         envs = MetaWorldEnvs(task, seeds, limit or HORIZON, settings.env_threads)
         return envs if count == 1 else HeldTogether(envs, count)
