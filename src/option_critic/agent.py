@@ -19,7 +19,7 @@ import torch
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.guard import described
 from option_critic.envs.lookup import given
-from option_critic.envs.make import ready, resolve_backend, spaces_of, with_backend
+from option_critic.envs.make import ready, resolve_backend, spaces_of, who_steps, with_backend
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source, check_told, fitted
 from option_critic.errors import InputError, RunError
@@ -228,6 +228,7 @@ class OptionCritic:
         if run is not None:
             self.close()  # it begins with environments of its own, to be repeated
         try:
+            display.tell(who_steps(self.source, self.settings.env))
             with display:
                 self._train(on_iteration, run, None if judge is None else partial(judge, display.judging))
             if run is not None:

@@ -124,7 +124,7 @@ def test_workers_import_no_module_of_the_folder_that_they_are_started_in(tmp_pat
     code = (
         "from functools import partial\nfrom option_critic.envs.gymnasium import make_gymnasium\n"
         "from option_critic.envs.workers import WorkerEnvs\n"
-        "WorkerEnvs([partial(make_gymnasium, 'CartPole-v1', 1, [0], None)]).close()"
+        "WorkerEnvs([partial(make_gymnasium, 'CartPole-v1', [0])]).close()"
     )
     subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, check=True)
     assert not (tmp_path / "ran").exists()

@@ -32,7 +32,10 @@ ADAPTERS = {
     "probe": lambda seeds, limit: make_envs("Probe/Endless-v0", EnvSettings(max_episode_steps=limit), seeds),
     "four rooms": lambda seeds, limit: make_envs("FourRooms-v0", EnvSettings(max_episode_steps=limit), seeds),
     "workers": lambda seeds, limit: WorkerEnvs(
-        [partial(make_gymnasium, "Pendulum-v1", len(part), part, limit) for part in (seeds[:1], seeds[1:])]
+        [
+            partial(make_gymnasium, "Pendulum-v1", part, EnvSettings(max_episode_steps=limit))
+            for part in (seeds[:1], seeds[1:])
+        ]
     ),
     "official": lambda seeds, limit: make_official(TASK, seeds, limit, workers=2),
     "envpool": lambda seeds, limit: MetaWorldEnvs(TASK, seeds, limit, threads=2),

@@ -30,7 +30,7 @@ def importable(monkeypatch):
 
 def slices(*names, size=2):
     """One worker per name of an environment in `bad_envs`."""
-    return [partial(make_gymnasium, f"bad_envs:{name}-v0", size, [0] * size, None) for name in names]
+    return [partial(make_gymnasium, f"bad_envs:{name}-v0", [0] * size) for name in names]
 
 
 def steps(envs, count):
@@ -166,7 +166,7 @@ from multiprocessing import forkserver
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.workers import WorkerEnvs
 
-envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Hangs-v0", 1, [0], None)] * 3)
+envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Hangs-v0", [0])] * 3)
 envs.reset()
 for _ in range(4):
     envs.step(np.zeros(3, int))
@@ -207,7 +207,7 @@ from option_critic.envs.workers import WorkerEnvs, WorkerError
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
 try:
-    WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", 1, [i], None) for i in range(8)], name="Some/task")
+    WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", [i]) for i in range(8)], name="Some/task")
 except WorkerError as error:
     print(error)
 print(multiprocessing.active_children())
@@ -269,7 +269,7 @@ def pause():  # from outside of our group, a moment from now
     )
     return subprocess.Popen([sys.executable, "-c", helper, str(os.getpgrp())], start_new_session=True)
 
-envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Lingers-v0", 1, [0], None)], timeout=3.0)
+envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Lingers-v0", [0])], timeout=3.0)
 envs.reset()
 paused, began = pause(), time.monotonic()
 envs.step(np.zeros(1, int))
@@ -316,7 +316,7 @@ multiprocessing.get_all_start_methods = lambda: [sys.argv[1]]
 from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.workers import WorkerEnvs
 
-envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", 1, [i], None) for i in range(2)])
+envs = WorkerEnvs([partial(make_gymnasium, "bad_envs:Good-v0", [i]) for i in range(2)])
 print(envs.reset().shape, sys.modules["__main__"].envs is envs)
 envs.close()
 """

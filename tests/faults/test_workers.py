@@ -28,7 +28,7 @@ def test_killed_workers_are_found_and_leave_no_orphan(monkeypatch, still_alive):
     draw, pids, seconds, cut = random.Random(0), [], [], 0
     for i in range(KILLS):
         name, victim, delay = ("Good", "Large")[i % 2], draw.randrange(WORKERS), draw.uniform(0, 0.3)
-        envs = WorkerEnvs([partial(make_gymnasium, f"bad_envs:{name}-v0", 2, [0, 0], None)] * WORKERS, name=f"kill {i}")
+        envs = WorkerEnvs([partial(make_gymnasium, f"bad_envs:{name}-v0", [0, 0])] * WORKERS, name=f"kill {i}")
         envs.reset()
         running = [p.pid for p in envs.processes]
         threading.Timer(delay, os.kill, (running[victim], signal.SIGKILL)).start()
@@ -53,7 +53,7 @@ from option_critic.envs.gymnasium import make_gymnasium
 from option_critic.envs.workers import WorkerEnvs
 
 print(flush=True)
-envs = WorkerEnvs([partial(make_gymnasium, f"bad_envs:{sys.argv[1]}-v0", 1, [0], None)] * 3)
+envs = WorkerEnvs([partial(make_gymnasium, f"bad_envs:{sys.argv[1]}-v0", [0])] * 3)
 envs.reset()
 while True:
     envs.step(np.zeros(3, int))

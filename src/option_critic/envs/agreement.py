@@ -61,6 +61,7 @@ MEASURED = {
     "LunarLander-v3": Agreement(),
     "LunarLanderContinuous-v3": Agreement(kwargs={"continuous": True}),
     "BipedalWalker-v3": Agreement(),
+    "BipedalWalkerHardcore-v3": Agreement(kwargs={"hardcore": True}, differs="who walks meets other obstacles"),
 }
 """id -> what was measured. `backend="envpool"` takes all of them, `auto` those of which nothing differs."""
 

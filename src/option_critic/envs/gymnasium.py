@@ -41,7 +41,7 @@ class GymnasiumEnvs(VectorEnvs):
         """`chance`: that in which `envs` were made."""
         self.envs, self.num_envs, self.name = envs, envs.num_envs, name
         self.seeds: Any = list(seeds)
-        self.chance = chance or Chance(seeds)
+        self.chance: Chance = chance or Chance(seeds)
         self.mode = envs.metadata.get("autoreset_mode")
         self.spaces = Spaces.of(envs.single_observation_space, envs.single_action_space, name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)

@@ -19,6 +19,7 @@ from option_critic.envs.guard import Blaming, EnvError, close_env
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.lookup import given, known
 from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, PREFIX, make_official, task_of
+from option_critic.envs.processes import decide, make_in_processes
 from option_critic.envs.randomness import Chance
 from option_critic.envs.settings import Backend, EnvSettings
 from option_critic.envs.source import Source, bare_one, time_limit
@@ -99,6 +100,16 @@ def ready(source: Source, settings: EnvSettings) -> Source:
     return source
 
 
+def who_steps(source: Source, settings: EnvSettings) -> str:
+    """Where environments run, and why, in one line; empty where that is no question. Warns of what depends on it."""
+    if resolve_backend(source.name, settings) != "gymnasium" or source.own_number is not None:
+        return ""
+    decision = decide(source, settings)
+    if decision.warning:
+        warnings.warn(decision.warning, stacklevel=2)
+    return decision.reason
+
+
 def episode_limit(source: Source, settings: EnvSettings) -> int | None:
     """Steps after which episodes of training are truncated; none where nothing says so without making one."""
     if settings.max_episode_steps is not None:
@@ -168,7 +179,7 @@ def make_envs(source: Source | str, settings: EnvSettings, seeds: Sequence[int])
     if task is None and backend == "envpool":
         return make_pooled(source, settings, seeds)
     if task is None:
-        return make_plain(source, settings, seeds)
+        return make_plain(source, settings, seeds) if source.own_number else make_in_processes(source, settings, seeds)
     if backend == "envpool":
         envs = MetaWorldEnvs(task, seeds, limit or HORIZON, settings.env_threads)
         return envs if count == 1 else HeldTogether(envs, count)

@@ -46,11 +46,14 @@ class EnvSettings:
     (total_timesteps, checkpoint_every, max_episode_steps, all results) counts steps as ever."""
     env_threads: int = 0
     """Threads or worker processes that step environments; 0: one per processor core that this process may use."""
+    env_workers: Literal["auto", "never", "always"] = "auto"
+    """Whether worker processes (env_threads of them) step environments of Gymnasium's. auto: where that was measured,
+    when a training begins, to be faster. Weights are the same either way."""
     env_groups: int = 1
     """Groups that take turns: while one is stepped in the background, the agent decides for the next. 2 pays
     where there are more cores than `env_threads`. The order is fixed, so runs repeat exactly."""
     worker_timeout: float = 60.0
-    """Seconds that a step of a worker process (the official Meta-World) may take; then it counts as hung, and the
+    """Seconds that a step of a worker process may take; then it counts as hung, and the
     run ends."""
 
     def __post_init__(self) -> None:

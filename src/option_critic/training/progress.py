@@ -57,6 +57,11 @@ class TrainingDisplay:
         if self.watched:
             self.live.stop()
 
+    def tell(self, line: str) -> None:
+        """Print a line, before anything is shown; nothing if it is empty."""
+        if self.enabled and line:
+            say(line)
+
     def show(self, metrics: dict[str, float]) -> None:
         """Show the metrics of an iteration."""
         steps = int(metrics["time/total_timesteps"])
