@@ -17,7 +17,7 @@ OTHERS = {
     "initial_log_std": -1.0, "initial_beta": 0.5,
     "algorithm": "ppo_oc", "seed": 5, "total_timesteps": 96, "checkpoint_every": 32, "keep_checkpoints": 1,
     "device": "auto", "torch_threads": 2,
-    "backend": "gymnasium", "num_envs": 4, "max_episode_steps": 20, "action_repeat": 2, "env_threads": 1,
+    "backend": "envpool", "env_workers": "always", "num_envs": 4, "max_episode_steps": 20, "action_repeat": 2, "env_threads": 1,
     "env_groups": 2, "worker_timeout": 9.0,
     "option_names": ("up", "down"), "min_option_length": 2, "max_option_length": 5, "beta_floor": 0.1, "beta_ceil": 0.9,
     "clip_observation": 5.0, "normalize_reward": False,
