@@ -19,7 +19,7 @@ OTHERS = {
     "device": "auto", "torch_threads": 2,
     "encoder": "flat", "conv_layers": (8, 3, 1), "encoder_dim": 9,
     "backend": "gymnasium", "env_kwargs": {"g": 9}, "num_envs": 4, "max_episode_steps": 20, "action_repeat": 2,
-    "preprocessing": "none", "env_threads": 1, "env_groups": 2, "worker_timeout": 9.0,
+    "preprocessing": "none", "env_threads": 1, "env_groups": 2, "worker_timeout": 9.0, "env_workers": "always",
     "option_names": ("up", "down"), "min_option_length": 2, "max_option_length": 5, "beta_floor": 0.1, "beta_ceil": 0.9,
     "clip_observation": 5.0, "normalize_reward": False,
     "gamma": 0.9, "lam": 0.9, "rollout_length": 8, "epochs": 2, "minibatch_size": 8, "clip": 0.1, "target_kl": 0.0,
