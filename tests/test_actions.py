@@ -122,6 +122,14 @@ def test_numbers_are_stretched_to_their_bounds_and_rounded_where_they_must_be():
     whole = Spaces.of(SEEN, Box(-3, 10, (3,), np.int16), "x")
     assert whole.to_env(np.array([[-0.99, 0.0, 5.0]])).tolist() == [[-3, 4, 10]]
     assert whole.to_env(np.full((1, 3), np.nan)).tolist() == [[-3] * 3]
+    half = Spaces.of(SEEN, Box(-np.inf, 3, (3,), np.int32), "x")
+    assert half.to_env(np.array([[9.0, -2.2, -1e20]])).tolist() == [[3, -2, -(2**31)]]
+
+
+def test_bounds_that_no_float_equals_are_not_passed():
+    space = Box(-(2**60) - 200, 2**60 + 200, (1,), np.int64)
+    done = Spaces.of(SEEN, space, "x").to_env(np.array([[-9.0], [9.0]]))
+    assert [space.contains(x) for x in done] == [True, True] and done[1] > 2**60 - 1000
 
 
 @pytest.mark.parametrize("bounds", [(1e-30, 1e30), (-1e30, 1e-30), (0.1, 0.7), (3, 3), (0, np.inf), (-np.inf, 2)])
