@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from observation_kinds import env_id
+
+import option_critic as oc
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "option_critic"
@@ -37,4 +40,6 @@ def test_lines_about_environments_run(tmp_path, monkeypatch):
             (tmp_path / name[1]).write_text(block, encoding="utf-8")
         else:
             exec(re.sub(r"learn\([\d_]+", "learn(64", block), {"__name__": "page"})
-    assert len(blocks) == 5 and sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mine", "pendulum"]
+    seen = env_id("image")
+    assert oc.OptionCritic(seen, encoder="mynet:small", num_envs=1).state.model.encoder.size == 128
+    assert len(blocks) == 6 and sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mine", "pendulum"]

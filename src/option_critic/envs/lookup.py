@@ -21,6 +21,8 @@ from option_critic.envs.randomness import Chance
 from option_critic.envs.source import OBJECT, Source
 from option_critic.errors import InputError
 
+IMPORTING = ("GymV21Environment-v0", "GymV26Environment-v0")
+"""Ids of Gymnasium's for environments of its forerunner: an argument says which module is imported."""
 MAX_PART = 120
 """Characters of a module's, a function's or a class's name in the name of a source."""
 
@@ -90,6 +92,8 @@ def known(source: Source) -> Source:
             f"the environment {name!r} comes from module {module!r}, and no code is imported that only a "
             f"folder names. If you trust it, say so: --env {source.name}, or `import {module}` first"
         )
+    if name in IMPORTING:
+        raise InputError(f"{name} imports what its arguments name; pass a function of yours that makes the environment")
     register(source.name)
     try:
         gym.spec(name)

@@ -22,5 +22,6 @@ def cell(name: str, estimate: Estimate | None) -> str:
     """An estimate as people write it."""
     if estimate is None:
         return "-"
-    digits = 3 if name in SHARES else 0 if abs(estimate.value) >= 1000 else 1
+    small = name == "return" and abs(estimate.value) < 10
+    digits = 3 if name in SHARES or small else 0 if abs(estimate.value) >= 1000 else 1
     return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
