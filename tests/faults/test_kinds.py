@@ -1,0 +1,67 @@
+"""Ten kinds of environments, killed by kill -9 at random moments: what is resumed ends as the whole, to the byte."""
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ten_kinds import KINDS, TINY
+
+pytestmark = pytest.mark.faults
+
+TESTS = Path(__file__).parent.parent
+STEPS, KILLS = 8_192, 3
+
+
+def flags(kind, algorithm):
+    """The words of the command line for one of the kinds, and what names its environment where it is the user's."""
+    env, settings = KINDS[kind]
+    name = env if isinstance(env, str) else f"ten_kinds:{env.__name__}"
+    name = name.replace("Seen/", "observation_kinds:Seen/")
+    words = [name, "--algorithm", algorithm, "--num-options", "2", "--total-timesteps", str(STEPS)]
+    for setting, value in (TINY | settings).items():
+        words.append(f"--{setting.replace('_', '-')}")
+        if isinstance(value, dict):
+            words.append(",".join(f"{key}={x}" for key, x in value.items()))
+        else:
+            words += map(str, value if isinstance(value, tuple) else (value,))
+    return words, ["--env", name] if ":" in name else []
+
+
+def start(*words):
+    path = os.pathsep.join([str(TESTS), str(TESTS / "spaces"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen([sys.executable, "-m", "option_critic", *map(str, words)], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
+
+
+def prints(run):
+    files = [run / "metrics.jsonl", *run.glob("checkpoints/*/*.safetensors")]
+    return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_and_resumed_equals_the_whole(kind, algorithm, tmp_path):
+    words, named = flags(kind, algorithm)
+    began = time.monotonic()
+    process = start("train", *words, "--out", tmp_path / "whole")
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    took, rng, kills = time.monotonic() - began, random.Random(0), 0
+    run = tmp_path / "cut" / "seed-0"
+    while True:
+        there = (run / "config.json").exists()
+        process = start("resume", run, *named) if there else start("train", *words, "--out", run.parent)
+        try:
+            _, err = process.communicate(timeout=rng.uniform(0.4, 0.7) * took if kills < KILLS else 300)
+            assert process.returncode == 0, err
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    assert kills > 0 and prints(run) == prints(tmp_path / "whole" / "seed-0")
