@@ -279,7 +279,7 @@ def test_an_environment_that_fails_in_it_is_named(small, tmp_path, monkeypatch):
     monkeypatch.setitem(gym.registry, "Fifth-v0", gym.spec("CartPole-v1"))
     with pytest.warns(UserWarning, match="Overriding"):
         gym.register("Fifth-v0", Fifth)
-    settings = small("Fifth-v0", evaluate_every=128, evaluate_episodes=3)
+    settings = small("Fifth-v0", evaluate_every=128, evaluate_episodes=3, env_workers="never")
     agent = oc.OptionCritic.from_settings(settings)
     with pytest.raises(RunError, match=r"in the evaluation after 128 steps of training: Fifth-v0 .*the fifth"):
         agent.learn(run_folder=tmp_path)

@@ -218,7 +218,7 @@ def steps(monkeypatch):
     gym.register("Steps-v0", Steps)
     monkeypatch.setattr(Steps, "made", 0)
     small = {"rollout_length": 16, "minibatch_size": 16, "hidden_dim": 8, "epochs": 1}
-    return {"env_id": "Steps-v0", "num_envs": 1, **small}
+    return {"env_id": "Steps-v0", "num_envs": 1, "env_workers": "never", **small}
 
 
 def test_calls_of_learn_go_on_where_the_last_one_stopped(steps):
