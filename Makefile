@@ -23,8 +23,9 @@ demo: install
 	$(BIN)/option-critic diagnose runs/demo/seed-$(SEED) --goals D --no-ablations
 	$(BIN)/option-critic report runs/demo/seed-$(SEED) --videos
 
+# Two files at a time: most of the time is spent in processes that are started.
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # About an hour of provoked faults: trainings and workers killed, disks full, files damaged, changed and replaced by links.
 faults: install
