@@ -13,10 +13,11 @@ from option_critic.cores import usable_cores
 
 
 @contextmanager
-def compute_threads(count: int) -> Iterator[None]:
-    """Compute with `count` threads (0: one per core that this process may use) inside of this block."""
+def compute_threads(count: int, arrays: int | None = None) -> Iterator[None]:
+    """Compute with `count` threads (0: one per core that this process may use) inside of this block. `arrays`: those of
+    numpy's linear algebra, where they are to be others."""
     before, count = torch.get_num_threads(), count or usable_cores()
-    with pools().limit(limits=count, user_api="blas"):
+    with pools().limit(limits=count if arrays is None else arrays, user_api="blas"):
         torch.set_num_threads(count)
         try:
             yield

@@ -20,6 +20,7 @@ from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
 from option_critic.training.collect import Live, collect, evaluate_rollout
+from option_critic.training.memory import keep_memory
 from option_critic.training.metrics import action_std, clipped_actions, divergence, explained_variance, option_metrics
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
@@ -71,6 +72,8 @@ def train(
     Its time is none of the training's. `source`: where the environments come from; none: what the settings name.
     """
     source = source or known(Source(settings.env_id))
+    if state.model.encoder is not None:
+        keep_memory()
     told = False
     while state.env_steps < state.schedule_end:
         if running.made_for != (source, settings.env):
@@ -145,7 +148,7 @@ def iterate(
     started = time.perf_counter()
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
-    with compute_threads(threads), in_their_chance(groups):
+    with compute_threads(threads, arrays=1), in_their_chance(groups):
         rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
