@@ -34,14 +34,14 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         console = Terminal()
         console.print(Text("presets", "bold"))
         for name, s in PRESETS.items():
-            say(f"  {name:<12} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
+            say(f"  {name:<19} {s.env_id}, {s.options.num_options} options, {s.total_timesteps:,} steps")
         console.print(Text("algorithms", "bold"), ", ".join(get_args(Algorithm)))
         console.print(
             Text("options", "bold"),
             ", ".join(f"{name} ({', '.join(names)})" for name, names in record["options"].items()),
         )
         console.print(Text("Meta-World", "bold"), f"{PREFIX}<task>:", ", ".join(TASKS))
-        console.print(Text("Gymnasium", "bold"), "any registered id with Box or Discrete actions")
+        console.print(Text("Gymnasium", "bold"), "any registered id, or module:function")
         console.print(Text(f"runs under {visible(runs)}", "bold"), soft_wrap=True)
         for folder in found:
             step = record["runs"][str(folder)]
