@@ -1,7 +1,9 @@
 """Worker processes for Gymnasium's environments: chosen where they pay, and without an effect on what is learned."""
 
 import random
+import sys
 
+import cloudpickle
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -69,6 +71,8 @@ class Cheat(Gambler):
     failing = True
 
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # as if all this were a script
+
 gym.register("Gambler-v0", Gambler)
 gym.register("Cheat-v0", Cheat)
 
@@ -97,3 +101,17 @@ def test_what_an_environment_raises_in_a_worker_is_named_as_here():
         if workers == "never":
             envs.close()
     assert said[0] == said[1] and said[0][1] == "Cheat-v0 failed in step: ValueError: no dice"
+
+
+def test_workers_find_a_module_of_the_users(tmp_path, monkeypatch):
+    """One that was imported from the working directory, which they do not look into."""
+    (tmp_path / "own_maker.py").write_text(
+        "import gymnasium as gym\n\n\ndef make() -> gym.Env:\n    return gym.make('CartPole-v1')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    agent = oc.OptionCritic("own_maker:make", env_workers="always", env_threads=2, **SMALL)
+    assert str(tmp_path) not in sys.path
+    agent.learn(96)
+    agent.close()
+    assert agent.num_timesteps == 96
+    monkeypatch.delitem(sys.modules, "own_maker")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -47,11 +49,13 @@ class Decision:
 class Packed:
     """A function that can be sent to a worker, though pickle could not: one of the user's script, or a lambda."""
 
-    def __init__(self, function: Callable[[], VectorEnvs]) -> None:
-        self.packed = cloudpickle.dumps(function)
+    def __init__(self, function: Callable[[], VectorEnvs], folders: Sequence[str] = ()) -> None:
+        """`folders`: where modules are looked for that it needs, after all other places."""
+        self.packed, self.folders = cloudpickle.dumps(function), list(folders)
 
     def __call__(self) -> VectorEnvs:
         """What the function returns."""
+        sys.path += [folder for folder in self.folders if folder not in sys.path]
         made: VectorEnvs = cloudpickle.loads(self.packed)()
         return made
 
@@ -93,10 +97,27 @@ def make_in_processes(source: Source, settings: EnvSettings, seeds: Sequence[int
                 gym.registry.setdefault(name, registered)
             return make_gymnasium(source, part, settings)
 
-        return Packed(make)
+        return Packed(make, folders)
 
+    folders = folders_of([source.name.rpartition(":")[0], source.function, getattr(registered, "entry_point", None)])
     makers = [maker([int(seed) for seed in part]) for part in np.array_split(np.asarray(seeds), count)]
     return WorkerEnvs(makers, name=source.name, timeout=settings.worker_timeout)
+
+
+def folders_of(makers: Sequence[Any]) -> list[str]:
+    """Where the modules of the user's lie, already imported here, in which environments are made (texts are modules'
+    names): workers do not look into the working directory."""
+    names = [
+        maker.partition(":")[0] if isinstance(maker, str) else getattr(maker, "__module__", "") for maker in makers
+    ]
+    found = []
+    for name in names:
+        top = sys.modules.get((name or "").partition(".")[0])
+        file = getattr(top, "__file__", None)
+        if file:
+            place = Path(file).resolve().parent
+            found.append(str(place.parent if hasattr(top, "__path__") else place))
+    return list(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=32)
