@@ -98,6 +98,12 @@ def test_an_environment_id_means_its_own_preset(env_id, name):
         assert settings_for(env_id) is PRESETS[name]
 
 
+@pytest.mark.parametrize(("env_id", "preset"), [("ALE/Breakout-v5", "pong"), ("MiniGrid-Empty-5x5-v0", "doorkey")])
+def test_a_family_takes_the_recipe_of_its_preset(env_id, preset):
+    assert settings_for(env_id) == PRESETS[preset].override(env_id=env_id)
+    assert settings_for("MiniGrid-FourRooms-v0") is PRESETS["minigrid-four-rooms"]
+
+
 def test_runs_are_kept_under_the_name_that_was_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(

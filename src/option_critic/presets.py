@@ -198,6 +198,10 @@ PRESETS: dict[str, Settings] = {
 }
 
 
+RECIPES = {"ALE/": "pong", "MiniGrid-": "doorkey", "BabyAI-": "doorkey"}
+"""Beginning of an id -> the preset whose settings others of its family take, tuned for that one alone."""
+
+
 def settings_for(target: str) -> Settings:
     """Settings for a preset's name, an environment id or `module:function` (tuned ones where there are).
 
@@ -213,6 +217,9 @@ def settings_for(target: str) -> Settings:
     if task is not None:
         return metaworld(task)
     named(target, PRESETS)
+    for start, preset in RECIPES.items():
+        if target.startswith(start):
+            return PRESETS[preset].override(env_id=target)
     return generic(target)
 
 
