@@ -217,9 +217,9 @@ def settings_for(target: str) -> Settings:
     if task is not None:
         return metaworld(task)
     named(target, PRESETS)
-    for start, preset in RECIPES.items():
+    for start, name in RECIPES.items():
         if target.startswith(start):
-            return PRESETS[preset].override(env_id=target)
+            return PRESETS[name].override(env_id=target)
     return generic(target)
 
 
