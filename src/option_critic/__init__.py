@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from option_critic.envs import four_rooms, probes
+from option_critic.options.feature import Feature
 from option_critic.options.option import Option, where
 
 four_rooms.register()
 probes.register()
 
-__all__ = ["Option", "OptionCritic", "OptionState", "Settings", "load", "resume", "where"]
+__all__ = ["Feature", "Option", "OptionCritic", "OptionState", "Settings", "load", "resume", "where"]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:

@@ -104,6 +104,8 @@ class OptionCritic:
         seen = torch.zeros(2, numbers_size(spaces, settings.model), dtype=torch.float32, device="cpu")
         check_definitions(seen, settings.options)
         self.state = state or TrainState.fresh(settings, spaces)
+        if self.state.model.given is not None:
+            self.state.model.given.check(seen.to(self.state.model.log_std.device))
         self.watch = EpisodeWatch(settings.options.names)  # empty until it has learned
         self._running = Running()
         weakref.finalize(self, self._running.abandon)

@@ -96,7 +96,17 @@ class Decision(Choice[Tensor]):
     log_arrival: Tensor
     """[B] log pi_hat(w|w_prev, s), the option and the decision to keep it taken together."""
     free: Tensor | None = None
-    """[B, A] bool: the components of the action that the option decided; none: all."""
+    """[B, A] bool: the components of the action that the option decided (choices: [B], whether it did); none: all."""
+    base: Tensor | None = None
+    """[B, A] what of the policy's mean (or logits) the option was given; none: nothing."""
+
+    @property
+    def decides(self) -> Tensor | None:
+        """[B] bool: rows in which the option decided anything, so that its policy can learn from them. None: all, as
+        where no policy is given."""
+        if self.base is None or self.free is None:
+            return None
+        return self.free if self.free.ndim == self.option.ndim else self.free.any(-1)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,10 @@ DECIDED = {
          "encoder_dim"),
         "that would be another network; make a new agent",
     ),
-    **dict.fromkeys(("initial_log_std", "initial_beta"), "it says where a training begins, and this one has begun"),
+    **dict.fromkeys(
+        ("initial_log_std", "correction_log_std", "initial_beta"),
+        "it says where a training begins, and this one has begun",
+    ),
 }  # fmt: skip
 """Settings that can no longer act once an agent has been made, and why."""
 

@@ -63,9 +63,10 @@ def arrival(
 
 def intra_option_loss(heads: Heads, batch: Batch, config: PPOSettings) -> tuple[Tensor, dict[str, Tensor]]:
     """Clipped surrogate of pi_w, value loss of Q(s, w), entropy: all that is left with one option."""
-    d, pi = batch.decision, heads.pi.at(batch.decision.option, batch.decision.free)
+    d, pi = batch.decision, heads.pi.at(batch.decision.option, batch.decision.free, batch.decision.base)
     log_pi = pi.log_prob(d.action)
-    actor = clipped_surrogate(log_pi, d.log_pi, standardise(batch.targets.adv_action), config.clip)
+    advantage = standardise(batch.targets.adv_action, d.decides)
+    actor = clipped_surrogate(log_pi, d.log_pi, advantage, config.clip)
     critic = value_loss(pick(heads.q, d.option), batch.targets.q_target)
     entropy_pi = pi.entropy().mean()
     loss = actor + config.value_weight * critic

@@ -54,9 +54,16 @@ def entropy(log_probs: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs).sum(-1)
 
 
-def standardise(x: Tensor) -> Tensor:
-    """(x - mean) / std: for action advantages; [N] -> [N]."""
-    return (x - x.mean()) / (x.std() + 1e-8)
+def standardise(x: Tensor, among: Tensor | None = None) -> Tensor:
+    """(x - mean) / std: for action advantages; [N] -> [N].
+
+    `among` (bool [N]): the rows that take part; the result is 0 elsewhere.
+    """
+    if among is None:
+        return (x - x.mean()) / (x.std() + 1e-8)
+    n = among.sum().clamp(min=1)
+    away = torch.where(among, x - torch.where(among, x, 0.0).sum() / n, 0.0)
+    return away / ((away.square().sum() / (n - 1).clamp(min=1)).sqrt() + 1e-8)
 
 
 def scale(x: Tensor, among: Tensor | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Generic
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from option_critic.functional.arrays import NDArray, Numbers, sigmoid, single
+from option_critic.functional.arrays import NDArray, Numbers, sigmoid, single, xp
 from option_critic.functional.options import (
     arrival_log_prob,
     effective_termination,
@@ -17,7 +18,13 @@ from option_critic.functional.options import (
     master_log_probs,
     pick,
 )
-from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, gumbel, sample_index
+from option_critic.model.distributions import (
+    ActionDistribution,
+    DiagonalGaussian,
+    FactoredCategorical,
+    gumbel,
+    sample_index,
+)
 from option_critic.model.layers import stream_seed
 from option_critic.model.network import Network
 from option_critic.options.interest import interest_at, wishes
@@ -99,18 +106,24 @@ def arrive(
     least, most = limit(rules.least, carry.option), limit(rules.most, carry.option)
     forced = forced_end(carry.is_first, carry.option_age, interest_w, most)
     beta_w = sigmoid(pick(beta_logits, carry.option))
+    if rules.given_ends is not None:  # what `end` says is in the interest of going on
+        beta_w = xp(beta_w).where(chosen(rules.given_ends, carry.option) > 0, 0.0, beta_w)
     bounds = (rules.beta_floor, rules.beta_ceil)
     alone = (interest.start > 0).sum(-1) == 1 if rules.definitions and interest is not None else None
     beta = effective_termination(beta_w, interest_w, carry.option_age, forced, least, bounds, alone)
     return Arrival(master_log_probs(mu_logits, None if interest is None else interest.start), beta, forced)
 
 
+def chosen(values: Sequence[int], option: Numbers) -> Numbers:
+    """The entry of K numbers that applies to each option [...]."""
+    return np.array(values)[option] if isinstance(option, np.ndarray) else option.new_tensor(values)[option]
+
+
 def limit(lengths: tuple[int | None, ...] | None, option: Numbers) -> Numbers | None:
     """The length that applies to each running option [...]; no limit counts as the largest number."""
     if lengths is None:
         return None
-    numbers = [np.iinfo(np.int64).max if length is None else length for length in lengths]
-    return np.array(numbers)[option] if isinstance(option, np.ndarray) else option.new_tensor(numbers)[option]
+    return chosen([np.iinfo(np.int64).max if length is None else length for length in lengths], option)
 
 
 @np.errstate(all="ignore")  # log 0 where an option is not interested; and whatever the caller lets numpy raise for
@@ -137,10 +150,16 @@ def act(
     else:
         ended, chosen = noise.end < arrival.beta, sample_index(arrival.log_mu, noise.option)
     option = np.where(ended, chosen, carry.option)
-    pi = policies.at(option)
+    base = None if network.given is None else network.given.base(raw, option)
+    pi = policies.at(option, None, base)
     action = pi.mode() if noise is None else pi.sample(noise.action)
+    free: NDArray | None = None
+    if network.given is not None and base is not None:
+        action, free = network.given.write(action, base, option, None)
     if network.fixed is not None and isinstance(pi, DiagonalGaussian):
-        action, free = network.fixed.write(action, raw, option)
+        action, decided = network.fixed.write(action, raw, option)
+        free = decided if free is None else free & decided
+    if free is not None and not isinstance(pi, FactoredCategorical):
         pi = replace(pi, free=free)
     choice = Choice(
         action=action,
@@ -187,6 +206,7 @@ def likelihoods(choice: Choice[Tensor], pi: ActionDistribution[Tensor], log_mu: 
     return Decision(
         **{f.name: getattr(choice, f.name) for f in fields(Choice)},
         free=pi.free,
+        base=pi.base,
         log_pi=pi.log_prob(choice.action),
         log_mu=pick(log_mu, choice.option),
         log_arrival=arrival_log_prob(choice.option, choice.prev_option, choice.beta, log_mu),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from option_critic.functional.arrays import NDArray
 from option_critic.model.distributions import Factors
 from option_critic.model.encoder import in_numpy as encoder_in_numpy
 from option_critic.model.layers import Tanh
+from option_critic.model.looks import apart, each_its_own
 from option_critic.model.network import Network, View
 from option_critic.model.option_model import OptionModel
 
@@ -28,17 +30,49 @@ Function = Callable[[NDArray], NDArray]
 @torch.no_grad()
 def snapshot(model: OptionModel) -> Network[NDArray]:
     """What `model` says now, for acting. Made anew after each update."""
-    mu_and_beta, k = side_by_side(model.mu_head, model.beta_head), model.num_options
+    trunks, policy_head, choice_heads = networks(model) if model.looks is None else looking(model)
     return Network(
         see=view(model),
-        trunks=trunks(model.policy_trunk, model.option_trunk),
-        policy_head=in_numpy(model.pi_head),
-        choice_heads=lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:]),
+        trunks=trunks,
+        policy_head=policy_head,
+        choice_heads=choice_heads,
         log_std=array(model.log_std),
         discrete=model.discrete,
         fixed=None if model.fixed is None else copy.deepcopy(model.fixed).cpu(),
+        given=None if model.given is None else copy.deepcopy(model.given).cpu(),
         factors=None if model.factors is None else Factors(array(model.factors.index), array(model.factors.exists)),
     )
+
+
+Networks = tuple[Callable[[NDArray], tuple[Any, Any]], Function, Callable[[Any], tuple[NDArray, NDArray]]]
+"""Trunks and heads of `Network`."""
+
+
+def networks(model: OptionModel) -> Networks:
+    """Where all options see everything."""
+    mu_and_beta, k = side_by_side(model.mu_head, model.beta_head), model.num_options
+    heads = lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:])  # noqa: E731
+    return trunks(model.policy_trunk, model.option_trunk), in_numpy(model.pi_head), heads
+
+
+def looking(model: OptionModel) -> Networks:
+    """Where they see different things (`looks.py`): policies and terminations of K options, K B rows at a time."""
+    assert model.looks is not None
+    own, mu_head = trunks(model.policy_trunk, model.termination_trunk), in_numpy(model.mu_head)
+    choice, mask, common = in_numpy(model.option_trunk), array(model.look), model.looks.common
+    pi, beta = ((array(head.weight), array(head.bias)) for head in (model.pi_head, model.beta_head))
+    k = model.num_options
+
+    def both(x: NDArray) -> tuple[Any, Any]:
+        rows = apart(x, mask)
+        policy, end = own(rows.reshape(-1, rows.shape[-1]))
+        return policy.reshape(k, len(x), -1), (choice(x[:, :common]), end.reshape(k, len(x), -1))
+
+    def choice_heads(features: Any) -> tuple[NDArray, NDArray]:
+        known, end = features
+        return mu_head(known), each_its_own(end, *beta, (len(known),))
+
+    return both, lambda features: each_its_own(features, *pi, (features.shape[1],)), choice_heads
 
 
 def view(model: OptionModel) -> View[NDArray]:
@@ -53,6 +87,7 @@ def view(model: OptionModel) -> View[NDArray]:
         quaternions=None if theirs.quaternions is None else pair(theirs.quaternions),
         differences=None if theirs.differences is None else pair(theirs.differences),
         watched=theirs.watched,
+        features=None if theirs.features is None else tuple(map(array, theirs.features)),  # type: ignore[arg-type]
         scaling=None if scaling is None else known.__getitem__,
         clip=theirs.clip,
         read=model.read,

@@ -29,10 +29,16 @@ class DiagonalGaussian(Generic[Numbers]):
     """same shape as `mean`"""
     free: Numbers | None = None
     """bool, same shape: the components that the option decides; none: all. The others are in no likelihood."""
+    base: Numbers | None = None
+    """[..., A] what of the mean of the picked option was given; none: nothing"""
 
-    def at(self, option: Numbers, free: Numbers | None = None) -> DiagonalGaussian[Numbers]:
-        """The policy of `option` [...] at each row, where it decides the components `free` [..., A]."""
-        return DiagonalGaussian(pick_row(self.mean, option), pick_row(self.log_std, option), free)
+    def at(
+        self, option: Numbers, free: Numbers | None = None, base: Numbers | None = None
+    ) -> DiagonalGaussian[Numbers]:
+        """The policy of `option` [...] at each row, where it decides the components `free` [..., A]; `base` [..., A]:
+        what it was given to do, on top of which it learns."""
+        mean = pick_row(self.mean, option)
+        return DiagonalGaussian(mean if base is None else mean + base, pick_row(self.log_std, option), free, base)
 
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from standard normal `noise` [..., A]: [..., A]."""
@@ -71,12 +77,18 @@ class CategoricalActions(Generic[Numbers]):
 
     log_probs: Numbers
     """[..., K, A], or [..., A] once an option is picked; normalised"""
-    free: None = None
-    """An option decides the whole of a discrete action."""
+    free: Numbers | None = None
+    """bool [...], once an option is picked: it decides (the whole of) the action; none: everywhere. Elsewhere the
+    action is in no likelihood."""
+    base: Numbers | None = None
+    """[..., A] logits that the picked option was given; none: nothing"""
 
-    def at(self, option: Numbers, _: Numbers | None = None) -> CategoricalActions[Numbers]:
-        """The policy of `option` [...] at each row."""
-        return CategoricalActions(pick_row(self.log_probs, option))
+    def at(
+        self, option: Numbers, free: Numbers | None = None, base: Numbers | None = None
+    ) -> CategoricalActions[Numbers]:
+        """The policy of `option` [...] at each row, where it decides (`free` [...]), on top of `base` [..., A]."""
+        log_probs = pick_row(self.log_probs, option)
+        return CategoricalActions(log_probs if base is None else log_softmax(log_probs + base), free, base)
 
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from Gumbel `noise` [..., A]: [...] long."""
@@ -88,7 +100,7 @@ class CategoricalActions(Generic[Numbers]):
 
     def log_prob(self: CategoricalActions[Tensor], action: Tensor) -> Tensor:
         """log pi(action): [...] -> [...]."""
-        return pick(self.log_probs, action)
+        return self._decided(pick(self.log_probs, action))
 
     def distance(self: CategoricalActions[Tensor], option: Tensor) -> Tensor:
         """Hellinger distance, in [0, 1], of each option's policy [..., K, A] from that of `option` [...]: [..., K]."""
@@ -98,7 +110,10 @@ class CategoricalActions(Generic[Numbers]):
 
     def entropy(self: CategoricalActions[Tensor]) -> Tensor:
         """Entropy in nats: [...]."""
-        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+        return self._decided(-(self.log_probs.exp() * self.log_probs).sum(-1))
+
+    def _decided(self: CategoricalActions[Tensor], x: Tensor) -> Tensor:
+        return x if self.free is None else torch.where(self.free, x, 0.0)
 
 
 @dataclass(frozen=True)
@@ -131,9 +146,13 @@ class FactoredCategorical(Generic[Numbers]):
     log_probs: Numbers
     """[..., K, M, N], or [..., M, N] once an option is picked; each factor normalised"""
     free: None = None
-    """An option decides all the choices."""
+    """An option decides all the choices ..."""
+    base: None = None
+    """... and is given none."""
 
-    def at(self, option: Numbers, _: Numbers | None = None) -> FactoredCategorical[Numbers]:
+    def at(
+        self, option: Numbers, _free: Numbers | None = None, _base: Numbers | None = None
+    ) -> FactoredCategorical[Numbers]:
         """The policy of `option` [...] at each row."""
         *lead, m, n = self.log_probs.shape
         return FactoredCategorical(pick_row(self.log_probs.reshape(*lead, m * n), option).reshape(*lead[:-1], m, n))

@@ -14,6 +14,7 @@ from option_critic.functional.anew import ask_anew
 from option_critic.functional.arrays import Numbers, clamp, real, single, take, xp
 from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies
 from option_critic.model.fixed import FixedActions
+from option_critic.model.given import GivenPolicies
 from option_critic.options.interest import wishes
 from option_critic.options.option import Option
 
@@ -32,6 +33,9 @@ class View(Generic[Numbers]):
     """(minuend, subtrahend): entries whose differences are seen beside the observation"""
     watched: tuple[Option, ...]
     """options whose interests are seen beside it"""
+    features: tuple[Numbers, Numbers, Numbers] | None
+    """(plus, minus, less), [F] each: entries `plus`, less those at `minus` where `less` is 1 (0: nothing is
+    subtracted). What single options look at, at the end of all that is seen."""
     scaling: Callable[[Any], tuple[Numbers, Numbers]] | None
     """dtype -> (mean, standard deviation), [S] each; none: nothing is normalised"""
     clip: float
@@ -69,6 +73,9 @@ class View(Generic[Numbers]):
             parts.append(take(x, minuend) - take(x, subtrahend))
         if self.watched:
             parts.append(ask_anew(partial(wishes, options=self.watched), obs) if wished is None else wished)
+        if self.features is not None:
+            plus, minus, less = self.features
+            parts.append(take(x, plus) - take(x, minus) * less)
         return xp(x).concat(parts, -1) if len(parts) > 1 else x
 
 
@@ -77,18 +84,20 @@ class Network(Generic[Numbers]):
     """Everything that deciding needs; the option values, which only learning needs, stay with the model."""
 
     see: View[Numbers]
-    trunks: Callable[[Numbers], tuple[Numbers, Numbers]]
+    trunks: Callable[[Numbers], tuple[Any, Any]]
     """what is seen [..., S] -> features under the intra-option policies, and under policy over options and
-    terminations, [..., H] each"""
-    policy_head: Callable[[Numbers], Numbers]
-    """[..., H] -> [..., K A], option by option"""
-    choice_heads: Callable[[Numbers], tuple[Numbers, Numbers]]
-    """[..., H] -> (mu_logits, beta_logits), [..., K] each"""
+    terminations; [..., H] each, or as `looks.py` has them, where options see different things"""
+    policy_head: Callable[[Any], Numbers]
+    """the former -> [..., K A], option by option"""
+    choice_heads: Callable[[Any], tuple[Numbers, Numbers]]
+    """the latter -> (mu_logits, beta_logits), [..., K] each"""
     log_std: Numbers
     """[K, A]"""
     discrete: bool
     fixed: FixedActions | None
     """what the options do not decide"""
+    given: GivenPolicies | None = None
+    """what the options are given to do"""
     factors: Factors[Numbers] | None = None
     """the choices that make one action together; none: one choice, or real numbers"""
 
@@ -104,6 +113,6 @@ class Network(Generic[Numbers]):
         mu_logits, beta_logits = self.choice_heads(choice)
         return self.policies(policy), mu_logits, beta_logits
 
-    def policies(self, features: Numbers) -> ActionDistribution[Numbers]:
-        """Features [..., H] -> pi over K options."""
+    def policies(self, features: Any) -> ActionDistribution[Numbers]:
+        """What the trunk under them says -> pi over K options."""
         return intra_option_policies(self.policy_head(features), self.log_std, self.discrete, self.factors)

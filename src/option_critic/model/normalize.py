@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.model.network import View
+from option_critic.options.feature import Feature
 from option_critic.options.option import Option
 
 EPSILON = 1e-8
@@ -59,14 +60,17 @@ class ObservationNormalizer(nn.Module):
     """What the networks see of observations (`network.py: View`), and the statistics of it. The identity until the
     first update.
 
-    `differences` between entries (minuend and subtrahend in turn) and the interests of `watched` options are further
-    entries. What comes out is [..., S].
+    `differences` between entries (minuend and subtrahend in turn), the interests of `watched` options and the
+    `features` at which single options look are further entries, the latter at the end. What comes out is [..., S].
     """
 
     w: Tensor
     below: Tensor
     minuend: Tensor
     subtrahend: Tensor
+    plus: Tensor
+    minus: Tensor
+    less: Tensor
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class ObservationNormalizer(nn.Module):
         differences: tuple[int, ...] = (),
         watched: Sequence[Option] = (),
         device: str = "cpu",
+        features: Sequence[Feature] = (),
     ) -> None:
         super().__init__()
         w = torch.arange(size, device=device)
@@ -87,7 +92,12 @@ class ObservationNormalizer(nn.Module):
         self.register_buffer("below", below, persistent=False)
         for name, entries in (("minuend", differences[::2]), ("subtrahend", differences[1::2])):
             self.register_buffer(name, torch.tensor(entries, dtype=torch.long, device=device), persistent=False)
-        self.size = size + len(self.minuend) + len(watched)
+        columns = [(a, b, bool(f.minus)) for f in features for a, b in zip(f.plus, f.minus or f.plus, strict=True)]
+        for i, (name, dtype) in enumerate((("plus", torch.long), ("minus", torch.long), ("less", torch.float32))):
+            self.register_buffer(
+                name, torch.tensor([c[i] for c in columns], dtype=dtype, device=device), persistent=False
+            )
+        self.size = size + len(self.minuend) + len(watched) + len(columns)
         self.moments = RunningMoments(self.size, device)
         self.clip, self.enabled, self.watched, self.has_quaternions = clip, enabled, tuple(watched), bool(quaternions)
 
@@ -98,6 +108,7 @@ class ObservationNormalizer(nn.Module):
             quaternions=(self.w, self.below) if self.has_quaternions else None,
             differences=(self.minuend, self.subtrahend) if len(self.minuend) else None,
             watched=self.watched,
+            features=(self.plus, self.minus, self.less) if len(self.plus) else None,
             scaling=self.scaling if self.enabled else None,
             clip=self.clip,
         )

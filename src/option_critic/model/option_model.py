@@ -15,7 +15,9 @@ from option_critic.errors import InputError
 from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, Factors
 from option_critic.model.encoder import Encoder, count_weights, encoded
 from option_critic.model.fixed import fixed_actions
+from option_critic.model.given import given_policies
 from option_critic.model.layers import initialise, linear, mlp
+from option_critic.model.looks import Looks, all_features, apart, check_looks, own_head
 from option_critic.model.network import Network, View
 from option_critic.model.normalize import ObservationNormalizer, RewardScaler
 from option_critic.model.settings import ModelSettings
@@ -56,6 +58,7 @@ class OptionModel(nn.Module):
 
     factor_index: Tensor
     factor_exists: Tensor
+    look: Tensor
 
     def __init__(
         self,
@@ -69,18 +72,25 @@ class OptionModel(nn.Module):
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         width, s = settings.hidden_dim, settings
-        obs_size = self._look(spaces, num_options, s, seed, device)
+        obs_size = self._look(spaces, num_options, s, seed, device, options)
         self.reward_norm = RewardScaler(s.normalize_reward, device)
 
+        common = obs_size if self.looks is None else self.looks.common
         self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation, device)
         if s.shared_trunk:
             self.critic_trunk = self.option_trunk = self.policy_trunk
         else:
-            self.critic_trunk = mlp(obs_size, width, s.critic_layers, s.activation, device)
-            self.option_trunk = mlp(obs_size, width, s.option_layers, s.activation, device)
+            self.critic_trunk = mlp(common, width, s.critic_layers, s.activation, device)
+            self.option_trunk = mlp(common, width, s.option_layers, s.activation, device)
+        if self.looks is not None:
+            self.termination_trunk = mlp(obs_size, width, s.option_layers, s.activation, device)
+            self.register_buffer("look", self.looks.mask(device), persistent=False)
+            initialise(self.termination_trunk, math.sqrt(2), seed, "termination_trunk")
         self.pi_head = linear(width, num_options * spaces.action_size, device)
-        self.fixed = fixed_actions(spaces, options, device)
+        self.fixed, self.given = fixed_actions(spaces, options, device), given_policies(spaces, options, device)
         log_std = torch.full((num_options, spaces.action_size), s.initial_log_std, dtype=torch.float32, device=device)
+        for k in (k for k, option in enumerate(options) if option.correction):
+            log_std[k] = min(s.initial_log_std, s.correction_log_std)
         self.log_std = nn.Parameter(log_std)
         self.q_head = linear(width, num_options, device)
         self.mu_head = linear(width, num_options, device)
@@ -101,7 +111,9 @@ class OptionModel(nn.Module):
         logit = math.log(s.initial_beta / (1 - s.initial_beta))
         initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
 
-    def _look(self, spaces: Spaces, num_options: int, s: ModelSettings, seed: int, device: str) -> int:
+    def _look(
+        self, spaces: Spaces, num_options: int, s: ModelSettings, seed: int, device: str, options: Sequence[Option]
+    ) -> int:
         """What is seen of observations: normaliser and encoder; how much that comes to. Raises InputError."""
         row, images, obs_size = spaces.row, encoded(spaces.row, s), numbers_size(spaces, s)
         if s.quaternions and max(s.quaternions) + 4 > obs_size:
@@ -109,10 +121,13 @@ class OptionModel(nn.Module):
         if s.differences and max(s.differences) >= obs_size:
             raise InputError(f"differences {s.differences} do not lie within observations of {obs_size} numbers")
         watched = find(s.observe_interest) if s.observe_interest else ()
-        differences = () if watched else s.differences
+        differences, features = () if watched else s.differences, all_features(options)
+        check_looks(options, obs_size, s, bool(images))
         self.obs_norm = ObservationNormalizer(
-            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device
+            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device, features
         )
+        looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)))
+        self.looks = looks if features else None
         check_size(self.obs_norm.size, num_options, spaces.action_size, s, row)
         self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
         self.encoder = Encoder(row, images, s, seed, device) if images else None
@@ -136,12 +151,13 @@ class OptionModel(nn.Module):
         """What deciding needs, of the modules as they are."""
         return Network(
             see=self.view,
-            trunks=lambda x: (self.policy_trunk(x), self.option_trunk(x)),
-            policy_head=self.pi_head,
+            trunks=lambda x: (self._policy_features(x), self._choice_features(x)),
+            policy_head=self._policy_head,
             choice_heads=self._choice_heads,
             log_std=self.log_std,
             discrete=self.discrete,
             fixed=self.fixed,
+            given=self.given,
             factors=self.factors,
         )
 
@@ -150,29 +166,46 @@ class OptionModel(nn.Module):
         """The choices that make one action together, if there are such."""
         return Factors(self.factor_index, self.factor_exists) if self.factored else None
 
-    def _choice_heads(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mu_head(features), self.beta_head(features)
+    def _policy_features(self, x: Tensor) -> Any:
+        return self.policy_trunk(x if self.looks is None else apart(x, self.look)), x.shape[:-1]
+
+    def _policy_head(self, features: Any) -> Tensor:
+        known, lead = features
+        return self.pi_head(known) if self.looks is None else own_head(self.pi_head, known, lead)
+
+    def _choice_features(self, x: Tensor) -> Any:
+        if self.looks is None:
+            return (known := self.option_trunk(x)), known, x.shape[:-1]
+        return self.option_trunk(self._common(x)), self.termination_trunk(apart(x, self.look)), x.shape[:-1]
+
+    def _choice_heads(self, features: Any) -> tuple[Tensor, Tensor]:
+        known, own, lead = features
+        beta = self.beta_head(own) if self.looks is None else own_head(self.beta_head, own, lead)
+        return self.mu_head(known), beta
+
+    def _common(self, x: Tensor) -> Tensor:
+        """What policy over options and critic see of all that is seen [..., S]."""
+        return x if self.looks is None else x[..., : self.looks.common]
 
     def forward(self, obs: Tensor) -> Heads:
         """Raw observations [..., D] -> all heads."""
         network = self.network
         x = network.see(obs)
-        return Heads(*network.decide(x), self.q_head(self.critic_trunk(x)))
+        return Heads(*network.decide(x), self.q_head(self.critic_trunk(self._common(x))))
 
     def behaviour(self, obs: Tensor) -> ActionDistribution[Tensor]:
-        """Raw observations [..., D] -> pi over K options as they act: certain of what options do not decide."""
+        """Raw observations [..., D] -> pi over K options as they act: with what they are given, and certain of what
+        they do not decide."""
         network = self.network
-        pi = network.policies(self.policy_trunk(network.see(obs)))
-        return (
-            self.fixed.written(pi, network.see.numbers(obs))
-            if self.fixed is not None and isinstance(pi, DiagonalGaussian)
-            else pi
-        )
+        pi, numbers = network.policies(self._policy_features(network.see(obs))), network.see.numbers(obs)
+        if self.given is not None:
+            pi = self.given.behaviour(pi, numbers)
+        return self.fixed.written(pi, numbers) if self.fixed is not None and isinstance(pi, DiagonalGaussian) else pi
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
         x = self.view(obs)
-        return (self.q_head(self.critic_trunk(x)), *self._choice_heads(self.option_trunk(x)))
+        return (self.q_head(self.critic_trunk(self._common(x))), *self._choice_heads(self._choice_features(x)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.
@@ -183,7 +216,7 @@ class OptionModel(nn.Module):
             "option": [*([] if self.encoder is None else [self.encoder]), self.policy_trunk, self.pi_head],
             "critic": [self.critic_trunk, self.q_head],
             "master": [self.option_trunk, self.mu_head],
-            "termination": [self.beta_head],
+            "termination": [*([] if self.looks is None else [self.termination_trunk]), self.beta_head],
         }
         seen: set[int] = set()
         groups: list[dict[str, Any]] = []

@@ -14,6 +14,7 @@ RANGES = {
     "hidden_dim": (1, 8192),
     **dict.fromkeys(("policy_layers", "critic_layers", "option_layers"), (1, 64)),
     "initial_log_std": (-20, 20),
+    "correction_log_std": (-20, 20),
     "clip_observation": (0.001, 1_000_000_000),
     "encoder_dim": (1, 8192),
 }
@@ -49,6 +50,8 @@ class ModelSettings:
     """One trunk (of `policy_layers`) under all heads instead of three."""
     initial_log_std: float = 0.0
     """Log standard deviation of continuous actions at the start, per option and dimension."""
+    correction_log_std: float = -1.0
+    """The same of what is learned on top of a given policy: it begins close to what is given."""
     initial_beta: float = 0.12
     """Termination probability of an untrained option, in (0, 1), before `beta_floor` and `beta_ceil` map it."""
     normalize_observation: bool = True

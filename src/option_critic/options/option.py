@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from option_critic.errors import InputError
+from option_critic.options.feature import Feature, read_features
 from option_critic.value_types import check_name, check_range, conformed, is_finite, plain, shown
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ MAX_COMPONENT = 1_000_000
 """The highest number of a component of an action."""
 StateFunction = Callable[["Tensor"], "Tensor"]
 """Raw observations [..., D] -> [...]. It is called with many leading shapes: index with `obs[..., i]`."""
+Policy = Callable[["Tensor"], "Tensor"]
+"""Raw observations [..., D] -> actions in the environment's units: [..., A], or [...] numbers of discrete ones."""
+Ends = Literal["learned", "given"]
 StepFunction = Callable[["Tensor", "Tensor"], "Tensor"]
 """Raw observations at a decision and at the next (a step later, unless actions are held), [..., D] each -> [...]."""
 
@@ -38,8 +42,22 @@ class Option:
     """I_w(s) in [0, 1] (or bool: an initiation set): how much the option wants to run at s. It weighs the policy over
     options [Khetarpal+20, 2001.00271]. Ours, not theirs: it also ends a running option, the likelier the less it is
     (beta_eff = 1 - I (1 - beta)), and by force where it is 0."""
+    policy: Policy | None = None
+    """What it does, where that is given: a saved skill, or any function of raw observations. None: it is learned from
+    nothing."""
+    correction: bool = False
+    """Whether something is learned on top of the given `policy` (residual policy learning [Silver+18, 1812.06298]):
+    its mean is added to what is given, so it begins as that, with a little noise. Else the given policy is frozen: it
+    acts as it is, and gives the policies that learn no gradient."""
+    sees: tuple[Feature, ...] | None = None
+    """What its policy and its termination look at; none: all that is observed. An option that sees only what matters
+    to it can be carried to other tasks (agent-space [Konidaris and Barto 2007]). The policy over options and the
+    critic see all."""
     end: StateFunction | None = None
-    """bool: where it holds the option has done its work and ends by force; it may be chosen again."""
+    """Whether the option has done its work: bool, where it holds it ends by force, or a probability in [0, 1]. It may
+    be chosen again."""
+    ends: Ends = "learned"
+    """learned: its termination is learned, beside what `end` says. given: `end` alone says when (and `interest`)."""
     min_length: int | None = None
     """Decisions during which it cannot end by learning; none: as in the settings."""
     max_length: int | None = None
@@ -69,6 +87,16 @@ class Option:
             limit = conformed(f"{name} of option {self.name}", int | None, getattr(self, name))
             check_range(f"{name} of option {self.name}", limit, 0 if name == "min_length" else 1, MAX_LENGTH)
             object.__setattr__(self, name, limit)
+        conformed(f"ends of option {self.name}", Ends, self.ends)
+        object.__setattr__(self, "sees", read_features(f"sees of option {self.name}", self.sees))
+        if self.policy is not None and not callable(self.policy):
+            raise InputError(
+                f"policy of option {self.name} must be a skill or a function of observations, got {shown(self.policy)}"
+            )
+        if self.correction and self.policy is None:
+            raise InputError(f"option {self.name} has a correction, but no policy that it could correct; give it one")
+        if self.ends == "given" and self.end is None:
+            raise InputError(f"the end of option {self.name} is given, but no function says when it is; give it an end")
         if self.fixed is not None:
             fixed = {
                 plain(int, a): value if callable(value) else plain(float, value) for a, value in self.fixed.items()
@@ -89,7 +117,12 @@ class Option:
                     f"got {shown(value)}"
                 )
 
-    def ask(self, function: StateFunction | StepFunction, *states: Any) -> Any:
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing of what it does is learned."""
+        return self.policy is not None and not self.correction
+
+    def ask(self, function: StateFunction | StepFunction | Policy, *states: Any) -> Any:
         """What one of its functions says at raw observations [..., D], tensors or arrays -> [...], alike."""
         if self.arrays or not isinstance(states[0], np.ndarray):
             return function(*states)

@@ -90,6 +90,12 @@ class OptionSettings:
         lengths = tuple(self.max_option_length if length is None else length for length in own)
         return lengths if any(lengths) else None
 
+    @cached_property
+    def given_ends(self) -> tuple[bool, ...] | None:
+        """K: whether the option's end is given, and not learned; none where all are learned."""
+        given = tuple(o.ends == "given" for o in self.definitions)
+        return given if any(given) else None
+
     @property
     def names(self) -> tuple[str, ...]:
         """K names."""

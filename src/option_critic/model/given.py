@@ -1,0 +1,139 @@
+"""Policies that options are given: skills and functions, frozen or with a correction that is learned on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from option_critic.errors import InputError, RunError
+from option_critic.functional.anew import ask_anew
+from option_critic.functional.arrays import Numbers, single, xp
+from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
+from option_critic.model.fixed import CERTAIN
+from option_critic.options.option import Option
+from option_critic.spaces import Spaces
+
+MARGIN = 5.0
+"""By how much the logit of a choice that is given exceeds the others: a correction begins with it in 0.97 of four."""
+
+
+class GivenPolicies(nn.Module):
+    """What K options are given to do. Nothing in it is learned, or saved with the weights.
+
+    A given action is the *base* of a policy, in its units: added to the mean that the network says (to the logits of
+    choices), 0 where nothing is given. A frozen option's action is the base itself, and no part of it is free (as what
+    is `fixed`): it is in no likelihood, no entropy and no divergence. Base and free parts are kept with each decision,
+    so learning asks nothing of skills again.
+    """
+
+    middle: Tensor
+    half_width: Tensor
+    """[A] what makes actions the policies' units"""
+    frozen: Tensor
+    """[K] bool: the option does what is given, and nothing else"""
+
+    def __init__(self, spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> None:
+        """Raises InputError where actions are of a kind that cannot be given."""
+        super().__init__()
+        if spaces.action_factors:
+            given = next(o.name for o in options if o.policy)
+            raise InputError(
+                f"option {given} is given a policy, but here an action is {len(spaces.action_factors)} choices at once;"
+                " policies can be given where it is one choice, or numbers"
+            )
+        self.options, self.discrete, self.size = tuple(options), spaces.discrete, spaces.action_size
+        self.start = spaces.action_start
+        middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
+        frozen = torch.tensor([o.frozen for o in options], dtype=torch.bool, device=device)
+        half = torch.where(half > 0, half, 1.0)
+        for name, x in (("middle", middle), ("half_width", half), ("frozen", frozen)):
+            self.register_buffer(name, x, persistent=False)
+
+    def check(self, obs: Tensor) -> None:
+        """Raise InputError, naming the option, unless what is given answers observations [N, D] with actions."""
+        for k, policy in self._policies():
+            what, shape = f"policy of option {self.options[k].name}", list(obs.shape[:-1])
+            shape = shape if self.discrete else [*shape, self.size]
+            try:
+                answer = policy(single(obs))
+            except Exception as error:
+                raise InputError(f"{what} failed on observations {list(obs.shape)}: {error}") from error
+            got = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+            if got != shape:
+                raise InputError(
+                    f"{what} must give a tensor {shape} of actions for observations {list(obs.shape)}, got {got}"
+                )
+
+    def base(self, obs: Numbers, option: Numbers) -> Numbers:
+        """What is given to `option` [B] at raw observations [B, D]: [B, A]. Each is asked at its own rows only.
+
+        Raises RunError for what is not finite: else the environment would be blamed for what it makes of it.
+        """
+        obs = single(obs)
+        lib: Any = xp(obs)
+        base = lib.zeros((*obs.shape[:-1], self.size), dtype=obs.dtype, device=obs.device)
+        for k, policy in self._policies():
+            rows = option == k
+            if rows.any():
+                everywhere = rows.all()
+                said = self._in_units(policy(obs if everywhere else obs[rows]), obs)
+                if not lib.isfinite(said).all():
+                    raise RunError(f"the policy that option {self.options[k].name} is given answers NaN or infinity")
+                base[rows] = said
+        return base
+
+    def bases(self, obs: Tensor) -> Tensor:
+        """The same of all K options at raw observations [..., D]: [..., K, A]."""
+        obs = single(obs)
+        base = torch.zeros((*obs.shape[:-1], len(self.options), self.size), dtype=obs.dtype, device=obs.device)
+        for k, policy in self._policies():
+            base[..., k, :] = self._in_units(ask_anew(policy, obs), obs)
+        return base
+
+    def write(self, action: Numbers, base: Numbers, option: Numbers, free: Numbers | None) -> tuple[Numbers, Numbers]:
+        """(actions of `option` [B] with those of frozen ones in their place, which parts they decided: bool).
+
+        `free` [B, A]: which parts they would have decided (none: all).
+        """
+        lib = xp(base)
+        frozen = self._frozen(base)[option]
+        if self.discrete:
+            return lib.where(frozen, base.argmax(-1), action), ~frozen
+        free = ~frozen[..., None] & (lib.ones_like(action, dtype=lib.bool) if free is None else free)
+        return lib.where(frozen[..., None], base, action), free
+
+    def behaviour(self, pi: ActionDistribution[Tensor], obs: Tensor) -> ActionDistribution[Tensor]:
+        """Policies of K options as they act at raw observations [..., D]: with what is given, certain where frozen."""
+        base, frozen = self.bases(obs), self.frozen[:, None]
+        if isinstance(pi, DiagonalGaussian):
+            log_std = torch.where(frozen, CERTAIN, pi.log_std)
+            return DiagonalGaussian(torch.where(frozen, base, pi.mean + base), log_std)
+        assert isinstance(pi, CategoricalActions)
+        certain = torch.where(base == base.amax(-1, keepdim=True), 0.0, CERTAIN)
+        return CategoricalActions(torch.log_softmax(torch.where(frozen, certain, pi.log_probs + base), -1))
+
+    def _policies(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        def asked(option: Option) -> Callable[[Any], Any]:
+            return lambda obs: option.ask(option.policy, obs)  # type: ignore[arg-type]
+
+        return [(k, asked(o)) for k, o in enumerate(self.options) if o.policy is not None]
+
+    def _in_units(self, action: Any, like: Numbers) -> Any:
+        """Actions as the environment takes them -> the base of a policy [..., A]."""
+        lib = xp(like)
+        middle, half = (x if lib is torch else x.numpy() for x in (self.middle, self.half_width))
+        if not self.discrete:
+            return (single(action) - middle) / half
+        number = lib.arange(self.size, device=like.device)
+        return single(lib.where(action[..., None] - self.start == number, MARGIN, 0.0))
+
+    def _frozen(self, like: Numbers) -> Any:
+        return self.frozen if xp(like) is torch else self.frozen.numpy()
+
+
+def given_policies(spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> GivenPolicies | None:
+    """None where all options learn what they do from nothing."""
+    return GivenPolicies(spaces, options, device) if any(o.policy is not None for o in options) else None
