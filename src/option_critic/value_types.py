@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import reprlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from option_critic.errors import InputError
@@ -110,6 +110,12 @@ def conform(record: Any) -> None:
     hints = get_type_hints(type(record))
     for name in (f.name for f in dataclasses.fields(record)):
         object.__setattr__(record, name, conformed(name, hints[name], getattr(record, name)))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at the name that was probably meant, to be put behind a sentence; empty where none is near."""
+    near = difflib.get_close_matches(name[:MAX_NAME], list(names), n=1, cutoff=0.4)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def check_range(name: str, value: float | None, low: float, high: float) -> None:

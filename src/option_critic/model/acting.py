@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,15 @@ def looking(model: OptionModel) -> Networks:
 
 def view(model: OptionModel) -> View[NDArray]:
     """What the networks see, in numpy."""
-    theirs, encoder = model.view, model.encoder
+    encoder = model.encoder
     if encoder is not None and model.log_std.device.type != "cpu":
         encoder = copy.deepcopy(encoder).cpu()
+    encode = None if encoder is None else encoder_in_numpy(encoder)
+    return replace(view_in_numpy(model.obs_norm.view), read=model.read, encode=encode)
+
+
+def view_in_numpy(theirs: View[Tensor]) -> View[NDArray]:
+    """The same of what they see of numbers."""
     dtypes = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
     scaling = theirs.scaling
     known = {} if scaling is None else {mine: pair(scaling(its)) for mine, its in dtypes.items()}
@@ -90,8 +97,7 @@ def view(model: OptionModel) -> View[NDArray]:
         features=None if theirs.features is None else tuple(map(array, theirs.features)),  # type: ignore[arg-type]
         scaling=None if scaling is None else known.__getitem__,
         clip=theirs.clip,
-        read=model.read,
-        encode=None if encoder is None else encoder_in_numpy(encoder),
+        whole=theirs.whole,
     )
 
 

@@ -79,7 +79,7 @@ class GivenPolicies(nn.Module):
             rows = option == k
             if rows.any():
                 everywhere = rows.all()
-                said = self._in_units(policy(obs if everywhere else obs[rows]), obs)
+                said = self.in_units(policy(obs if everywhere else obs[rows]), obs)
                 if not lib.isfinite(said).all():
                     raise RunError(f"the policy that option {self.options[k].name} is given answers NaN or infinity")
                 base[rows] = said
@@ -90,7 +90,7 @@ class GivenPolicies(nn.Module):
         obs = single(obs)
         base = torch.zeros((*obs.shape[:-1], len(self.options), self.size), dtype=obs.dtype, device=obs.device)
         for k, policy in self._policies():
-            base[..., k, :] = self._in_units(ask_anew(policy, obs), obs)
+            base[..., k, :] = self.in_units(ask_anew(policy, obs), obs)
         return base
 
     def write(self, action: Numbers, base: Numbers, option: Numbers, free: Numbers | None) -> tuple[Numbers, Numbers]:
@@ -121,7 +121,7 @@ class GivenPolicies(nn.Module):
 
         return [(k, asked(o)) for k, o in enumerate(self.options) if o.policy is not None]
 
-    def _in_units(self, action: Any, like: Numbers) -> Any:
+    def in_units(self, action: Any, like: Numbers) -> Any:
         """Actions as the environment takes them -> the base of a policy [..., A]."""
         lib = xp(like)
         middle, half = (x if lib is torch else x.numpy() for x in (self.middle, self.half_width))

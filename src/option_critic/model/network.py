@@ -41,6 +41,8 @@ class View(Generic[Numbers]):
     clip: float
     read: Callable[[Numbers], Numbers] | None = None
     """rows [..., W] -> their numbers [..., D], where they hold images too, or are bytes; none: they are these"""
+    whole: bool = True
+    """whether the observation itself is seen; else `features` of it alone"""
     encode: Callable[[Numbers], Numbers] | None = None
     """rows [..., W] -> features of their images [..., F], seen beside it; none: there are none"""
 
@@ -67,7 +69,7 @@ class View(Generic[Numbers]):
         if self.quaternions is not None:
             w, below = self.quaternions
             x = xp(x).where(take(x, w) < below, -x, x)
-        parts = [x]
+        parts = [x] if self.whole else []
         if self.differences is not None:
             minuend, subtrahend = self.differences
             parts.append(take(x, minuend) - take(x, subtrahend))
@@ -76,7 +78,7 @@ class View(Generic[Numbers]):
         if self.features is not None:
             plus, minus, less = self.features
             parts.append(take(x, plus) - take(x, minus) * less)
-        return xp(x).concat(parts, -1) if len(parts) > 1 else x
+        return xp(x).concat(parts, -1) if len(parts) > 1 else parts[0]
 
 
 @dataclass(frozen=True)

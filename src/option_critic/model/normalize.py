@@ -100,6 +100,7 @@ class ObservationNormalizer(nn.Module):
         self.size = size + len(self.minuend) + len(watched) + len(columns)
         self.moments = RunningMoments(self.size, device)
         self.clip, self.enabled, self.watched, self.has_quaternions = clip, enabled, tuple(watched), bool(quaternions)
+        self.whole = True
 
     @property
     def view(self) -> View[Tensor]:
@@ -111,7 +112,13 @@ class ObservationNormalizer(nn.Module):
             features=(self.plus, self.minus, self.less) if len(self.plus) else None,
             scaling=self.scaling if self.enabled else None,
             clip=self.clip,
+            whole=self.whole,
         )
+
+    def look_away(self) -> None:
+        """From the observation itself, before the first update: what is left is what stands beside it."""
+        self.whole, self.size = False, self.size - len(self.w)
+        self.moments = RunningMoments(self.size, self.w.device.type)
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""

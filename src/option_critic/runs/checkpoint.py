@@ -13,7 +13,6 @@ not at all.
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections import deque
 from typing import Any
@@ -25,10 +24,10 @@ from torch import Tensor
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.options.definitions import describe
-from option_critic.runs.files import FORMAT_VERSION, check_format, encoded, read_json, summed
-from option_critic.runs.manifest import torn, verify
+from option_critic.runs import manifest
+from option_critic.runs.files import FORMAT_VERSION, check_format, encoded, read_json
 from option_critic.runs.parts import check_parts, check_values, load_finite, parts_of
-from option_critic.runs.paths import CheckpointError, RunPath, beside
+from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.state_file import read_counters
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -37,25 +36,13 @@ from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_d
 
 def write(folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces) -> None:
     """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
-    folder.parent.make()
-    new = folder.parent / beside(folder.name, "new")
-    try:
-        new.make(durable=False)  # it gets another name
-        files = {
-            "config.json": encoded(configuration(settings, spaces)),
-            "state.json": encoded(_counters(state)),
-        }
-        for part in parts_of(settings.algorithm):
-            files[part.file] = safetensors.torch.save(_plain(part.tensors(state)))
-        sums = {name: summed(data) for name, data in sorted(files.items())}
-        files["manifest.json"] = encoded({"format_version": FORMAT_VERSION, "files": sums})
-        for name, data in files.items():
-            (new / name).create(data)
-        new.flush()
-        _swap(new, folder)
-    finally:
-        with contextlib.suppress(OSError):
-            new.remove()
+    files = {
+        "config.json": encoded(configuration(settings, spaces)),
+        "state.json": encoded(_counters(state)),
+    }
+    for part in parts_of(settings.algorithm):
+        files[part.file] = safetensors.torch.save(_plain(part.tensors(state)))
+    manifest.write(folder, files)
 
 
 @torch.inference_mode(False)  # what is loaded within that mode could never be trained
@@ -65,7 +52,7 @@ def read(folder: RunPath, **changes: Any) -> tuple[TrainState, Settings, Spaces]
 
     All that the files claim is compared with their config.json before anything of that size is allocated.
     """
-    verify(folder)
+    manifest.verify(folder)
     saved, spaces = _configuration(folder / "config.json")
     settings = saved.going_on(**{"device": nearest_device(saved.device)} | changes)
     counters = read_counters(folder / "state.json")
@@ -142,13 +129,3 @@ def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-
-
-def _swap(new: RunPath, folder: RunPath) -> None:
-    if folder.kind() != "none":
-        folder.rename(beside(folder.name, "old"))  # a kill from here on: `standing` finds the new one
-    new.rename(folder.name)
-    folder.parent.flush()
-    for left in torn(folder):  # also of those that were killed before
-        with contextlib.suppress(OSError):
-            left.remove()

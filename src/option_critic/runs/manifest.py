@@ -1,4 +1,5 @@
-"""Whether a checkpoint is whole: the files that it must hold, and their checksums in manifest.json."""
+"""Whether a checkpoint is whole: the files that it must hold, and their checksums in manifest.json. Written so that it
+is there in full or not at all."""
 
 from __future__ import annotations
 
@@ -6,8 +7,17 @@ import contextlib
 from typing import Any
 
 from option_critic.algorithms.settings import SETTINGS
-from option_critic.runs.files import FORMAT_VERSION, MAX_TENSORS, FormatError, check_format, fingerprint, read_json
-from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
+from option_critic.runs.files import (
+    FORMAT_VERSION,
+    MAX_TENSORS,
+    FormatError,
+    check_format,
+    encoded,
+    fingerprint,
+    read_json,
+    summed,
+)
+from option_critic.runs.paths import BESIDE, CheckpointError, RunPath, beside
 
 FILES = ("config.json", "model.safetensors", "optimizer.safetensors", "state.json")
 """Of every checkpoint; an algorithm may bring more (`files_of`)."""
@@ -32,18 +42,20 @@ def files_of(folder: RunPath) -> tuple[str, ...]:
     return (*FILES, *(f"{part}.safetensors" for part in brought))
 
 
-def verify(folder: RunPath) -> None:
-    """Raise CheckpointError, naming the file, unless every file is there and unchanged."""
+def verify(folder: RunPath, names: tuple[str, ...] = ()) -> None:
+    """Raise CheckpointError, naming the file, unless every file is there and unchanged: those of a checkpoint, or those
+    that `names` says. The first tells its format."""
     if folder.kind() == "link" or (not folder.parts and folder.base.is_symlink()):
         raise CheckpointError(f"{folder} is a link; give the folder itself, or copy what it leads to")
     manifest = read_json(folder / "manifest.json")
     try:
         check_format(folder / "manifest.json", manifest)
     except FormatError:
-        if _version(folder / "config.json") == FORMAT_VERSION:
-            raise CheckpointError(f"{folder / 'manifest.json'} is damaged: config.json has another format") from None
+        told = folder / (names or FILES)[0]
+        if _version(told) == FORMAT_VERSION:
+            raise CheckpointError(f"{folder / 'manifest.json'} is damaged: {told.name} has another format") from None
         raise
-    files, names = manifest.get("files"), files_of(folder)
+    files, names = manifest.get("files"), names or files_of(folder)
     if not isinstance(files, dict) or not all(isinstance(files.get(name), dict) for name in names):
         raise CheckpointError(f"{folder / 'manifest.json'} is damaged")
     for name in names:
@@ -78,6 +90,35 @@ def standing(folder: RunPath) -> RunPath | None:
             verify(left)
             return left
     return None
+
+
+def write(folder: RunPath, files: dict[str, bytes]) -> None:
+    """Write the folder with these files and their manifest; one that is there already is replaced once the new one is
+    complete. Raises OSError."""
+    folder.parent.make()
+    new = folder.parent / beside(folder.name, "new")
+    sums = {name: summed(data) for name, data in sorted(files.items())}
+    try:
+        new.make(durable=False)  # it gets another name
+        for name, data in (
+            files | {"manifest.json": encoded({"format_version": FORMAT_VERSION, "files": sums})}
+        ).items():
+            (new / name).create(data)
+        new.flush()
+        _swap(new, folder)
+    finally:
+        with contextlib.suppress(OSError):
+            new.remove()
+
+
+def _swap(new: RunPath, folder: RunPath) -> None:
+    if folder.kind() != "none":
+        folder.rename(beside(folder.name, "old"))  # a kill from here on: `standing` finds the new one
+    new.rename(folder.name)
+    folder.parent.flush()
+    for left in torn(folder):  # also of those that were killed before
+        with contextlib.suppress(OSError):
+            left.remove()
 
 
 def torn(folder: RunPath) -> list[RunPath]:

@@ -72,16 +72,16 @@ def load_finite(path: RunPath) -> dict[str, Tensor]:
     return tensors
 
 
-def compare(path: RunPath, found: dict[str, Form], expected: dict[str, Form]) -> None:
-    """Raise CheckpointError, naming the first tensor of `path` that is not as expected."""
+def compare(path: RunPath, found: dict[str, Form], expected: dict[str, Form], by: str = "config.json") -> None:
+    """Raise CheckpointError, naming the first tensor of `path` that is not as expected `by` another file."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
-            raise CheckpointError(f"{path} does not fit its config.json: it lacks the tensor {name}")
+            raise CheckpointError(f"{path} does not fit its {by}: it lacks the tensor {name}")
         if name not in expected:
-            raise CheckpointError(f"{path} does not fit its config.json: it holds a tensor {name!r:.80} besides")
+            raise CheckpointError(f"{path} does not fit its {by}: it holds a tensor {name!r:.80} besides")
         if found[name] != expected[name]:
             raise CheckpointError(
-                f"{path} does not fit its config.json: {name} is {_text(found[name])}, not {_text(expected[name])}"
+                f"{path} does not fit its {by}: {name} is {_text(found[name])}, not {_text(expected[name])}"
             )
 
 

@@ -1,0 +1,158 @@
+"""Skills cut out of agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+import torch
+
+from option_critic.errors import InputError
+from option_critic.model.option_model import OptionModel
+from option_critic.options.definitions import find
+from option_critic.options.option import Option
+from option_critic.options.settings import OptionSettings
+from option_critic.runs.run_folder import versions
+from option_critic.skills.lookup import built
+from option_critic.skills.network import cut_out
+from option_critic.skills.record import (
+    Definition,
+    Interests,
+    Measured,
+    Networks,
+    Provenance,
+    Sees,
+    SkillRecord,
+    check,
+)
+from option_critic.skills.skill import Skill
+from option_critic.value_types import is_whole, nearest, shown
+
+if TYPE_CHECKING:
+    from option_critic.agent import OptionCritic
+
+MADE_WITH = ("python", "option-critic", "torch", "numpy", "commit")
+"""What of the versions of a training a skill tells."""
+
+
+@torch.inference_mode(False)
+def skill_of(
+    agent: OptionCritic,
+    option: int | str,
+    measured: Measured | None = None,
+    made_with: Mapping[str, str] | None = None,
+) -> Skill:
+    """Option `option` (its number or name) of an agent, as it is now, as a skill.
+
+    `measured`: what was found of it; `made_with`: the versions that the agent was trained with (default: those here).
+    Raises InputError where there is no such option, where the agent reads images through an encoder, and where no name
+    leads to what defines the option.
+    """
+    rules, model = agent.settings.options, agent.state.model
+    k = number_of(option, rules.names)
+    if model.encoder is not None:
+        raise InputError(
+            "this agent reads images through an encoder, which all its options share; a skill of one would have to "
+            "bring it along, and cannot yet"
+        )
+    own = rules.definitions[k] if rules.definitions else Option(name=rules.names[k])
+    settings, base = agent.settings.model, own.policy if isinstance(own.policy, Skill) else None
+    inherits = base is not None and inherited(own, base)
+    least, most = rules.least[k] if rules.least else 0, rules.most[k] if rules.most else None
+    if base is not None and inherits and own.frozen and own.ends == "given":  # nothing of it is another
+        changes = {"name": rules.names[k], "min_length": least, "max_length": most}
+        measured = measured or base.measured
+        return Skill(msgspec.structs.replace(base.record, measured=measured, **changes), base.network)
+    ends = "learned" if own.ends == "learned" else "base" if inherits else "given"
+    made = versions() if made_with is None else made_with
+    record = SkillRecord(
+        name=rules.names[k],
+        spaces=agent.spaces.to_dict(),
+        action_repeat=agent.settings.env.action_repeat,
+        sees=sees(agent, own),
+        networks=Networks(
+            hidden_dim=settings.hidden_dim,
+            policy_layers=settings.policy_layers,
+            termination_layers=settings.policy_layers if settings.shared_trunk else settings.option_layers,
+            activation=settings.activation,
+            beta_floor=rules.beta_floor,
+            beta_ceil=rules.beta_ceil,
+        ),
+        policy="learned" if own.policy is None else "corrected" if own.correction else "given",
+        ends=ends,  # type: ignore[arg-type]
+        provenance=Provenance(
+            task=agent.settings.env_id,
+            training_steps=agent.num_timesteps,
+            seed=agent.settings.seed,
+            versions={name: made[name] for name in MADE_WITH if name in made},
+        ),
+        phase=own.phase,
+        min_length=least,
+        max_length=most,
+        definition=base.record.definition if base is not None and inherits else definition_of(own, rules),
+        base=None if base is None else base.record,
+        measured=measured or Measured(),
+    )
+    check(record)
+    network = built(record)
+    if base is not None and network.base is not None:
+        network.base.load_state_dict(base.network.state_dict())
+    cut_out(network, model, k, columns(model, own))
+    return Skill(record, network)
+
+
+def number_of(option: int | str, names: tuple[str, ...]) -> int:
+    """Of an option, which its number or its name tells. Raises InputError."""
+    if isinstance(option, str) and option in names:
+        return names.index(option)
+    if is_whole(option) and 0 <= int(option) < len(names):
+        return int(option)
+    raise InputError(
+        f"there is no option {shown(option)}: this agent has {', '.join(names)}.{nearest(str(option), names)}"
+    )
+
+
+def sees(agent: OptionCritic, own: Option) -> Sees:
+    """What the networks of an option look at."""
+    model, settings = agent.state.model, agent.settings.model
+    seen: dict[str, object] = {"quaternions": settings.quaternions, "normalize": settings.normalize_observation}
+    seen["clip"] = settings.clip_observation
+    if own.sees is not None and model.looks is not None:
+        features = tuple(f for f in model.looks.features if f in own.sees)
+        return Sees(observation=False, features=features, **seen)  # type: ignore[arg-type]
+    reference = settings.observe_interest
+    interests = Interests(reference, tuple(o.name for o in model.obs_norm.watched)) if reference else None
+    differences = () if reference else settings.differences
+    return Sees(observation=True, differences=differences, interests=interests, **seen)  # type: ignore[arg-type]
+
+
+def columns(model: OptionModel, own: Option) -> list[int]:
+    """Where that stands in all that the agent sees."""
+    return list(range(model.obs_norm.size)) if model.looks is None else model.looks.columns(own)
+
+
+def inherited(own: Option, base: Skill) -> bool:
+    """Whether all that is said of an option was said of the skill that it is given: `Skill.option` made it."""
+    as_it_was = base.option(own.correction, own.ends, own.name)
+    return (own.interest, own.end, dict(own.fixed or {})) == (
+        as_it_was.interest,
+        as_it_was.end,
+        dict(as_it_was.fixed or {}),
+    )
+
+
+def definition_of(own: Option, rules: OptionSettings) -> Definition | None:
+    """Where an option is defined; none where nothing is said of it. Raises InputError where no name leads there."""
+    reference = rules.options_from
+    if reference and any(o is own for o in find(reference)):
+        return Definition(reference, own.name)
+    said = [name for name in ("interest", "end", "fixed") if getattr(own, name) is not None]
+    if own.policy is not None and not isinstance(own.policy, Skill):
+        said.append("policy")
+    if said:
+        raise InputError(
+            f"{said[0]} of option {own.name} is no part of a set with a name, so a skill could not find it again; "
+            "define the option in a module and name that: options_from='module:NAME'"
+        )
+    return None
