@@ -25,7 +25,7 @@ def agent():
 
 def test_untrained_scripted_options_do_what_the_expert_does(agent):
     goals, rules = goal_set("pick-place-v3", "D").vectors[:2], agent.settings.options
-    envs = make_slice("pick-place-v3", [0, 0], 90, [goals[:1], goals[1:]])
+    envs = make_slice("pick-place-v3", [0, 0], 70, [goals[:1], goals[1:]])
     trace = run_episodes(envs, agent.state.model, agent.settings, Generators.seeded(EVALUATION_SEED), [1, 1])
     envs.close()
     expert = expert_trace("pick-place-v3", goals, rules)
