@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from given_options import ENVIRONMENTS
 from ten_kinds import KINDS, TINY
 
 pytestmark = pytest.mark.faults
@@ -33,7 +34,7 @@ def flags(kind, algorithm):
 
 
 def start(*words):
-    path = os.pathsep.join([str(TESTS), str(TESTS / "spaces"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(TESTS), str(TESTS / "spaces"), str(TESTS / "runs"), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen([sys.executable, "-m", "option_critic", *map(str, words)], stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
 
@@ -43,16 +44,14 @@ def prints(run):
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-@pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_killed_and_resumed_equals_the_whole(kind, algorithm, tmp_path):
-    words, named = flags(kind, algorithm)
+def check_killed_and_resumed(words, named, folder):
+    """Train the whole and another, which is killed and resumed, and compare; `named`: what `resume` is told."""
     began = time.monotonic()
-    process = start("train", *words, "--out", tmp_path / "whole")
+    process = start("train", *words, "--out", folder / "whole")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     took, rng, kills = time.monotonic() - began, random.Random(0), 0
-    run = tmp_path / "cut" / "seed-0"
+    run = folder / "cut" / "seed-0"
     while True:
         there = (run / "config.json").exists()
         process = start("resume", run, *named) if there else start("train", *words, "--out", run.parent)
@@ -64,4 +63,19 @@ def test_killed_and_resumed_equals_the_whole(kind, algorithm, tmp_path):
             process.kill()
             process.wait()
             kills += 1
-    assert kills > 0 and prints(run) == prints(tmp_path / "whole" / "seed-0")
+    assert kills > 0 and prints(run) == prints(folder / "whole" / "seed-0")
+
+
+@pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_and_resumed_equals_the_whole(kind, algorithm, tmp_path):
+    check_killed_and_resumed(*flags(kind, algorithm), tmp_path)
+
+
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_given_corrected_and_new_options_are_killed_and_resumed(env_id, tmp_path):
+    named = ["--options-from", ENVIRONMENTS[env_id]]
+    words = [env_id, *named, "--total-timesteps", str(STEPS)]
+    for setting, value in TINY.items():
+        words += [f"--{setting.replace('_', '-')}", str(value)]
+    check_killed_and_resumed(words, named, tmp_path)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from given_options import ENVIRONMENTS
 
 import option_critic as oc
 from option_critic.algorithms.update import DivergedError
@@ -58,6 +59,20 @@ def test_resumed_equals_uninterrupted(small, tmp_path, algorithm, iterations):
     for name in ("metrics.jsonl", "timing.jsonl"):
         lines = [json.loads(line) for line in (tmp_path / "cut" / name).read_text().splitlines()]
         assert [line["time/total_timesteps"] for line in lines] == [64 * (i + 1) for i in range(8)]
+
+
+@pytest.mark.parametrize(("env_id", "algorithm"), [("Pendulum-v1", "dac"), ("CartPole-v1", "ppo_oc")])
+def test_a_frozen_a_corrected_and_a_new_option_are_resumed(small, tmp_path, env_id, algorithm):
+    told = {"algorithm": algorithm, "options_from": ENVIRONMENTS[env_id]}
+    settings = small(env_id, total_timesteps=64 * 6, checkpoint_every=128, **told)
+    oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "whole")
+    with pytest.raises(StopError):
+        oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "cut", callback=crash_at(3))
+    with pytest.raises(StopError):
+        oc.resume(tmp_path / "cut", crash_at(5))
+    agent = oc.resume(tmp_path / "cut")
+    assert agent.state.model.given is not None and agent.num_timesteps == 384
+    assert prints(tmp_path / "cut") == prints(tmp_path / "whole")
 
 
 def test_metrics_hold_nothing_of_the_clock(small, tmp_path):

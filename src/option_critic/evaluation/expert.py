@@ -5,13 +5,17 @@ scores without having learned anything, to be shown beside every figure of an ag
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 
 from option_critic.envs.contract import Array
-from option_critic.envs.metaworld import HORIZON, OfficialTask
+from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, PREFIX, OfficialTask, task_of
 from option_critic.evaluation.episodes import Rows, to_trace
+from option_critic.evaluation.evaluate import check_official
 from option_critic.evaluation.option_figures import AFTER
 from option_critic.evaluation.trace import Trace
 from option_critic.options.interest import interest_at
@@ -23,21 +27,13 @@ def expert_trace(task: str, goals: Array, rules: OptionSettings) -> Trace:
 
     Its option is the most interested one, of several the last. What only an agent has is zero.
     """
-    from metaworld.policies import ENV_POLICY_MAP
-
-    env, policy, episodes = OfficialTask(task, HORIZON, goals), ENV_POLICY_MAP[task](), list[Rows]()  # type: ignore[abstract]
-
-    def clipped_action(obs: Array) -> Array:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Constant")  # that actions will be clipped
-            return np.clip(policy.get_action(obs), -1, 1)
-
+    env, actions, episodes = OfficialTask(task, HORIZON, goals), scripted_actions(task), list[Rows]()
     try:
         for e in range(len(goals)):
             obs, _ = env.reset(seed=0) if e == 0 else env.reset()
             seen, rewards, infos = [obs], list[float](), list[dict[str, float]]()
             while len(rewards) < HORIZON and sum(i["success"] for i in infos) <= AFTER:
-                obs, reward, _, _, info = env.step(clipped_action(obs))
+                obs, reward, _, _, info = env.step(actions(obs))
                 seen.append(obs)
                 rewards.append(reward)
                 infos.append(info)
@@ -45,6 +41,32 @@ def expert_trace(task: str, goals: Array, rules: OptionSettings) -> Trace:
     finally:
         env.close()
     return to_trace(episodes)
+
+
+def scripted_actions(task: str) -> Callable[[Array], Array]:
+    """What the package's script for a task does: observations [..., 39] -> actions [..., 4], clipped to the space.
+
+    It has no memory and no noise, and takes one observation at a time: 40 us each. The package is imported when it is
+    first asked. Raises InputError, with the nearest match, for a task that does not exist, and then where the package
+    is not installed.
+    """
+    task_of(PREFIX + task)
+
+    @cache
+    def script() -> Any:
+        check_official()
+        from metaworld.policies import ENV_POLICY_MAP
+
+        return ENV_POLICY_MAP[task]()  # type: ignore[abstract]
+
+    def actions(obs: Array) -> Array:
+        rows = np.asarray(obs, dtype=np.float64).reshape(-1, obs.shape[-1])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Constant")  # that actions will be clipped
+            said = [script().get_action(row) for row in rows]
+        return np.clip(np.reshape(said, (*obs.shape[:-1], ACTION_SPACE.shape[0])), -1, 1)
+
+    return actions
 
 
 def labelled(obs: Array, rewards: list[float], infos: list[dict[str, float]], rules: OptionSettings) -> Rows:

@@ -70,6 +70,7 @@ def effective_termination(
     min_length: Numbers | int | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     alone: Numbers | None = None,
+    given: Numbers | None = None,
 ) -> Numbers:
     """beta_eff = 1 if forced, else 0 if age < min_length, else 1 - I_w (1 - b),  b = low + (high - low) beta_w; [...].
 
@@ -79,12 +80,15 @@ def effective_termination(
     The one termination that U, the arrival distribution, log-probabilities and masks all read.
     A forced end beats the minimum length. Where w is `alone` (bool; no other option is interested) an end
     could only choose w again: it counts as none, which changes no behaviour, value or gradient (but spares the
-    price where every end has one).
+    price where every end has one). Where its end is `given` (bool) nothing is learned of it: b = 0, and the interest in
+    going on says all.
     """
     where = xp(beta_w).where
     if bounds != (0.0, 1.0):
         low, high = bounds
         beta_w = low + (high - low) * beta_w
+    if given is not None:
+        beta_w = where(given, 0.0, beta_w)
     goes_on = 1 - beta_w
     beta = 1 - (goes_on if interest_w is None else interest_w * goes_on)
     if min_length is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from option_critic.functional.arrays import NDArray, Numbers, sigmoid, single, xp
+from option_critic.functional.arrays import NDArray, Numbers, sigmoid, single
 from option_critic.functional.options import (
     arrival_log_prob,
     effective_termination,
@@ -106,11 +106,10 @@ def arrive(
     least, most = limit(rules.least, carry.option), limit(rules.most, carry.option)
     forced = forced_end(carry.is_first, carry.option_age, interest_w, most)
     beta_w = sigmoid(pick(beta_logits, carry.option))
-    if rules.given_ends is not None:  # what `end` says is in the interest of going on
-        beta_w = xp(beta_w).where(chosen(rules.given_ends, carry.option) > 0, 0.0, beta_w)
+    given = None if rules.given_ends is None else chosen(rules.given_ends, carry.option) > 0
     bounds = (rules.beta_floor, rules.beta_ceil)
     alone = (interest.start > 0).sum(-1) == 1 if rules.definitions and interest is not None else None
-    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, least, bounds, alone)
+    beta = effective_termination(beta_w, interest_w, carry.option_age, forced, least, bounds, alone, given)
     return Arrival(master_log_probs(mu_logits, None if interest is None else interest.start), beta, forced)
 
 
