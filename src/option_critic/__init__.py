@@ -21,15 +21,17 @@ from option_critic.options.option import Option, where
 four_rooms.register()
 probes.register()
 
-__all__ = ["Feature", "Option", "OptionCritic", "OptionState", "Settings", "load", "resume", "where"]
+__all__ = ["Feature", "Option", "OptionCritic", "OptionEnv", "OptionState", "Settings", "load", "resume", "where"]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic, OptionState
     from option_critic.loading import load, resume
+    from option_critic.planning.option_env import OptionEnv
     from option_critic.settings import Settings
 else:  # found when first asked for: PyTorch takes over a second to import, and bad input is answered without it
     HOMES = dict.fromkeys(("OptionCritic", "OptionState"), "option_critic.agent") | {
+        "OptionEnv": "option_critic.planning.option_env",
         "Settings": "option_critic.settings",
         "load": "option_critic.loading",
         "resume": "option_critic.loading",
