@@ -47,9 +47,9 @@ def test_an_episode_ends_an_option():
     assert all(not step[2] for step in told)
     *_, terminated, truncated, info = env.step(1)
     assert terminated and not truncated and info["end"] == "terminated" and info["option_steps"] == 5
-    for late in (lambda: env.step(0), env.action_masks):
-        with pytest.raises(InputError, match="call reset first"):
-            late()
+    with pytest.raises(InputError, match="the episode has ended; call reset first"):
+        env.step(0)
+    assert env.action_masks().sum() == 3  # of the last observation
     away = walk(99)  # it never arrives
     *_, terminated, truncated, info = ran(env_of([away]), 0)
     assert truncated and not terminated and info["end"] == "truncated" and info["option_steps"] == LIMIT
@@ -80,6 +80,9 @@ def test_no_interest_ends_an_option():
 
 def test_masks():
     env = env_of()
+    for early in (env.action_masks, lambda: env.step(0)):
+        with pytest.raises(InputError, match="no episode has begun; call reset first"):
+            early()
     for at in SHOPS:
         env.reset(options={"cell": at})
         masks = env.action_masks()
@@ -97,7 +100,7 @@ def lengths(env, seed, n=300):
     env.reset(seed=seed)
     found = []
     for _ in range(n):
-        *_, terminated, truncated, info = env.step(0)
+        *_, truncated, info = env.step(0)
         if truncated:
             env.reset()
         else:
@@ -293,7 +296,7 @@ def switch_agent(**more):
 def test_options_of_an_agent():
     agent = switch_agent(max_option_length=4)
     env = env_of(agent, "CartPole-v1", deterministic=True)
-    obs, _ = env.reset(seed=0)
+    env.reset(seed=0)
     assert env.option_names == ("a", "b", "c") and env.action_masks().all()
     for k in (2, 0, 1):
         *_, terminated, _, info = env.step(k)
@@ -301,6 +304,13 @@ def test_options_of_an_agent():
         policies = agent.state.model.behaviour(torch.from_numpy(info["trace"].obs[:-1]))
         assert policies.log_probs[:, k].argmax(-1).tolist() == info["trace"].actions.tolist()
         assert not terminated
+
+
+def test_an_agent_holds_its_actions():
+    env = env_of(switch_agent(action_repeat=3, max_option_length=2), "CartPole-v1", deterministic=True)
+    *_, info = ran(env, 0, 0)
+    actions = info["trace"].actions.reshape(2, 3)
+    assert (info["option_steps"], info["end"]) == (6, "max_length") and (actions == actions[:, :1]).all()
 
 
 def test_ends_of_an_agent_are_drawn_and_learned_later_they_stay_as_they_are():

@@ -112,6 +112,7 @@ class OptionEnv(gym.Env[Any, Any]):
         self.action_space = gym.spaces.Discrete(len(self.runner.names))
         self.metadata, self.render_mode = self.env.metadata, self.env.render_mode
         self._row: NDArray | None = None
+        self._ended = True
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -123,12 +124,14 @@ class OptionEnv(gym.Env[Any, Any]):
         independent of its."""
         super().reset(seed=None if seed is None else stream_seed(seed, "ends of options"))
         obs, info = self.env.reset(seed=seed, options=options)
-        self._row = self._read(obs)
+        self._row, self._ended = self._read(obs), False
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Run an option until it ends: (observation then, discounted sum of rewards, terminated, truncated, info)."""
         k, row = self._number(action), self._arrived()
+        if self._ended:
+            raise InputError("the episode has ended; call reset first")
         rows, actions, rewards, told, age = [row], list[Any](), list[float](), dict[str, Any](), 1
         end, doing = self.runner.decide(row, k, 0, self.np_random)
         while end is None:
@@ -146,7 +149,7 @@ class OptionEnv(gym.Env[Any, Any]):
                 age += 1
             if end is None and len(rewards) == self.max_steps:
                 end = "max_steps"
-        self._row = None if terminated or truncated else row
+        self._row, self._ended = row, bool(terminated or truncated)
         return obs, self._sum(rewards), bool(terminated), bool(truncated), {
             **info,
             **told,
@@ -158,7 +161,8 @@ class OptionEnv(gym.Env[Any, Any]):
         }  # fmt: skip
 
     def action_masks(self) -> NDArray:
-        """Which options are interested now: bool [K], as MaskablePPO of sb3-contrib asks. All, where none is."""
+        """Which options are interested in the last observation: bool [K], as MaskablePPO of sb3-contrib asks. All,
+        where none is."""
         return self.runner.interested(self._arrived())
 
     def render(self) -> Any:
@@ -184,7 +188,7 @@ class OptionEnv(gym.Env[Any, Any]):
     def _arrived(self) -> NDArray:
         """The row of the last observation. Raises InputError where there is none to go on from."""
         if self._row is None:
-            raise InputError("no episode is under way; call reset first")
+            raise InputError("no episode has begun; call reset first")
         return self._row
 
     def _number(self, action: Any) -> int:

@@ -64,13 +64,14 @@ class GivenOptions:
         self.holds = tuple(int(getattr(option, "action_repeat", 1)) for option in options)
         self.spaces, self.deterministic = spaces, deterministic
         self.images = encoded(spaces.row, ModelSettings())  # as in training, functions are told all but these
-        self.given, self.fixed = GivenPolicies(spaces, self.options), fixed_actions(spaces, self.options)
         size = spaces.obs_size - sum(spaces.row.parts[i].size for i in self.images)
         seen = torch.zeros(2, size, dtype=torch.float32)
         try:
             for option in self.options:
                 check_definition(seen, option)
+            self.given = GivenPolicies(spaces, self.options)
             self.given.check(seen)
+            self.fixed = fixed_actions(spaces, self.options)
         except InputError as error:
             raise InputError(f"{error}; an observation of {env} is {size} numbers") from error
 
