@@ -65,7 +65,7 @@ class GivenOptions:
         self.spaces, self.deterministic = spaces, deterministic
         self.images = encoded(spaces.row, ModelSettings())  # as in training, functions are told all but these
         size = spaces.obs_size - sum(spaces.row.parts[i].size for i in self.images)
-        seen = torch.zeros(2, size, dtype=torch.float32)
+        seen = torch.zeros(2, size, dtype=torch.float32, device="cpu")
         try:
             for option in self.options:
                 check_definition(seen, option)
