@@ -43,3 +43,16 @@ def test_lines_about_environments_run(tmp_path, monkeypatch):
     seen = env_id("image")
     assert oc.OptionCritic(seen, encoder="mynet:small", num_envs=1).state.model.encoder.size == 128
     assert len(blocks) == 6 and sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mine", "pendulum"]
+
+
+def test_lines_about_planners_run(capsys):
+    page = (ROOT / "docs" / "planners.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.+?)^```$", page, re.MULTILINE | re.DOTALL)
+    space = {"__name__": "page"}
+    for block in blocks:
+        if "stable_baselines3" in block:
+            pytest.importorskip("stable_baselines3", reason='pip install "option-critic[rivals]"')
+        exec(block.replace("range(200)", "range(40)").replace("learn(5_000)", "learn(50)"), space)
+    assert len(blocks) == 3 and space["planner"].num_timesteps >= 50
+    assert space["learned"] < 0.8 * space["at_random"]
+    assert "('north', 'east', 'south', 'west') [False  True False  True]" in capsys.readouterr().out

@@ -21,16 +21,22 @@ from option_critic.options.option import Option, where
 four_rooms.register()
 probes.register()
 
+<<<<<<< HEAD
 __all__ = ["Feature", "Option", "OptionCritic", "OptionState", "Settings", "Skill", "load", "resume", "where"]
+=======
+__all__ = ["Feature", "Option", "OptionCritic", "OptionEnv", "OptionState", "Settings", "load", "resume", "where"]
+>>>>>>> optionenv
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from option_critic.agent import OptionCritic, OptionState
     from option_critic.loading import load, resume
+    from option_critic.planning.option_env import OptionEnv
     from option_critic.settings import Settings
     from option_critic.skills.skill import Skill
 else:  # found when first asked for: PyTorch takes over a second to import, and bad input is answered without it
     HOMES = dict.fromkeys(("OptionCritic", "OptionState"), "option_critic.agent") | {
+        "OptionEnv": "option_critic.planning.option_env",
         "Settings": "option_critic.settings",
         "Skill": "option_critic.skills.skill",
         "load": "option_critic.loading",

@@ -80,25 +80,29 @@ def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:
 
 def check_definitions(obs: Tensor, rules: OptionSettings) -> None:
     """Raise InputError, naming the option, unless its functions give what they should at observations [N, D]."""
-    obs = single(obs)
     for option in rules.definitions:
-        for name, function, low, high in parts(option):
-            what = f"{name} of option {option.name}"
-            try:
-                answer = function(obs)
-            except Exception as error:
-                raise InputError(f"{what} failed on observations {list(obs.shape)}: {error}") from error
-            if not isinstance(answer, Tensor) or answer.shape != obs.shape[:-1]:
-                got = f"{list(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
-                raise InputError(
-                    f"{what} must give a tensor {list(obs.shape[:-1])} for observations {list(obs.shape)}, got {got}"
-                )
-            wrong = ~((answer >= low) & (answer <= high))
-            if wrong.any():
-                limits = "be finite" if low == -FINITE else f"lie in [{low:g}, {high:g}]"
-                raise InputError(f"{what} must {limits}, got {answer[wrong][0].item():g}")
-            if option.arrays:
-                check_arrays(what, function, obs[:: max(1, len(obs) // PROBED)], answer[:: max(1, len(obs) // PROBED)])
+        check_definition(single(obs), option)
+
+
+def check_definition(obs: Tensor, option: Option) -> None:
+    """The same of one option, at observations in float32."""
+    for name, function, low, high in parts(option):
+        what = f"{name} of option {option.name}"
+        try:
+            answer = function(obs)
+        except Exception as error:
+            raise InputError(f"{what} failed on observations {list(obs.shape)}: {error}") from error
+        if not isinstance(answer, Tensor) or answer.shape != obs.shape[:-1]:
+            got = f"{list(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
+            raise InputError(
+                f"{what} must give a tensor {list(obs.shape[:-1])} for observations {list(obs.shape)}, got {got}"
+            )
+        wrong = ~((answer >= low) & (answer <= high))
+        if wrong.any():
+            limits = "be finite" if low == -FINITE else f"lie in [{low:g}, {high:g}]"
+            raise InputError(f"{what} must {limits}, got {answer[wrong][0].item():g}")
+        if option.arrays:
+            check_arrays(what, function, obs[:: max(1, len(obs) // PROBED)], answer[:: max(1, len(obs) // PROBED)])
 
 
 def check_arrays(what: str, function: Callable[..., Any], obs: Tensor, answer: Tensor) -> None:

@@ -1,0 +1,1 @@
+"""What calls options from outside: planners, other learners."""
