@@ -21,11 +21,9 @@ from option_critic.options.option import Option, where
 four_rooms.register()
 probes.register()
 
-<<<<<<< HEAD
-__all__ = ["Feature", "Option", "OptionCritic", "OptionState", "Settings", "Skill", "load", "resume", "where"]
-=======
-__all__ = ["Feature", "Option", "OptionCritic", "OptionEnv", "OptionState", "Settings", "load", "resume", "where"]
->>>>>>> optionenv
+__all__ = [
+    "Feature", "Option", "OptionCritic", "OptionEnv", "OptionState", "Settings", "Skill", "load", "resume", "where",
+]  # fmt: skip
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:

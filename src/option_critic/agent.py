@@ -38,6 +38,7 @@ from option_critic.runs.files import writing
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
+from option_critic.skills.gather import check_skills, gathered
 from option_critic.spaces import Spaces, check_fit
 from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.callbacks import Callback, Callbacks, as_one
@@ -91,6 +92,8 @@ class OptionCritic:
     """
 
     def __init__(self, env_id: Any, **settings: Any) -> None:
+        if settings.get("options"):
+            settings |= gathered(settings["options"])
         base = settings_for(env_id) if isinstance(env_id, str) else None
         source = given(env_id if base is None else base.env_id)
         check_told(source, settings)
@@ -104,6 +107,7 @@ class OptionCritic:
         seen = torch.zeros(2, numbers_size(spaces, settings.model), dtype=torch.float32, device="cpu")
         check_definitions(seen, settings.options)
         self.state = state or TrainState.fresh(settings, spaces)
+        check_skills(settings, spaces)
         if self.state.model.given is not None:
             self.state.model.given.check(seen.to(self.state.model.log_std.device))
         self.watch = EpisodeWatch(settings.options.names)  # empty until it has learned
@@ -140,6 +144,10 @@ class OptionCritic:
             settings = settings.override(backend="auto")
         self._meet(source, settings.env)
         self.close()
+        if settings.options.options_from != self.settings.options.options_from:  # as they are for that task
+            self.state.model.define(
+                self.spaces, settings.options.definitions, settings.model, str(self.state.model.log_std.device)
+            )
         self.settings, self.source = settings, source
 
     def _forget_episodes(self) -> None:

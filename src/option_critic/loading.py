@@ -15,6 +15,7 @@ from option_critic.envs.make import ready, with_backend_of_before
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.options.definitions import load as import_definitions
+from option_critic.options.entries import Entry
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import inventory
 from option_critic.runs.files import WriteError, writing
@@ -23,6 +24,7 @@ from option_critic.runs.locks import locked
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
+from option_critic.skills.skill import Skill
 from option_critic.spaces import Spaces
 from option_critic.training.callbacks import Callbacks, as_one
 from option_critic.value_types import plain
@@ -60,12 +62,19 @@ def load(
 
 
 def _loaded(checkpoint: RunPath, **settings: Any) -> OptionCritic:
-    state, found, spaces = checkpoints.read(checkpoint, **settings)
+    state, found, spaces = checkpoints.read(checkpoint, with_skills, **settings)
     if state.env_steps and "backend" not in settings:
         found = as_begun(found)
     agent = OptionCritic.__new__(OptionCritic)
     agent._restore(found, Source(found.env_id), spaces, state)
     return agent
+
+
+def with_skills(folder: RunPath, settings: Settings) -> Settings:
+    """`settings` with the skills among the options, which lie in `folder` (of a run, or a checkpoint)."""
+    count = sum(Entry.read(text).kept for text in settings.options.options)
+    skills = tuple(Skill.load(folder / checkpoints.SKILLS / str(k)) for k in range(count))
+    return replace(settings, options=replace(settings.options, skills=skills)) if skills else settings
 
 
 def as_begun(settings: Settings) -> Settings:
@@ -135,7 +144,8 @@ def holding(folder: RunPath, lock: ExitStack) -> WriteError | None:
 def check_named(options_from: str | None, settings: Settings) -> None:
     """Raise InputError if definitions were named that the agent does not have: they would do nothing."""
     own = settings.options.options_from or settings.model.observe_interest
-    if options_from not in (None, own, settings.model.observe_interest):
+    known = (None, own, own.partition("@")[0], settings.model.observe_interest)
+    if options_from not in known:
         where = f"defined in {own!r}" if own else "not defined by anything"
         raise InputError(f"the options of this agent are {where}: options_from {options_from!r} would do nothing")
 
@@ -147,6 +157,6 @@ def at_boundary(folder: RunPath) -> OptionCritic:
     if boundary is not None:
         return _loaded(boundary)
     agent = OptionCritic.__new__(OptionCritic)
-    settings = as_begun(Settings.from_dict(config["settings"]))
+    settings = with_skills(folder, as_begun(Settings.from_dict(config["settings"])))
     agent._restore(settings, Source(settings.env_id), Spaces.from_dict(config["spaces"]))
     return agent

@@ -6,16 +6,19 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import tyro
 
 from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
+from option_critic.envs.metaworld import task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
+from option_critic.options.definitions import at_task
+from option_critic.options.entries import Entry, Kept, composed
 from option_critic.options.settings import OptionSettings, named
 from option_critic.references import import_module_of
 from option_critic.value_types import check_ranges, check_type, conform, conformed, shown
@@ -125,6 +128,8 @@ class Settings:
         algorithm = conformed("algorithm", Algorithm, changes.get("algorithm", self.algorithm))
         changes = {name: conformed(name, _hint_of(algorithm, name), value) for name, value in changes.items()}
         changes = _consistent(changes, self.options)
+        if changes.get("options"):
+            changes = changes | listed(changes["options"], changes.get("skills", self.options.skills))
         import_module_of(changes.get("encoder", ""), "the encoder is defined")
         if algorithm != self.algorithm:
             return dataclasses.replace(self, algorithm=algorithm).override(**changes)
@@ -133,7 +138,22 @@ class Settings:
             parts.setdefault(_part_of(self.algorithm, name), {})[name] = value
         top = parts.pop("", {})
         top |= {part: dataclasses.replace(getattr(self, part), **values) for part, values in parts.items()}
-        return dataclasses.replace(self, **top)
+        return dataclasses.replace(self, **top)._at_task()
+
+    def _at_task(self) -> Self:
+        """With the shipped definitions as they are for the task that is trained."""
+        o, m, task = self.options, self.model, task_of(self.env_id)
+        named, watched = at_task(o.options_from, task), at_task(m.observe_interest, task)
+        entries = [Entry.read(text) for text in o.options]
+        there = tuple(e.at_task(task).text(e.what) for e in entries)
+        skills = tuple(skill.at_task(task) for skill in o.skills)
+        if (named, watched, there, skills) == (o.options_from, m.observe_interest, o.options, o.skills):
+            return self
+        return dataclasses.replace(
+            self,
+            options=dataclasses.replace(o, options_from=named, options=there, skills=skills),
+            model=dataclasses.replace(m, observe_interest=watched),
+        )
 
     def going_on(self, **changes: Any) -> Self:
         """These settings, of an agent that has learned, with some replaced that still can act. As `override`, and
@@ -148,8 +168,10 @@ class Settings:
         return new
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dictionary, for JSON."""
-        return dataclasses.asdict(self)
+        """Plain nested dictionary, for JSON. Skills are no part of it."""
+        data = dataclasses.asdict(self)
+        del data["options"]["skills"]
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -168,9 +190,12 @@ class Settings:
 
 def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, Any]:
     """`changes` with what follows for number, names and definitions of the options."""
+    none: dict[str, Any] = {"options": (), "skills": ()} if options.options else {}
     if changes.get("options_from", ""):
-        return named(changes["options_from"]) | changes
-    unnamed = {"options_from": "", "observe_interest": ""} if options.options_from else {}
+        return none | named(changes["options_from"]) | changes
+    unnamed = {"options_from": "", "observe_interest": ""} | none if options.options_from or options.options else {}
+    if changes.get("options"):
+        return unnamed | changes
     if "option_names" in changes:
         names = changes["option_names"]
         number = changes.get("num_options", len(names) or options.num_options)
@@ -178,6 +203,16 @@ def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, A
     if "options_from" in changes or changes.get("num_options", options.num_options) != options.num_options:
         return unnamed | {"option_names": ()} | changes
     return changes
+
+
+def listed(entries: Sequence[str], skills: Sequence[Kept]) -> dict[str, Any]:
+    """What follows from `options`, and the skills among them. Raises InputError for what is not there."""
+    options = composed(entries, skills, "learned")
+    return {
+        "num_options": len(options),
+        "option_names": tuple(o.name for o in options),
+        "observe_interest": "own" if any(o.interest for o in options) else "",
+    }
 
 
 def _parts(cls: type) -> dict[str, Any]:

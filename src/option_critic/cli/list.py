@@ -25,7 +25,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
     record: dict[str, Any] = {
         "presets": {name: s.env_id for name, s in PRESETS.items()},
         "algorithms": list(get_args(Algorithm)),
-        "options": {name: [o.name for o in options] for name, options in SETS.items()},
+        "options": {name: [o.name for o in by_task[""]] for name, by_task in SETS.items()},
         "metaworld": [PREFIX + task for task in TASKS],
         "runs": {str(p): latest(p) for p in found},
         "best": {str(p): steps_of(best) for p in found if evaluation(best := p / "checkpoints" / BEST)},

@@ -100,6 +100,7 @@ def which_options(argv: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--num-options", "--num_options", nargs="?")
     parser.add_argument("--option-names", "--option_names", nargs="*")
     parser.add_argument("--options-from", "--options_from", nargs="?")
+    parser.add_argument("--options", nargs="*")
     parser.add_argument("--algorithm", nargs="?")
     found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
     if "num_options" in found:
@@ -107,6 +108,10 @@ def which_options(argv: Sequence[str]) -> dict[str, Any]:
             found["num_options"] = whole(found["num_options"])
         except ValueError:
             return {}  # what is wrong with it is told when all flags are read
+    if found.get("options"):
+        from option_critic.skills.gather import gathered  # with PyTorch
+
+        found |= gathered(found["options"])
     return found
 
 

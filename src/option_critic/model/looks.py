@@ -29,6 +29,9 @@ class Looks:
     options: tuple[Option, ...]
     common: int
     """S - F: the others, which options see that say nothing, and policy over options and critic do"""
+    own: int = 0
+    """The last so many of these only the latter see: interests of the agent's own options, which no skill could bring
+    along."""
 
     @property
     def size(self) -> int:
@@ -40,7 +43,7 @@ class Looks:
         mask = torch.zeros((len(self.options), 1, self.common + self.size), dtype=torch.float32, device=device)
         for k, option in enumerate(self.options):
             if option.sees is None:
-                mask[k, :, : self.common] = 1
+                mask[k, :, : self.common - self.own] = 1
             for start, feature in self._starts():
                 if option.sees is not None and feature in option.sees:
                     mask[k, :, start : start + len(feature)] = 1
@@ -49,7 +52,7 @@ class Looks:
     def columns(self, option: Option) -> list[int]:
         """Where, in what is seen, an option looks."""
         if option.sees is None:
-            return list(range(self.common))
+            return list(range(self.common - self.own))
         return [s + i for s, f in self._starts() if f in option.sees for i in range(len(f))]
 
     def _starts(self) -> list[tuple[int, Feature]]:

@@ -26,6 +26,8 @@ from option_critic.options.definitions import find
 from option_critic.options.option import Option
 from option_critic.spaces import Spaces
 
+OWN = "own"
+"""What `observe_interest` says where it means the agent's own options."""
 MAX_WEIGHTS = 250_000_000
 """Of a network: with their gradients and Adam's moments they take 4 GB."""
 
@@ -87,7 +89,7 @@ class OptionModel(nn.Module):
             self.register_buffer("look", self.looks.mask(device), persistent=False)
             initialise(self.termination_trunk, math.sqrt(2), seed, "termination_trunk")
         self.pi_head = linear(width, num_options * spaces.action_size, device)
-        self.fixed, self.given = fixed_actions(spaces, options, device), given_policies(spaces, options, device)
+        self.define(spaces, options, s, device)
         log_std = torch.full((num_options, spaces.action_size), s.initial_log_std, dtype=torch.float32, device=device)
         for k in (k for k, option in enumerate(options) if option.correction):
             log_std[k] = min(s.initial_log_std, s.correction_log_std)
@@ -111,6 +113,11 @@ class OptionModel(nn.Module):
         logit = math.log(s.initial_beta / (1 - s.initial_beta))
         initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
 
+    def define(self, spaces: Spaces, options: Sequence[Option], settings: ModelSettings, device: str = "cpu") -> None:
+        """Take what definitions say: nothing of it is learned, so they may be those for another task."""
+        self.fixed, self.given = fixed_actions(spaces, options, device), given_policies(spaces, options, device)
+        self.obs_norm.watched = watched_by(settings, options)
+
     def _look(
         self, spaces: Spaces, num_options: int, s: ModelSettings, seed: int, device: str, options: Sequence[Option]
     ) -> int:
@@ -120,14 +127,15 @@ class OptionModel(nn.Module):
             raise InputError(f"quaternions {s.quaternions} do not lie within observations of {obs_size} numbers")
         if s.differences and max(s.differences) >= obs_size:
             raise InputError(f"differences {s.differences} do not lie within observations of {obs_size} numbers")
-        watched = find(s.observe_interest) if s.observe_interest else ()
+        watched = watched_by(s, options)
         differences, features = () if watched else s.differences, all_features(options)
         check_looks(options, obs_size, s, bool(images))
         self.obs_norm = ObservationNormalizer(
             obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device, features
         )
-        looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)))
-        self.looks = looks if features else None
+        own = len(watched) if s.observe_interest == OWN else 0
+        looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)), own)
+        self.looks = looks if features or own else None
         check_size(self.obs_norm.size, num_options, spaces.action_size, s, row)
         self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
         self.encoder = Encoder(row, images, s, seed, device) if images else None
@@ -229,6 +237,13 @@ class OptionModel(nn.Module):
         return groups
 
 
+def watched_by(settings: ModelSettings, options: Sequence[Option]) -> tuple[Option, ...]:
+    """The options whose interests the networks see."""
+    if settings.observe_interest == OWN:
+        return tuple(options)
+    return find(settings.observe_interest) if settings.observe_interest else ()
+
+
 def numbers_size(spaces: Spaces, settings: ModelSettings) -> int:
     """D: the numbers of an observation, without the images that are encoded."""
     return spaces.obs_size - sum(spaces.row.parts[i].size for i in encoded(spaces.row, settings))
@@ -249,6 +264,6 @@ def check_size(inputs: int, num_options: int, action_size: int, s: ModelSettings
         )
 
 
-def outline(spaces: Spaces, num_options: int, settings: ModelSettings) -> OptionModel:
+def outline(spaces: Spaces, num_options: int, settings: ModelSettings, options: Sequence[Option] = ()) -> OptionModel:
     """The model without its weights: names, shapes and dtypes of all its tensors, for no memory."""
-    return OptionModel(spaces, num_options, settings, seed=0, device="meta")
+    return OptionModel(spaces, num_options, settings, seed=0, options=options, device="meta")

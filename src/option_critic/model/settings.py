@@ -66,8 +66,9 @@ class ModelSettings:
     x1 - x5. A network is slow to learn to subtract two positions to the centimetre. Left out where it sees interests
     (`observe_interest`), which know the distances that matter: with both, options overshoot (measured)."""
     observe_interest: str = ""
-    """A set of definitions (as for options_from) whose interests the networks see beside the observation. With one
-    option: what the definitions know, without the options; the fair flat baseline of named ones."""
+    """A set of definitions (as for options_from; own: the agent's `options`) whose interests the networks see beside
+    the observation. With one option: what the definitions know, without the options; the fair flat baseline of named
+    ones."""
     encoder: str = "auto"
     """What reads images (arrays of bytes). auto: those of at least 36 x 36 pixels go through convolutions, smaller ones
     are read as numbers, as other observations are. conv: all go through them. flat: none. module:NAME: a network of

@@ -13,26 +13,38 @@ from typing import Any
 
 from option_critic.errors import InputError
 from option_critic.options.option import Option
-from option_critic.options.reach_grasp_move import REACH_GRASP_MOVE
+from option_critic.options.reach_grasp_move import BY_TASK
 from option_critic.references import import_module_of, named
 
-SETS: dict[str, tuple[Option, ...]] = {"reach-grasp-move": REACH_GRASP_MOVE}
+SETS: dict[str, dict[str, tuple[Option, ...]]] = {"reach-grasp-move": BY_TASK}
+"""Name of a set that ships -> task -> the set as it is there; "": everywhere else."""
 
 
 def find(reference: str) -> tuple[Option, ...]:
-    """The definitions called `reference`: a set that ships, or module:NAME of a module that is imported.
+    """The definitions called `reference`: a set that ships (SET, or SET@TASK as it is for that task), or module:NAME of
+    a module that is imported.
 
     Raises InputError if there is none, or if it is no tuple of options.
     """
-    if reference in SETS:
-        return SETS[reference]
+    name, at, task = reference.partition("@")
+    if name in SETS and (not at or task in SETS[name]):
+        return SETS[name][task]
     if ":" not in reference:
-        near = difflib.get_close_matches(reference[:80], SETS, n=1, cutoff=0.4)
+        known = [n if not t else f"{n}@{t}" for n, tasks in SETS.items() for t in tasks]
+        near = difflib.get_close_matches(reference[:80], known, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise InputError(
             f"there is no set of options {reference!r}: choose {', '.join(SETS)}, or module:NAME for your own.{hint}"
         )
     return checked(reference, named(reference, "the options are defined", "--options-from"))
+
+
+def at_task(reference: str, task: str | None) -> str:
+    """`reference` as it is for a task: SET@TASK where that set says something of the task, else SET."""
+    name = reference.partition("@")[0]
+    if name not in SETS:
+        return reference
+    return f"{name}@{task}" if task and task in SETS[name] else name
 
 
 def load(reference: str) -> tuple[Option, ...]:
@@ -61,4 +73,5 @@ def describe(reference: str) -> str:
 
 
 def _module_of(reference: str) -> str:
-    return reference.partition(":")[0] if ":" in reference else "option_critic.options." + reference.replace("-", "_")
+    name = reference.partition("@")[0]
+    return reference.partition(":")[0] if name not in SETS else "option_critic.options." + name.replace("-", "_")

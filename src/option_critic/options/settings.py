@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from option_critic.errors import InputError
 from option_critic.options.definitions import find, load
-from option_critic.options.option import MAX_LENGTH, Option
+from option_critic.options.entries import composed
+from option_critic.options.option import MAX_LENGTH, Ends, Option
 from option_critic.value_types import check_name, check_ranges, conform
 
 RANGES = {
@@ -28,6 +31,14 @@ class OptionSettings:
     options_from: str = ""
     """What the options mean: a set that ships (reach-grasp-move), or module:NAME, a tuple of `Option` of your own;
     "": nothing is said of them. Sets num_options, option_names and observe_interest."""
+    options: tuple[str, ...] = ()
+    """The options one by one, in the place of options_from: a skill's folder (skills/grasp: frozen; skills/move+: with
+    a learned correction), new:NAME (learned from nothing), SET:NAME or module:NAME:NAME (one of a set, as that says).
+    With commas between them or apart."""
+    skill_ends: Ends = "learned"
+    """When skills among `options` end. learned: anew. given: as they did where they come from."""
+    skills: Annotated[tuple[Any, ...], tyro.conf.Suppress] = field(default=(), compare=False, repr=False)
+    """Those among `options`, in their order. They are weights, which lie in a folder of their own beside the others."""
     option_names: tuple[str, ...] = ()
     """A name for each option, shown wherever it is; default: option-0, option-1, ..."""
     min_option_length: int = 0
@@ -52,6 +63,8 @@ class OptionSettings:
             check_name("each of option_names", name)
         if len(set(self.option_names)) != len(self.option_names):
             raise InputError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
+        if self.options and self.options_from:
+            raise InputError("options and options_from both say which options there are; leave out one of them")
         if not 0 <= self.beta_floor < self.beta_ceil <= 1:
             raise InputError(
                 f"beta_floor and beta_ceil must satisfy 0 <= floor < ceil <= 1, "
@@ -66,9 +79,9 @@ class OptionSettings:
     @cached_property
     def definitions(self) -> tuple[Option, ...]:
         """What the user says of each option; empty: nothing. Raises InputError if `options_from` leads nowhere."""
-        if not self.options_from:
+        if not self.options_from and not self.options:
             return ()
-        found = find(self.options_from)
+        found = find(self.options_from) if self.options_from else composed(self.options, self.skills, self.skill_ends)
         if tuple(o.name for o in found) != self.option_names:
             raise InputError(
                 f"options_from {self.options_from} defines {', '.join(o.name for o in found)}, "

@@ -3,6 +3,7 @@
     config.json              settings and spaces: enough to rebuild the agent anywhere
     model.safetensors        weights and normalisers
     optimizer.safetensors    Adam's moments and the random generators
+    skills/<number>/         skills among its options, where there are such (`skills/files.py`)
     <part>.safetensors       what an algorithm brings besides, if it does (`parts.py`)
     state.json               counters, schedule, recent episodes
     manifest.json            format version, SHA-256 and size of each file
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import safetensors.torch
@@ -33,6 +36,10 @@ from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
 
+SKILLS = "skills"
+Bring = Callable[[RunPath, Settings], Settings]
+"""(folder, settings) -> the settings with the skills that lie in the folder."""
+
 
 def write(folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces) -> None:
     """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
@@ -42,18 +49,19 @@ def write(folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces
     }
     for part in parts_of(settings.algorithm):
         files[part.file] = safetensors.torch.save(_plain(part.tensors(state)))
-    manifest.write(folder, files)
+    manifest.write(folder, files, partial(save_skills, settings=settings))
 
 
 @torch.inference_mode(False)  # what is loaded within that mode could never be trained
-def read(folder: RunPath, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
-    """Verify and load one checkpoint, with settings to go on with. Raises CheckpointError, or InputError for settings
-    that cannot act any more.
+def read(folder: RunPath, bring: Bring, **changes: Any) -> tuple[TrainState, Settings, Spaces]:
+    """Verify and load one checkpoint, with settings to go on with; `bring` loads the skills that lie in it. Raises
+    CheckpointError, or InputError for settings that cannot act any more.
 
     All that the files claim is compared with their config.json before anything of that size is allocated.
     """
     manifest.verify(folder)
     saved, spaces = _configuration(folder / "config.json")
+    saved = bring(folder, saved)
     settings = saved.going_on(**{"device": nearest_device(saved.device)} | changes)
     counters = read_counters(folder / "state.json")
     check_parts(folder, saved, spaces)
@@ -70,6 +78,13 @@ def read(folder: RunPath, **changes: Any) -> tuple[TrainState, Settings, Spaces]
         state.generators = Generators.seeded(settings.seed)
     _restore_counters(state, counters)
     return state, settings, spaces
+
+
+def save_skills(folder: RunPath, settings: Settings) -> None:
+    """Write the skills among an agent's options below `folder`, called by their numbers."""
+    for k, skill in enumerate(settings.options.skills):
+        (folder / SKILLS).make()
+        skill.save(folder / SKILLS / str(k))
 
 
 def configuration(settings: Settings, spaces: Spaces) -> dict[str, Any]:

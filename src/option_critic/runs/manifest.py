@@ -4,6 +4,7 @@ is there in full or not at all."""
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from option_critic.algorithms.settings import SETTINGS
@@ -92,9 +93,9 @@ def standing(folder: RunPath) -> RunPath | None:
     return None
 
 
-def write(folder: RunPath, files: dict[str, bytes]) -> None:
+def write(folder: RunPath, files: dict[str, bytes], others: Callable[[RunPath], None] = lambda _: None) -> None:
     """Write the folder with these files and their manifest; one that is there already is replaced once the new one is
-    complete. Raises OSError."""
+    complete. `others` writes what it holds besides, with manifests of their own. Raises OSError."""
     folder.parent.make()
     new = folder.parent / beside(folder.name, "new")
     sums = {name: summed(data) for name, data in sorted(files.items())}
@@ -104,6 +105,7 @@ def write(folder: RunPath, files: dict[str, bytes]) -> None:
             files | {"manifest.json": encoded({"format_version": FORMAT_VERSION, "files": sums})}
         ).items():
             (new / name).create(data)
+        others(new)
         new.flush()
         _swap(new, folder)
     finally:

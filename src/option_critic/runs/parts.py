@@ -100,7 +100,7 @@ def _outline(path: RunPath, tensors: int, settings: Settings, spaces: Spaces) ->
     layers = 3 * m.policy_layers if m.shared_trunk else m.policy_layers + m.critic_layers + m.option_layers
     try:
         if 2 * layers <= tensors:
-            return outline(spaces, settings.options.num_options, m)
+            return outline(spaces, settings.options.num_options, m, settings.options.definitions)
     except (RuntimeError, TypeError, OverflowError, NetworkSizeError):
         pass  # sizes that no memory has
     raise CheckpointError(f"{path} does not fit its config.json, which describes a far larger network")

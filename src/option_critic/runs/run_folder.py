@@ -34,7 +34,7 @@ PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco
 
 WRITTEN = (
     "checkpoints", "metrics.jsonl", "timing.jsonl", "alarms.jsonl", "tensorboard", "evaluation.json",
-    "diagnosis.json", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
+    "diagnosis.json", "skills", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
 LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl")
@@ -115,6 +115,7 @@ class Run:
             with log.path.appending():  # what stands in its way is told before anything is trained
                 pass
         write_json(self.folder / "versions.json", versions())
+        checkpoint.save_skills(self.folder, self.settings)
         write_json(self.folder / "config.json", checkpoint.configuration(self.settings, self.spaces))
 
     def _tidy(self, steps: int) -> None:

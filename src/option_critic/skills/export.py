@@ -9,8 +9,9 @@ import msgspec
 import torch
 
 from option_critic.errors import InputError
-from option_critic.model.option_model import OptionModel
+from option_critic.model.option_model import OWN, OptionModel
 from option_critic.options.definitions import find
+from option_critic.options.entries import Entry
 from option_critic.options.option import Option
 from option_critic.options.settings import OptionSettings
 from option_critic.runs.run_folder import versions
@@ -121,9 +122,9 @@ def sees(agent: OptionCritic, own: Option) -> Sees:
     if own.sees is not None and model.looks is not None:
         features = tuple(f for f in model.looks.features if f in own.sees)
         return Sees(observation=False, features=features, **seen)  # type: ignore[arg-type]
-    reference = settings.observe_interest
+    reference = "" if settings.observe_interest == OWN else settings.observe_interest
     interests = Interests(reference, tuple(o.name for o in model.obs_norm.watched)) if reference else None
-    differences = () if reference else settings.differences
+    differences = () if settings.observe_interest else settings.differences
     return Sees(observation=True, differences=differences, interests=interests, **seen)  # type: ignore[arg-type]
 
 
@@ -144,9 +145,10 @@ def inherited(own: Option, base: Skill) -> bool:
 
 def definition_of(own: Option, rules: OptionSettings) -> Definition | None:
     """Where an option is defined; none where nothing is said of it. Raises InputError where no name leads there."""
-    reference = rules.options_from
-    if reference and any(o is own for o in find(reference)):
-        return Definition(reference, own.name)
+    references = [rules.options_from, *(Entry.read(text).reference for text in rules.options)]
+    for reference in filter(None, references):
+        if any(o is own for o in find(reference)):
+            return Definition(reference, own.name)
     said = [name for name in ("interest", "end", "fixed") if getattr(own, name) is not None]
     if own.policy is not None and not isinstance(own.policy, Skill):
         said.append("policy")

@@ -6,6 +6,9 @@ They are code, and the user's: no module is imported that only a folder names.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
 
 from option_critic.errors import InputError
 from option_critic.options import definitions
@@ -65,3 +68,24 @@ def found(name: str, reference: str, offsets: dict[str, float]) -> tuple[Option,
         return definitions.find(reference)
     except InputError as error:
         raise SkillError(f"skill {name} needs its definition: {error}") from error
+
+
+def at_task(record: SkillRecord, task: str | None) -> SkillRecord:
+    """`record` with its shipped definitions, and those below it, as they are for a task."""
+    changes: dict[str, Any] = {}
+    if record.definition is not None:
+        reference = definitions.at_task(record.definition.reference, task)
+        changes["definition"] = replace(record.definition, reference=reference)
+    if record.sees.interests is not None:
+        reference = definitions.at_task(record.sees.interests.reference, task)
+        changes["sees"] = replace(record.sees, interests=replace(record.sees.interests, reference=reference))
+    if record.base is not None:
+        changes["base"] = at_task(record.base, task)
+    return replace(record, **changes)
+
+
+def moved_network(record: SkillRecord, network: SkillNetwork) -> SkillNetwork:
+    """The same weights, with other definitions."""
+    other = built(record)
+    other.load_state_dict(network.state_dict())
+    return other

@@ -20,7 +20,7 @@ from option_critic.options.option import Ends, Option, StateFunction
 from option_critic.runs.paths import RunPath
 from option_critic.skills import files
 from option_critic.skills.functions import SkillFunctions, functions
-from option_critic.skills.lookup import built, resolved
+from option_critic.skills.lookup import at_task, built, moved_network, resolved
 from option_critic.skills.network import SkillNetwork
 from option_critic.skills.record import Measured, Provenance, SkillRecord
 from option_critic.spaces import Spaces
@@ -74,6 +74,12 @@ class Skill:
     def name(self) -> str:
         """Of the option."""
         return self.record.name
+
+    def at_task(self, task: str | None) -> Skill:
+        """It with its definitions as they are for a task (Meta-World's): shipped sets know how high an object rests.
+        Itself where they are the same."""
+        moved = at_task(self.record, task)
+        return self if moved == self.record else Skill(moved, moved_network(moved, self.network))
 
     @cached_property
     def spaces(self) -> Spaces:

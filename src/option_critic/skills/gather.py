@@ -1,0 +1,56 @@
+"""The skills that a user names among an agent's options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from option_critic.errors import InputError
+from option_critic.options.definitions import load
+from option_critic.options.entries import CORRECTED, Entry
+from option_critic.options.option import Option
+from option_critic.settings import Settings
+from option_critic.skills.skill import Skill
+from option_critic.spaces import Spaces, check_fit
+
+
+def gathered(words: str | Sequence[Any]) -> dict[str, Any]:
+    """The settings `options` and `skills` that `words` mean: folders are loaded, the user's own modules imported.
+
+    `words`: texts (`options/entries.py`), skills, or what `Skill.option` makes of one; a text may hold several, with
+    commas between them. Raises InputError.
+    """
+    entries: list[str] = []
+    skills: list[Skill] = []
+    for word in [words] if isinstance(words, str | Skill | Option) else words:
+        skill = word.policy if isinstance(word, Option) else word
+        if isinstance(skill, Skill):
+            skills.append(skill)
+            entries.append(skill.name + CORRECTED * (isinstance(word, Option) and word.correction))
+            continue
+        if isinstance(word, Option):
+            raise InputError(
+                f"option {word.name} among options is no skill: name it as SET:NAME or module:NAME:NAME, "
+                "so that the agent can be loaded again"
+            )
+        for text in filter(None, (part.strip() for part in str(word).split(","))):
+            entry = Entry.read(text)
+            if entry.kept:
+                skills.append(Skill.load(entry.what))
+            elif entry.kind == "defined":
+                load(entry.reference)
+            entries.append(entry.text(skills[-1].name if entry.kept else entry.what))
+    return {"options": tuple(entries), "skills": tuple(skills)}
+
+
+def check_skills(settings: Settings, spaces: Spaces) -> None:
+    """Raise InputError, naming the skill and what differs, unless the skills among the options fit an agent with these
+    settings in an environment with these spaces."""
+    for skill in settings.options.skills:
+        check_fit(skill.spaces, spaces, f"the environment, for skill {skill.name},")
+        own, here = skill.action_repeat, settings.env.action_repeat
+        if own != here:
+            raise InputError(
+                f"skill {skill.name} holds each action for {own} step{'s' * (own > 1)}, and here action_repeat is "
+                f"{here}: say action_repeat {own}"
+            )
