@@ -82,6 +82,9 @@ def read(folder: RunPath, **changes: Any) -> tuple[TrainState, Settings, Spaces]
     if settings.seed != saved.seed:
         state.generators = Generators.seeded(settings.seed)
     _restore_counters(state, counters)
+    if settings.env.reward != saved.env.reward:
+        state.model.reward_norm.forget()
+        state.episodes = Episodes()
     return state, settings, spaces
 
 
