@@ -13,7 +13,8 @@ function drawCurves() {
       // success-only rewards have an axis of their own beside official ones
       paid = name === "return" && found.some(([, c]) => c.success_only),
       both = paid && (judged.length || found.some(([, c]) => !c.success_only)),
-      other = "steps in success (success-only reward)";
+      alone = "steps in success (success-only reward) of an episode in training",
+      beside = { overlaying: "y", side: "right", tickmode: "auto", showgrid: false, automargin: true };
     if (!found.length && !judged.length) {
       nothing("curve-" + where, "Nothing was logged.");
       continue;
@@ -75,10 +76,10 @@ function drawCurves() {
     draw(
       "curve-" + where,
       traces,
-      layout(paid && !both ? `${other} of an episode in training` : label, {
+      layout(paid && !both ? alone : label, {
         xaxis: { title: { text: "environment steps" } },
         yaxis: name === "success" ? { range: [-0.02, 1.03] } : {},
-        ...(both ? { yaxis2: { overlaying: "y", side: "right", showgrid: false, title: { text: other } } } : {}),
+        ...(both ? { yaxis2: { ...beside, title: { text: "steps in success" } } } : {}),
         showlegend: found.length + judged.length > 1,
         margin: { l: 48, r: both ? 56 : 12, t: 40, b: 60 },
       }),
