@@ -217,7 +217,8 @@ class OptionCritic:
     def _learn(self, run: Run | None, call: Callback, progress: bool, judge: Judge | None) -> OptionCritic:
         """To the end of the schedule."""
         # the environment is not named once more: its id would leave no room for the numbers
-        display = TrainingDisplay(f"seed {self.settings.seed}", self.state.schedule_end, self.option_names, progress)
+        title, success_only = f"seed {self.settings.seed}", self.settings.env.reward == "success"
+        display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress, success_only)
         alarms = Alarms(self.option_names)
         for before in run.past() if run is not None and run.goes_on else ():
             with suppress(KeyError):  # a line that lost some of its figures says nothing

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 import tyro
 
 from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import check_reward, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
@@ -106,6 +106,7 @@ class Settings:
         if not DEVICES.fullmatch(self.device):
             raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
         check_ranges(self, RANGES)
+        check_reward(self.env_id, self.env.reward)
         references = (self.env_id, self.options.options_from, self.model.observe_interest, self.model.encoder)
         for name, text in zip(("env_id", "options_from", "observe_interest", "encoder"), references, strict=True):
             if len(text) > MAX_REFERENCE or not text.isprintable():

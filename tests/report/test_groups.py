@@ -12,7 +12,7 @@ from option_critic.report.charts import groups, learning_curves
 from option_critic.report.gather import gather
 from option_critic.report.groups import apart
 from option_critic.report.page import data
-from option_critic.report.summary import figure_tables, group_rows
+from option_critic.report.summary import figure_tables, group_rows, headline
 from option_critic.report.tables import ablation_table, label
 from option_critic.runs.paths import CheckpointError
 from runs import make_run
@@ -85,6 +85,23 @@ def test_a_setting_that_an_older_run_does_not_tell_sets_it_apart_from_nobody(tmp
     del config["settings"]["learning"]["clip"]
     path.write_text(json.dumps(config))
     assert members(gather([tmp_path / "a"])) == {"a": ["seed-0", "seed-1", "seed-2"]}
+
+
+def test_runs_with_the_success_only_reward_are_a_group_that_says_so(tmp_path):
+    """Also beside a run from before there was such a thing: its reward was the official one."""
+    make_run(tmp_path / "a" / "seed-0")
+    make_run(tmp_path / "a" / "seed-1", 1, reward="success")
+    path = tmp_path / "a" / "seed-0" / "config.json"
+    config = json.loads(path.read_text())
+    del config["settings"]["env"]["reward"]
+    path.write_text(json.dumps(config))
+    runs = gather([tmp_path / "a"])
+    assert members(runs) == {"seed-0": ["seed-0"], "seed-1": ["seed-1"]}
+    assert [row.about.endswith(", success-only reward") for row in group_rows(runs)] == [False, True]
+    (table,) = figure_tables(runs)
+    assert [c.endswith(", success-only reward") for c in table["columns"]] == [False, True]
+    assert "official return" in table["rows"] and "return" not in table["rows"]
+    assert "success-only reward" in headline(runs[1:]) and "success-only" not in headline(runs[:1])
 
 
 def test_a_group_has_one_colour_on_all_charts(tmp_path):

@@ -248,6 +248,32 @@ def test_evaluations_in_training_are_drawn_beside_its_curves(page):
 
 
 @needs_browser
+def test_returns_of_the_success_only_reward_are_apart_from_official_ones(browser, tmp_path):
+    """An axis of their own where others are beside them, and a name everywhere."""
+    make_run(tmp_path / "paid" / "seed-0", reward="success")
+    make_run(tmp_path / "judged" / "seed-0", reward="success", evaluate_every=48_000)
+    make_run(tmp_path / "dense" / "seed-0")
+    drawn = """() => { const h = document.getElementById('curve-second');
+        return [h.layout.title.text, h.data.map((t) => [t.name, t.yaxis ?? 'y'])]; }"""
+    official, alone = (
+        "return of an episode in training",
+        "steps in success (success-only reward) of an episode in training",
+    )
+    lines = [["judged, success-only reward", "y2"], ["dense", "y"], ["judged, judged (official reward)", "y"]]
+    for names, title, traces in (
+        (["paid"], alone, [["paid, success-only reward", "y"]]),
+        (["judged", "dense"], official, lines),
+    ):
+        path = RunPath.of(tmp_path) / "page.html"
+        write(path, build(gather([tmp_path / name for name in names]), {}, [], "option-critic report"))
+        page = browser.new_page()
+        page.goto(path.path.as_uri())
+        page.wait_for_function("document.body.dataset.ready === 'yes'")
+        assert page.evaluate(drawn) == [title, traces]
+        page.close()
+
+
+@needs_browser
 def test_only_the_scripts_of_the_page_run(browser, site, tmp_path):
     """By its policy: what would be added to it, in whatever way, does nothing."""
     html = site[0].read_text().replace("<main>", "<main><script>hit = 1</script><b id=x onclick='hit = 2'>x</b>", 1)

@@ -8,10 +8,11 @@ from rich.table import Table
 
 from option_critic.cli.counting import counting
 from option_critic.envs.metaworld import task_of
+from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation.ablations import ablations
 from option_critic.evaluation.diagnosis import Study, study
 from option_critic.evaluation.intervals import Estimate
-from option_critic.evaluation.labels import LABELS
+from option_critic.evaluation.labels import labels
 from option_critic.evaluation.limits import Effort
 from option_critic.evaluation.option_figures import Diagnosis, OptionFigures
 from option_critic.loading import load
@@ -20,8 +21,6 @@ from option_critic.runs.locks import figures
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import versions
 from option_critic.terminal import Terminal, say
-
-SHORT = LABELS | {"held": "held"}
 
 
 def diagnose_run(
@@ -45,6 +44,7 @@ def diagnose_run(
         "format_version": FORMAT_VERSION,
         "env_id": agent.settings.env_id,
         "training_steps": step,
+        "training_reward": agent.settings.env.reward,
         "goals": goals if task else None,
         **found.to_dict(),
         "versions": versions(),
@@ -55,14 +55,16 @@ def diagnose_run(
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})
     if json_path != Path("-"):
         where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if task else "")
-        say(f"{agent.settings.env_id}, {step:,} training steps", f"{where}, deterministic")
-        print_study(found)
+        success_only = agent.settings.env.reward == "success"
+        paid = f", {SUCCESS_ONLY}" if success_only else ""
+        say(f"{agent.settings.env_id}, {step:,} training steps{paid}", f"{where}, deterministic")
+        print_study(found, success_only)
         say(f"kept in {path / 'diagnosis.json'}")
     emit(json_path, record)
 
 
-def print_study(found: Study) -> None:
-    """The tables, within 80 columns."""
+def print_study(found: Study, success_only: bool = False) -> None:
+    """The tables, within 80 columns. `success_only`: training was paid otherwise than what returns are made of."""
     d, console = found.diagnosis, Terminal()
     console.print(options_table(d))
     if "success" in found.trace.info:
@@ -76,10 +78,10 @@ def print_study(found: Study) -> None:
         say(f"the scripted expert by the same definitions: NMI {found.expert.nmi:.2f}, "
             f"effective number {found.expert.effective_number:.2f}")  # fmt: skip
     if len(found.ablations) > 1:
-        table = Table(title_justify="left")
+        table, short = Table(title_justify="left"), labels(success_only) | {"held": "held"}
         table.add_column("taken away")
         for name in next(iter(found.ablations.values())):
-            table.add_column(SHORT[name], justify="right")
+            table.add_column(short[name], justify="right")
         for name, figures in found.ablations.items():
             alone = len(figures) == 1  # beside success, its interval would break the lines; diagnosis.json has it
             table.add_row(name, *(brief(x, label == "return", alone) for label, x in figures.items()))

@@ -13,8 +13,9 @@ from option_critic.agent import OptionCritic
 from option_critic.cli.counting import counting
 from option_critic.cli.printing import print_timeline
 from option_critic.envs.metaworld import task_of
+from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation import evaluate as evaluation
-from option_critic.evaluation.labels import LABELS, cell
+from option_critic.evaluation.labels import cell, labels
 from option_critic.evaluation.limits import Effort
 from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.evaluation.trace import Trace
@@ -48,7 +49,9 @@ def evaluate_run(
     with figures(path), writing(path):
         record = keep(path, agent, step, results)
     if json_path != Path("-"):
-        print_results(f"{agent.settings.env_id}, {step:,} training steps", results)
+        success_only = agent.settings.env.reward == "success"
+        title = f"{agent.settings.env_id}, {step:,} training steps" + (f", {SUCCESS_ONLY}" if success_only else "")
+        print_results(title, results, success_only)
         for result in results:
             print_timeline(*typical(result, agent.option_names))
         say(f"kept in {path / 'evaluation.json'}")
@@ -71,6 +74,7 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
     """Add results to what evaluation.json holds now (an equal set, mode and step is replaced), write their traces."""
     record = read_evaluation(path)
     record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
+    record["training_reward"] = agent.settings.env.reward
     official = task_of(agent.settings.env_id) is not None
     for result in results:
         name = f"{step:012d}-{result.name}-{result.mode}"
@@ -96,8 +100,11 @@ def horizon(trace: Trace) -> str:
     return f"full episodes, but {count} of {len(trace.length)} cut at {steps:,} steps" if count else "full episodes"
 
 
-def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
-    """A column per goal set and mode, two side by side (80 columns), 95 % intervals in brackets."""
+def print_results(title: str, results: Sequence[evaluation.Result], success_only: bool = False) -> None:
+    """A column per goal set and mode, two side by side (80 columns), 95 % intervals in brackets.
+
+    `success_only`: training was paid otherwise than what these returns are made of.
+    """
     say(title)
     for pair in (results[i : i + 2] for i in range(0, len(results), 2)):
         table = Table()
@@ -105,7 +112,7 @@ def print_results(title: str, results: Sequence[evaluation.Result]) -> None:
         for r in pair:
             table.add_column(f"{r.name} {r.mode}\n{len(r.episodes)} episodes", justify="right")
         for name in pair[0].summary:
-            table.add_row(LABELS[name], *(cell(name, r.summary[name]) for r in pair))
+            table.add_row(labels(success_only)[name], *(cell(name, r.summary[name]) for r in pair))
         cut = [evaluation.cuts(r.trace) for r in pair]
         if any(count for count, _ in cut):
             table.add_row(

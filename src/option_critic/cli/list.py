@@ -8,12 +8,14 @@ from typing import Any, get_args
 from rich.text import Text
 
 from option_critic.envs.metaworld import PREFIX, TASKS
+from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.legible import visible
 from option_critic.options.definitions import SETS
 from option_critic.presets import PRESETS
 from option_critic.runs.files import emit
 from option_critic.runs.inventory import BEST, evaluation, listing, runs_below, steps_of
 from option_critic.runs.paths import RunPath
+from option_critic.runs.run_config import read_config
 from option_critic.settings import Algorithm
 from option_critic.terminal import Terminal, say
 from option_critic.training.progress import in_words
@@ -29,6 +31,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         "metaworld": [PREFIX + task for task in TASKS],
         "runs": {str(p): latest(p) for p in found},
         "best": {str(p): steps_of(best) for p in found if evaluation(best := p / "checkpoints" / BEST)},
+        "success_only": [str(p) for p in found if success_only(p)],
     }
     if json_path != Path("-"):
         console = Terminal()
@@ -45,7 +48,8 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         console.print(Text(f"runs under {visible(runs)}", "bold"), soft_wrap=True)
         for folder in found:
             step = record["runs"][str(folder)]
-            say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}{judged(folder)}")
+            paid = f", {SUCCESS_ONLY}" if str(folder) in record["success_only"] else ""
+            say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}{paid}{judged(folder)}")
     emit(json_path, record)
 
 
@@ -53,7 +57,13 @@ def judged(run: RunPath) -> str:
     """The best checkpoint by the evaluations while it trained; empty where there were none."""
     best = run / "checkpoints" / BEST
     figures = evaluation(best)
-    return f", best after {steps_of(best):,} ({in_words(figures)})" if figures else ""
+    return f", best after {steps_of(best):,} ({in_words(figures, success_only(run))})" if figures else ""
+
+
+def success_only(run: RunPath) -> bool:
+    """Whether training was paid for success alone, as far as the run tells."""
+    config, _ = read_config(run)
+    return config is not None and config.shown.env.success_only
 
 
 def latest(run: RunPath) -> int | None:

@@ -13,6 +13,7 @@ from option_critic.cli.list import judged
 from option_critic.cli.printing import print_timeline
 from option_critic.envs.make import resolve_backend
 from option_critic.envs.metaworld import task_of
+from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.errors import InputError
 from option_critic.loading import as_begun
 from option_critic.loading import resume as go_on_with
@@ -130,6 +131,7 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
         f"{s.env.num_envs} environments{pooled}, {threads}, {agent.state.model.log_std.device} -> {folder}",
+        *([f"{SUCCESS_ONLY}: returns of training count steps in success"] if s.env.reward == "success" else []),
         f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",
         *([f"every {s.evaluate_every:,} steps {episodes}"] if s.evaluate_every else []),
     )

@@ -37,7 +37,8 @@ INFO_KEYS = {
     "held_steps": "held_steps",
     "success_last": "success_last",
 }
-"""Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them."""
+"""Names in a backend's info -> ours. Kept for diagnosis; nothing learns from them, but for success where it is the
+only reward (`EnvSettings.reward`)."""
 
 
 @dataclass(frozen=True)

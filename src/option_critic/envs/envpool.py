@@ -12,7 +12,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from option_critic.envs.contract import (
     check_rewards,
     diagnostics,
 )
+from option_critic.envs.settings import Reward
 from option_critic.spaces import Spaces
 
 GOAL = slice(36, 39)
@@ -137,11 +138,14 @@ class EnvPoolEnvs(VectorEnvs):
 
 
 class MetaWorldEnvs(EnvPoolEnvs):
-    """Meta-World by EnvPool, with the goals seen."""
+    """Meta-World by EnvPool, with the goals seen; its reward, or 1 for each step in success."""
 
     AT_ONCE = False
 
-    def __init__(self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> None:
+    def __init__(
+        self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int, reward: Reward = "dense"
+    ) -> None:
+        self.reward = reward
         super().__init__(
             envpool_id(task),
             seeds,
@@ -157,6 +161,13 @@ class MetaWorldEnvs(EnvPoolEnvs):
         if not np.abs(obs[:, GOAL]).max(-1).all():
             raise RuntimeError("EnvPool hides the goal: observation entries 36 to 38 are zero")
         return obs
+
+    def recv(self) -> EnvStep:
+        """Wait for all environments; rows in which they only reset pay nothing where success alone does."""
+        step = super().recv()
+        if self.reward == "dense":
+            return step
+        return replace(step, reward=((step.info["success"] > 0) & step.valid).astype(np.float64))
 
 
 def make_gymnasium_id(env_id: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> EnvPoolEnvs:

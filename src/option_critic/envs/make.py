@@ -181,10 +181,10 @@ def make_envs(source: Source | str, settings: EnvSettings, seeds: Sequence[int])
     if task is None:
         return make_plain(source, settings, seeds) if source.own_number else make_in_processes(source, settings, seeds)
     if backend == "envpool":
-        envs = MetaWorldEnvs(task, seeds, limit or HORIZON, settings.env_threads)
+        envs = MetaWorldEnvs(task, seeds, limit or HORIZON, settings.env_threads, settings.reward)
         return envs if count == 1 else HeldTogether(envs, count)
     return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads,
-                         timeout=settings.worker_timeout, action_repeat=count)  # fmt: skip
+                         timeout=settings.worker_timeout, action_repeat=count, reward=settings.reward)  # fmt: skip
 
 
 def make_pooled(source: Source, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:

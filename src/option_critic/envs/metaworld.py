@@ -18,7 +18,7 @@ from option_critic.envs.action_repeat import HeldAction
 from option_critic.envs.contract import Array
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.randomness import Chance
-from option_critic.envs.settings import EnvSettings
+from option_critic.envs.settings import EnvSettings, Reward
 from option_critic.envs.unstable import became_unstable
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
@@ -55,6 +55,15 @@ def task_of(env_id: str) -> str | None:
     return task
 
 
+def check_reward(env_id: str, reward: Reward) -> None:
+    """Raise InputError for a success-only reward on what is no task of Meta-World."""
+    if reward == "success" and not env_id.startswith(PREFIX):
+        raise InputError(
+            f"reward must be dense for {env_id}, got success, which is for Meta-World's tasks; to pay something else, "
+            "train a function that puts a wrapper of your own around the environment (docs/environments.md)"
+        )
+
+
 def available() -> bool:
     """Whether the official package can be imported here."""
     return importlib.util.find_spec("metaworld") is not None
@@ -68,13 +77,15 @@ def raw_environment(task: str) -> Any:
 
 
 class OfficialTask(gym.Env[Any, Any]):
-    """One task with its goal in the observation and the official v2 reward.
+    """One task with its goal in the observation and the official v2 reward, or 1 for each step in success.
 
     A goal is the task's random vector (puck and goal positions). Each reset takes the next one of
     `goals` [G, 6], in turn, or, without them, draws one from the seed of the first reset.
     """
 
-    def __init__(self, task: str, max_episode_steps: int = HORIZON, goals: Array | None = None) -> None:
+    def __init__(
+        self, task: str, max_episode_steps: int = HORIZON, goals: Array | None = None, reward: Reward = "dense"
+    ) -> None:
         self.env = raw_environment(task)
         self.env._set_task_called = True
         self.env._partially_observable = False
@@ -82,7 +93,7 @@ class OfficialTask(gym.Env[Any, Any]):
         self.env.seeded_rand_vec = goals is None
         self.env.max_path_length = max_episode_steps
         self.env.__dict__.pop("sawyer_observation_space", None)  # cached with the goal hidden
-        self.goals, self.turn, self.initial_height = goals, 0, 0.0
+        self.goals, self.turn, self.initial_height, self.reward = goals, 0, 0.0, reward
         self.observation_space: gym.Space[Any] = OBSERVATION_SPACE
         self.action_space: gym.Space[Any] = ACTION_SPACE
 
@@ -105,7 +116,8 @@ class OfficialTask(gym.Env[Any, Any]):
         kept |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
         if became_unstable(self.env.data):
             truncated, kept["unstable"] = True, 1.0
-        return obs, float(reward), bool(terminated), bool(truncated), kept
+        paid = float(kept["success"] > 0) if self.reward == "success" else float(reward)
+        return obs, paid, bool(terminated), bool(truncated), kept
 
     def close(self) -> None:
         """Free the simulator."""
@@ -120,6 +132,7 @@ def make_official(
     workers: int = 0,
     timeout: float = EnvSettings.worker_timeout,
     action_repeat: int = 1,
+    reward: Reward = "dense",
 ) -> WorkerEnvs:
     """An official environment per seed, in `workers` processes (0: one per core); `goals`: one list [G, 6] each.
 
@@ -136,6 +149,7 @@ def make_official(
             max_episode_steps,
             None if goals is None else [goals[i] for i in part],
             action_repeat,
+            reward,
         )
         for part in slices
     ]
@@ -143,12 +157,17 @@ def make_official(
 
 
 def make_slice(
-    task: str, seeds: Sequence[int], max_episode_steps: int, goals: Sequence[Array] | None, action_repeat: int = 1
+    task: str,
+    seeds: Sequence[int],
+    max_episode_steps: int,
+    goals: Sequence[Array] | None,
+    action_repeat: int = 1,
+    reward: Reward = "dense",
 ) -> GymnasiumEnvs:
     """Official environments in this process."""
 
     def make(i: int) -> gym.Env[Any, Any]:
-        env = OfficialTask(task, max_episode_steps, None if goals is None else goals[i])
+        env = OfficialTask(task, max_episode_steps, None if goals is None else goals[i], reward)
         return env if action_repeat == 1 else HeldAction(env, action_repeat)
 
     makers = [partial(make, i) for i in range(len(seeds))]

@@ -11,6 +11,7 @@ from option_critic.value_types import amount, check_ranges, conform
 
 Preprocessing = Literal["auto", "none", "atari", "minigrid"]
 Backend = Literal["auto", "gymnasium", "envpool", "official"]
+Reward = Literal["dense", "success"]
 RANGES = {
     "num_envs": (1, 10_000),
     "max_episode_steps": (1, 1_000_000_000),
@@ -19,6 +20,8 @@ RANGES = {
     "worker_timeout": (0.001, 1_000_000),
 }
 """Setting -> (lowest, highest)."""
+SUCCESS_ONLY = "success-only reward"
+"""What marks a training with `reward` success wherever figures are shown: its returns are not official ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,10 @@ class EnvSettings:
     that makes it, takes. Kept with the run, which is resumed and judged with the same."""
     num_envs: int = 8
     """Environments stepped side by side."""
+    reward: Reward = "dense"
+    """What training is paid on Meta-World. dense: the official reward. success: 1 for each step at which the task's
+    own success flag holds, else 0; the episode goes on after a success. The flag is privileged information: only a
+    simulator tells it. Evaluations keep the official reward."""
     preprocessing: Preprocessing = "auto"
     """Gymnasium's own wrappers around each environment. atari: grey pictures of 84 x 84, four stacked, each action for
     four frames, up to 30 actions at the start that do nothing. minigrid: picture and direction, without the mission,

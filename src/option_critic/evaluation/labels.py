@@ -15,6 +15,14 @@ LABELS = {
     "return": "return",
     "length": "episode length",
 }
+
+
+def labels(success_only: bool) -> dict[str, str]:
+    """The same for an agent, or a table that shows one, whose training was paid for success alone: results have the
+    official reward all the same, and say so."""
+    return LABELS | {"return": "official return"} if success_only else LABELS
+
+
 SHARES = ("any", "final", "held", "lifted", "any_200", "final_200")
 
 

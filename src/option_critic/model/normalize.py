@@ -146,6 +146,12 @@ class RewardScaler(nn.Module):
         self.moments = RunningMoments(1, device)
         self.enabled = enabled
 
+    def forget(self) -> None:
+        """As new: steps are paid in another way from now on."""
+        self.moments.count.zero_()
+        self.moments.mean.zero_()
+        self.moments.var.fill_(1.0)
+
     @torch.no_grad()
     def update(self, reward: Tensor, cut: Tensor, valid: Tensor, gamma: float, total: Tensor | None = None) -> Tensor:
         """Merge the discounted returns-so-far of a rollout: reward, cut, valid [T, B].

@@ -35,11 +35,11 @@ def groups(runs: Sequence[RunData]) -> dict[str, list[RunData]]:
 
 
 def learning_curves(runs: Sequence[RunData]) -> dict[str, Any]:
-    """Curve -> group -> its number among all groups, its name for Plotly, steps, the line of each seed, their median,
-    least and greatest."""
+    """Curve -> group -> its number among all groups, its name for Plotly, whether returns are those of the success-only
+    reward, steps, the line of each seed, their median, least and greatest."""
     return {
         label: {
-            group: {"number": g, "label": plain(group), **curve}
+            group: {"number": g, "label": plain(group), "success_only": any(r.success_only for r in members), **curve}
             for g, (group, members) in enumerate(groups(runs).items())
             if (curve := over_seeds({run.name: points(run.metrics, *names) for run in members}, least=2))
         }

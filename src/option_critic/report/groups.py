@@ -25,7 +25,8 @@ def in_groups(runs: Sequence[RunData]) -> list[RunData]:
     places = []
     for run in runs:
         beside = [other for other in runs if other.place.parent == run.place.parent]
-        alike = [other for other in beside if same_recipe(run.settings, other.settings)]
+        alike = [other for other in beside if same_recipe(run.settings, other.settings)
+                 and (None in (run.config, other.config) or run.success_only == other.success_only)]  # fmt: skip
         places.append(run.place.parent if len(alike) == len(beside) else alike[0].place)
     names = apart(places)
     return [replace(run, group=legible(names[place], LONG_NAME)) for run, place in zip(runs, places, strict=True)]

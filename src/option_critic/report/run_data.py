@@ -103,6 +103,11 @@ class RunData:
         return {} if self.config is None else dict(self.config.shown.env.env_kwargs)
 
     @property
+    def success_only(self) -> bool:
+        """Whether training was paid for success alone: its returns are not those of the official reward."""
+        return self.config is not None and self.config.shown.env.success_only
+
+    @property
     def tells(self) -> bool:
         """Whether there is anything to show."""
         return bool(self.config or self.versions or self.metrics or self.timing or self.alarms or self.evaluated

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation.intervals import Estimate, interquartile_mean
-from option_critic.evaluation.labels import LABELS, cell
+from option_critic.evaluation.labels import cell, labels
 from option_critic.legible import legible
 from option_critic.report.charts import groups, points
 from option_critic.report.run_data import SUCCESS, RunData
@@ -49,7 +50,8 @@ def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
             GroupRow(
                 name=name,
                 about=f"{legible(shown.algorithm if shown else '?')}, "
-                + (f"flat{sees}" if len(names) == 1 else legible(", ".join(names), LONG)),
+                + (f"flat{sees}" if len(names) == 1 else legible(", ".join(names), LONG))
+                + paid(members),
                 flat=len(names) == 1,
                 seeds=len(members),
                 steps=span([x / 1e6 for x in steps if x is not None], "{:.2f} M"),
@@ -58,6 +60,11 @@ def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
             )
         )
     return rows
+
+
+def paid(runs: Sequence[RunData]) -> str:
+    """What is said of runs, of one recipe, whose training was paid otherwise than what results are made of."""
+    return f", {SUCCESS_ONLY}" if any(run.success_only for run in runs) else ""
 
 
 def last(rows: Sequence[Row], name: str) -> float | None:
@@ -105,10 +112,11 @@ def figure_table(runs: Sequence[RunData], goals: str, mode: str) -> dict[str, An
     chosen = {group: results for group, results in chosen.items() if results}
     for group, results in chosen.items():
         episodes = span([len(r.episodes) for r in results], "{:.0f} episodes")
-        columns.append(f"{group}: {len(results)} seed{'s' * (len(results) > 1)}, {episodes}")
+        columns.append(f"{group}: {len(results)} seed{'s' * (len(results) > 1)}, {episodes}{paid(groups(runs)[group])}")
+    called = labels(any(paid(groups(runs)[group]) for group in chosen))
     names = [name for name in SHOWN if any(name in r.summary for results in chosen.values() for r in results)]
     for name in names:
-        cells[LABELS[name]] = [over(name, [r.summary.get(name) for r in results]) for results in chosen.values()]
+        cells[called[name]] = [over(name, [r.summary.get(name) for r in results]) for results in chosen.values()]
     return {"goals": goals, "mode": mode, "columns": columns, "rows": cells}
 
 
@@ -141,6 +149,6 @@ def headline(runs: Sequence[RunData]) -> str:
                 name = "any" if "any" in results[0].summary else "return"
                 where = "full episodes" if goals == "episodes" else f"goal set {goals}, official package"
                 value = over(name, [r.summary.get(name) for r in results])
-                seeds = f"{len(results)} seed{'s' * (len(results) > 1)}"
-                return f"{what}: {LABELS[name]} {value} ({group}, {seeds}, {where}, deterministic)"
+                seeds = f"{len(results)} seed{'s' * (len(results) > 1)}{paid(members)}"
+                return f"{what}: {labels(bool(paid(members)))[name]} {value} ({group}, {seeds}, {where}, deterministic)"
     return f"{what}: trained, not yet evaluated"

@@ -77,6 +77,9 @@ def read(folder: RunPath, bring: Bring, **changes: Any) -> tuple[TrainState, Set
     if settings.seed != saved.seed:
         state.generators = Generators.seeded(settings.seed)
     _restore_counters(state, counters)
+    if settings.env.reward != saved.env.reward:
+        state.model.reward_norm.forget()
+        state.episodes = Episodes()
     return state, settings, spaces
 
 

@@ -32,6 +32,12 @@ class EnvPart(Struct, frozen=True):
 
     action_repeat: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     env_kwargs: Arguments = {}
+    reward: str = "dense"
+
+    @property
+    def success_only(self) -> bool:
+        """Whether training was paid for success alone: its returns are not those of the official reward."""
+        return self.reward == "success"
 
 
 class OptionPart(Struct, frozen=True):

@@ -16,11 +16,15 @@ from option_critic.legible import visible
 from option_critic.terminal import Terminal, say
 
 
-def in_words(evaluation: Mapping[str, float]) -> str:
-    """Success, where the task has such a thing, and return of an evaluation, by their names as metrics."""
+def in_words(evaluation: Mapping[str, float], success_only: bool = False) -> str:
+    """Success, where the task has such a thing, and return of an evaluation, by their names as metrics.
+
+    `success_only`: its training is paid otherwise, so it is said which return this is.
+    """
     success = evaluation.get("eval/success_any_rate")
     parts = [] if success is None else [f"any-step success {success:.0%}"]
-    return ", ".join([*parts, f"return {evaluation['eval/mean_reward']:,.1f}"])
+    which = "official return" if success_only else "return"
+    return ", ".join([*parts, f"{which} {evaluation['eval/mean_reward']:,.1f}"])
 
 
 PIPED_LINES = 10
@@ -30,8 +34,12 @@ PIPED_LINES = 10
 class TrainingDisplay:
     """Use as a context; call `show` once an iteration."""
 
-    def __init__(self, title: str, total: int, names: Sequence[str], enabled: bool = True) -> None:
+    def __init__(
+        self, title: str, total: int, names: Sequence[str], enabled: bool = True, success_only: bool = False
+    ) -> None:
+        """`success_only`: returns of training are those of the success-only reward, and are called so."""
         self.title, self.total, self.names, self.enabled = title, total, names, enabled
+        self.success_only = success_only
         self.console = Terminal()
         self.watched = enabled and self.console.is_terminal  # once: a terminal that closes is none any more
         self.bar = Progress(
@@ -66,7 +74,7 @@ class TrainingDisplay:
         """Show the metrics of an iteration."""
         steps = int(metrics["time/total_timesteps"])
         if "eval/mean_reward" in metrics:
-            self.judged = f"judged after {steps:,} steps: {in_words(metrics)}"
+            self.judged = f"judged after {steps:,} steps: {in_words(metrics, self.success_only)}"
         if self.watched:
             self.bar.update(self.task, completed=min(steps, self.total))
             lines = (self.numbers(metrics), *filter(None, [self.judged]), visible(self.options(metrics)))
@@ -95,14 +103,14 @@ class TrainingDisplay:
         finally:
             self.bar.update(self.task, description=self.title)
 
-    @staticmethod
-    def numbers(metrics: dict[str, float]) -> str:
-        """Rate, return and success in one line."""
+    def numbers(self, metrics: dict[str, float]) -> str:
+        """Rate, return and success in one line of 80 columns."""
+        returns, success = ("success-only return", "any-step") if self.success_only else ("return", "any-step success")
         parts = [f"{metrics['time/fps']:,.0f}/s"]
         if "rollout/ep_rew_mean" in metrics:
-            parts.append(f"return {metrics['rollout/ep_rew_mean']:,.1f}")
+            parts.append(f"{returns} {metrics['rollout/ep_rew_mean']:,.1f}")
         if "rollout/success_any_rate" in metrics:
-            parts.append(f"any-step success {metrics['rollout/success_any_rate']:.0%}")
+            parts.append(f"{success} {metrics['rollout/success_any_rate']:.0%}")
         return "  ".join(parts)
 
     def options(self, metrics: dict[str, float]) -> str:

@@ -9,7 +9,12 @@ function drawCurves() {
   })) {
     const found = Object.entries(DATA.curves[name]),
       judged = Object.values(DATA.judged[name]),
-      traces = [];
+      traces = [],
+      // success-only rewards have an axis of their own beside official ones
+      paid = name === "return" && found.some(([, c]) => c.success_only),
+      both = paid && (judged.length || found.some(([, c]) => !c.success_only)),
+      alone = "steps in success (success-only reward) of an episode in training",
+      beside = { overlaying: "y", side: "right", tickmode: "auto", showgrid: false, automargin: true };
     if (!found.length && !judged.length) {
       nothing("curve-" + where, "Nothing was logged.");
       continue;
@@ -17,7 +22,8 @@ function drawCurves() {
     found.forEach(([, c]) => {
       const colour = GROUPS[c.number % GROUPS.length],
         legendgroup = c.label,
-        base = { hoverinfo: "skip", showlegend: false, legendgroup };
+        yaxis = both && c.success_only ? "y2" : "y",
+        base = { hoverinfo: "skip", showlegend: false, legendgroup, yaxis };
       if (Object.keys(c.seeds).length > 1) {
         traces.push({ ...base, x: c.steps, y: c.low, mode: "lines", line: { width: 0 } });
         traces.push({
@@ -36,8 +42,9 @@ function drawCurves() {
         x: c.steps,
         y: c.median,
         mode: "lines",
-        name: c.label,
+        name: c.label + (name === "return" && c.success_only ? ", success-only reward" : ""),
         legendgroup,
+        yaxis,
         line: { width: 3, color: colour, dash: GROUP_DASH[c.number % 4] },
       });
     });
@@ -60,7 +67,7 @@ function drawCurves() {
         x: c.steps,
         y: c.median,
         mode: "lines+markers",
-        name: c.label + ", judged",
+        name: c.label + (paid ? ", judged (official reward)" : ", judged"),
         legendgroup,
         marker,
         line: { width: 1, color: colour, dash: "dot" },
@@ -69,11 +76,12 @@ function drawCurves() {
     draw(
       "curve-" + where,
       traces,
-      layout(label, {
+      layout(paid && !both ? alone : label, {
         xaxis: { title: { text: "environment steps" } },
         yaxis: name === "success" ? { range: [-0.02, 1.03] } : {},
+        ...(both ? { yaxis2: { ...beside, title: { text: "steps in success" } } } : {}),
         showlegend: found.length + judged.length > 1,
-        margin: { l: 48, r: 12, t: 40, b: 60 },
+        margin: { l: 48, r: both ? 56 : 12, t: 40, b: 60 },
       }),
     );
   }
