@@ -92,7 +92,7 @@ class OptionCritic:
     """
 
     def __init__(self, env_id: Any, **settings: Any) -> None:
-        if settings.get("options"):
+        if len(settings.get("options", ())):
             settings |= gathered(settings["options"])
         base = settings_for(env_id) if isinstance(env_id, str) else None
         source = given(env_id if base is None else base.env_id)
@@ -106,8 +106,8 @@ class OptionCritic:
         spaces = spaces or spaces_of(source, settings.env)
         seen = torch.zeros(2, numbers_size(spaces, settings.model), dtype=torch.float32, device="cpu")
         check_definitions(seen, settings.options)
-        self.state = state or TrainState.fresh(settings, spaces)
         check_skills(settings, spaces)
+        self.state = state or TrainState.fresh(settings, spaces)
         if self.state.model.given is not None:
             self.state.model.given.check(seen.to(self.state.model.log_std.device))
         self.watch = EpisodeWatch(settings.options.names)  # empty until it has learned

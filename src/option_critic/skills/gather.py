@@ -40,6 +40,8 @@ def gathered(words: str | Sequence[Any]) -> dict[str, Any]:
             elif entry.kind == "defined":
                 load(entry.reference)
             entries.append(entry.text(skills[-1].name if entry.kept else entry.what))
+    if not entries:
+        raise InputError("options must say which options there are: a skill's folder, new:NAME, SET:NAME")
     return {"options": tuple(entries), "skills": tuple(skills)}
 
 
