@@ -132,7 +132,9 @@ def act(
     shared = wishes(raw, options) if options and options == network.see.watched else None  # asked once, for both
     seen = network.see(obs, shared)
     policies, mu_logits, beta_logits = network.decide(seen)
-    arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)
+    anywhere = not options and available is None  # interest is 1: nothing to weigh
+    interest = None if anywhere else interest_at(raw, rules, available, shared)
+    arrival = arrive(mu_logits, beta_logits, interest, carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:
