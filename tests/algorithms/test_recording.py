@@ -78,8 +78,8 @@ def improved(settings, state, batch):
     return metrics, model.state_dict(), optimizer
 
 
-def plainly_improved(settings, state, batch):
-    """The same in PyTorch's own words."""
+def plainly_improved(settings, state, batch, every):
+    """The same in PyTorch's own words; the log is of every `every`th step."""
     c, model, losses = settings.learning, copy.deepcopy(state.model), ALGORITHMS[settings.algorithm].losses
     optimizer = torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True)
     for mine, theirs in zip(optimizer.param_groups, state.optimizer.param_groups, strict=True):
@@ -93,7 +93,7 @@ def plainly_improved(settings, state, batch):
             loss.backward()
             norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), c.max_grad_norm, foreach=True))
             optimizer.step()
-    return {"train/grad_norm": torch.stack(norms).mean()}, model.state_dict(), optimizer
+    return {"train/grad_norm": torch.stack(norms[::every]).mean()}, model.state_dict(), optimizer
 
 
 def assert_equal(ours, theirs):
@@ -112,10 +112,11 @@ def test_repeated_or_asked_each_time_an_update_is_the_same(made, monkeypatch, re
     settings, state, batch = made(**RECIPES[recipe])
     trusted = []
     at = Gradients.at
-    monkeypatch.setattr(Gradients, "at", lambda self, rows: (trusted.append(self.trusted), at(self, rows))[1])
-    theirs = plainly_improved(settings, state, batch)
-    for least in (math.inf, 1):
+    monkeypatch.setattr(Gradients, "at", lambda self, *args: (trusted.append(self.trusted), at(self, *args))[1])
+    for least, every in ((math.inf, 4), (1, 4)):
         monkeypatch.setattr(update, "PAYS", least)
+        monkeypatch.setattr(update, "LOGGED", every)
+        theirs = plainly_improved(settings, state, batch, every if least == 1 else 1)
         assert_equal(improved(settings, state, batch), theirs)
         assert trusted[-1] == ({16, 17} if least == 1 else set())  # 100 rows in 6 parts
 

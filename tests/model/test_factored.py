@@ -121,7 +121,7 @@ def test_acting_and_learning_read_the_same_policies():
     network, rules = snapshot(model), OptionSettings(num_options=K)
     noise = Noise.draw((B,), network, Generators.seeded(0))
     assert np.isneginf(noise.action).sum((-2, -1)).tolist() == [2 + 1 + 0] * B  # what two and three lack of four
-    choice, pi, _ = act(network, obs.numpy(), Carry.start(B), rules, noise)
+    choice, pi, *_ = act(network, obs.numpy(), Carry.start(B), rules, noise)
     heads = model(obs).pi.at(torch.from_numpy(choice.option))
     torch.testing.assert_close(torch.from_numpy(pi.log_probs), heads.log_probs.detach(), rtol=1e-4, atol=1e-5)
     assert choice.action.shape == (B, 3) and (choice.action < (2, 3, 4)).all()

@@ -87,7 +87,7 @@ def decide(model, carry, deterministic=False, **kw):
     actor = snapshot(model)
     noise = None if deterministic else Noise.draw((len(carry.option),), actor, Generators.seeded(0))
     obs = torch.randn(len(carry.option), 5, generator=torch.Generator().manual_seed(1))
-    return act(actor, obs.numpy(), carry, OptionSettings(num_options=3), noise, **kw)
+    return act(actor, obs.numpy(), carry, OptionSettings(num_options=3), noise, **kw)[:3]
 
 
 def test_deterministic_decisions():

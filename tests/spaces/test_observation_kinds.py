@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -17,7 +18,7 @@ import option_critic as oc
 from option_critic.errors import InputError, UnsupportedSpaceError
 from option_critic.observations import read_observations
 from option_critic.spaces import Spaces, check_fit
-from option_critic.training.collect import evaluate_rollout
+from option_critic.training.collect import collect, evaluate_rollout
 
 SMALL = {"num_envs": 3, "rollout_length": 8, "minibatch_size": 12, "epochs": 1, "hidden_dim": 8, "torch_threads": 1}
 IMAGES = ("image", "both", "colour frames")
@@ -130,10 +131,20 @@ def test_values_of_successors_are_those_of_the_next_rows(monkeypatch):
     monkeypatch.setattr(agent.watch, "see", rollouts.append)
     agent.learn(48)
     model, rules = agent.state.model, agent.settings.options
-    values = evaluate_rollout(model, rollouts[-1], rules)
+    values = evaluate_rollout(model, replace(rollouts[-1], seen=None), rules)
     q, _, _ = model.values(rollouts[-1].next_obs)
     torch.testing.assert_close(values.next_q, q)
     assert (rollouts[-1].terminated | rollouts[-1].truncated).any()
+
+
+def test_what_was_seen_in_acting_is_what_the_values_see():
+    agent = oc.OptionCritic(env_id("both"), num_options=2, encoder_dim=7, **SMALL)
+    agent.learn(24)
+    model, running, rules = agent.state.model, agent._running, agent.settings.options
+    rollout, _ = collect(running.groups, model, running.live, 5, rules, agent.state.generators)
+    torch.testing.assert_close(rollout.seen, model.view(rollout.obs))
+    again = evaluate_rollout(model, replace(rollout, seen=None), rules)
+    torch.testing.assert_close(evaluate_rollout(model, rollout, rules).q, again.q)
 
 
 def test_an_encoder_of_ones_own(tmp_path):

@@ -310,3 +310,16 @@ def test_gradients_that_are_not_finite_never_reach_the_weights(small, monkeypatc
     with pytest.raises(NonFiniteError, match="gradients"):
         agent.learn()
     assert torch.equal(weights(agent), before)
+
+
+def test_the_critic_learns_alone_at_first():
+    agent = oc.OptionCritic("Pendulum-v1", num_envs=2, rollout_length=32, minibatch_size=32, burn_in=128, torch_threads=1)
+    seen = []
+
+    def see(agent, _):
+        seen.append({name: p.detach().clone() for name, p in agent.state.model.named_parameters()})
+
+    agent.learn(192, callback=see)
+    still = {n for n in seen[0] if torch.equal(seen[0][n], seen[1][n])}
+    assert still == {n for n in seen[0] if not n.startswith(("critic_trunk", "q_head"))}
+    assert not {n for n in seen[0] if torch.equal(seen[1][n], seen[2][n])} - {"log_std"}

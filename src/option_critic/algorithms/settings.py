@@ -16,6 +16,7 @@ RANGES = {
     "epochs": (1, 1000),
     "minibatch_size": (2, 10_000_000),
     "max_skipped_updates": (1, 1_000_000),
+    "burn_in": (0, 10**12),
     "final_log_std": (-20, 20),
     **dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), (0, 100)),
     **dict.fromkeys(("entropy_master", "entropy_option", "value_weight", "target_kl"), (0, 1_000_000)),
@@ -55,6 +56,10 @@ class PPOSettings:
     """Learning rate of the policy over options."""
     lr_termination: float = 7e-4
     """Learning rate of the terminations."""
+    burn_in: int = 0
+    """Environment steps at the start of a training in which the critic learns alone. Values that say nothing yet push
+    a policy about; one that begins as a skill, or comes from another task, is lost by it (residual policy learning
+    [Silver+18])."""
     anneal_lr: bool = True
     """Let all learning rates fall linearly to 0 over the training."""
     final_log_std: float | None = None

@@ -22,6 +22,10 @@ from option_critic.model.option_model import OptionModel
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Batch
 
+LOGGED = 8
+"""Where there are many steps, one of so many is logged: a mean needs no more, and a fifth of the operations of an
+update is for the log alone."""
+
 
 class DivergedError(NonFiniteError):
     """Update after update had gradients that are NaN or infinite."""
@@ -45,26 +49,31 @@ def improve(
     generator: torch.Generator,
     in_row: int = 0,
 ) -> tuple[dict[str, Tensor], int]:
-    """Epochs over shuffled minibatches: the only place where weights are learned. Means of the metrics.
+    """Epochs over shuffled minibatches: the only place where weights are learned. Means of the metrics: of every
+    `LOGGED`th step where there are many.
 
     An update whose gradients are NaN or infinite is skipped. `in_row`: updates skipped in a row, so far and
     returned; at `max_skipped_updates` of them DivergedError is raised.
     """
     parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
-    history, epochs, skipped = list[dict[str, Tensor]](), 0, 0
+    many = parts * config.epochs >= PAYS
+    every = LOGGED if many else 1
+    history, epochs, taken, skipped = list[dict[str, Tensor]](), 0, 0, 0
     gradients = Gradients(
         lambda minibatch: losses(model, minibatch, config, rules),
         [weight for weight in model.parameters() if weight.requires_grad],
         config.max_grad_norm,
         batch,
-        repeats=parts * config.epochs >= PAYS and batch.obs.is_cpu,
+        repeats=many and batch.obs.is_cpu,
+        always=("train/approx_kl",) if config.target_kl else (),
     )
     with closing(Steps(optimizer)) as steps:
         for _ in range(config.epochs):
             moved: list[Tensor] = []
             order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
             for minibatch in batch.rows(order).split(parts):
-                found = gradients.at(minibatch)
+                is_logged = taken % every == 0
+                found = gradients.at(minibatch, is_logged)
                 if not is_sound(found.norm):
                     skipped, in_row = skipped + 1, in_row + 1
                     if in_row >= config.max_skipped_updates:
@@ -72,8 +81,11 @@ def improve(
                     continue
                 in_row = 0
                 steps.take(found)
-                moved.append(found.metrics["train/approx_kl"])
-                history.append(found.metrics | {"train/grad_norm": found.norm})
+                if config.target_kl:
+                    moved.append(found.metrics["train/approx_kl"])
+                taken += 1
+                if is_logged:
+                    history.append(found.metrics | {"train/grad_norm": found.norm})
             epochs += 1
             if moved_enough(moved, config.target_kl):
                 break

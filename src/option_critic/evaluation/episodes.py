@@ -89,7 +89,7 @@ def run_episodes(
         seen = obs
         quiet = ablation.noise(envs.num_envs, network, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), network, generators)
-        offered, _, arrival = act(network, seen, carry, rules, noise, mask)
+        offered, _, arrival, _ = act(network, seen, carry, rules, noise, mask)
         numbers = network.see.numbers(seen)
         offered = replace(offered, action=ablation.action(offered.action, numbers, rules))
         held = Held.after(offered, held, settings.env.action_repeat)

@@ -133,17 +133,20 @@ def act(
     rules: OptionSettings,
     noise: Noise | None,
     available: NDArray | None = None,
-) -> tuple[Choice[NDArray], ActionDistribution[NDArray], Arrival[NDArray]]:
+) -> tuple[Choice[NDArray], ActionDistribution[NDArray], Arrival[NDArray], NDArray]:
     """Decide at raw observations [B, D] with the options in `carry` arriving.
 
     Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
     action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
-    that executes, and what the arriving one met: all that `likelihoods` needs.
+    that executes, and what the arriving one met: all that `likelihoods` needs; and what the networks saw, [B, S].
     """
     raw, options = single(network.see.numbers(obs)), rules.definitions  # once for all that users wrote
     shared = wishes(raw, options) if options and options == network.see.watched else None  # asked once, for both
-    policies, mu_logits, beta_logits = network(obs, shared)
-    arrival = arrive(mu_logits, beta_logits, interest_at(raw, rules, available, shared), carry, rules)
+    seen = network.see(obs, shared)
+    policies, mu_logits, beta_logits = network.decide(seen)
+    anywhere = not options and available is None  # interest is 1: nothing to weigh
+    interest = None if anywhere else interest_at(raw, rules, available, shared)
+    arrival = arrive(mu_logits, beta_logits, interest, carry, rules)
     if noise is None:
         ended, chosen = arrival.beta > 0.5, arrival.log_mu.argmax(-1)
     else:
@@ -170,7 +173,7 @@ def act(
         forced=arrival.forced,
         beta=arrival.beta,
     )
-    return choice, pi, arrival
+    return choice, pi, arrival, seen
 
 
 @dataclass(frozen=True)

@@ -212,8 +212,11 @@ class OptionModel(nn.Module):
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
-        x = self.view(obs)
-        return (self.q_head(self.critic_trunk(self._common(x))), *self._choice_heads(self._choice_features(x)))
+        return self.values_of(self.view(obs))
+
+    def values_of(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of what is seen, [..., S]."""
+        return (self.q_head(self.critic_trunk(self._common(seen))), *self._choice_heads(self._choice_features(seen)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.

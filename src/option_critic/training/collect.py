@@ -55,6 +55,7 @@ def collect(
     choices: list[list[Choice[NDArray]]] = [[] for _ in groups]
     policies: list[list[ActionDistribution[NDArray]]] = [[] for _ in groups]
     log_mus: list[list[NDArray]] = [[] for _ in groups]
+    features: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
     network, waited = snapshot(model), 0.0
     noise = [Noise.draw((length, envs.num_envs), network, generators).steps() for envs in groups]
@@ -69,15 +70,18 @@ def collect(
                 live[g] = Live(step.act_obs, choices[g][-1].next_carry(step.is_first))
             if t < length:
                 seen = digits(live[g].obs, model)
-                choice, pi, arrival = act(network, seen, live[g].carry, rules, noise[g][t])
+                choice, pi, arrival, x = act(network, seen, live[g].carry, rules, noise[g][t])
                 envs.send(envs.spaces.to_env(choice.action))
                 obs[g].append(seen)
                 choices[g].append(choice)
                 policies[g].append(pi)
                 log_mus[g].append(arrival.log_mu)
+                features[g].append(x)
     log_mu = torch.from_numpy(join(log_mus)).to(device)
     decision = likelihoods(join_rows(choices, device), join_rows(policies, device), log_mu)
-    return replace(stack(obs, decision, steps, rules, model), env_seconds=waited), live
+    # numbers are looked at again instead: in one large batch they differ in their last bits
+    kept = None if model.encoder is None else torch.from_numpy(join(features)).to(device)
+    return replace(stack(obs, decision, steps, rules, model), seen=kept, env_seconds=waited), live
 
 
 def digits(obs: Observations, model: OptionModel) -> Observations:
@@ -167,7 +171,7 @@ def successors(
 def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings) -> Values:
     """What the model says at s and at the true s', before the update."""
     d = rollout.decision
-    q, mu_logits, beta_logits = model.values(rollout.obs)
+    q, mu_logits, beta_logits = model.values(rollout.obs) if rollout.seen is None else model.values_of(rollout.seen)
     here = arrive(mu_logits, beta_logits, rollout.interest, d.carry, rules)
     next_q, mu_logits, beta_logits = successors(model, rollout, (q, mu_logits, beta_logits))
     arriving = Carry(d.option, d.next_age, torch.zeros_like(d.is_first))  # s' is never a first state

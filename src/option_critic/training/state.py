@@ -135,8 +135,11 @@ class TrainState:
 
     def set_rates(self, config: PPOSettings) -> None:
         """Set the learning rates for the current step. They live in the settings; the optimiser holds a copy."""
+        alone = self.env_steps - self.schedule_start < config.burn_in
         for group in self.optimizer.param_groups:
             rate: float = getattr(config, f"lr_{group['name']}")
+            if alone and group["name"] != "critic":
+                rate = 0.0
             group["lr"] = rate * self.left if config.anneal_lr else rate
 
     @torch.no_grad()
