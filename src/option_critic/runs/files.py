@@ -60,6 +60,15 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
+def check_json(path: Path | None) -> None:
+    """Raise InputError if figures cannot be written there: better now than when they are done."""
+    if path is None or path == Path("-"):
+        return
+    if path.is_dir():
+        raise InputError(f"--json takes a file, but {path} is a folder")
+    check_writable(path.parent)
+
+
 def encoded(data: Any) -> bytes:
     """JSON for people, indented and strictly standard."""
     return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()

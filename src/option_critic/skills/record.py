@@ -96,7 +96,9 @@ class Measured(Struct, frozen=True):
     success_from: Text = ""
     """Which evaluation says so."""
     mean_duration: Number | None = None
-    """Steps of a run of the option."""
+    """Mean steps of the runs of the option that it ended; ..."""
+    cut_duration: Number | None = None
+    """... and of those that an episode's end cut short."""
     share: Number | None = None
     """Of all steps."""
     options_from: Text = ""
