@@ -120,7 +120,7 @@ def read_as(path: RunPath, kind: Any) -> Any:
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(f"{path} cannot be read: {error!s:.300}") from error
 
 
 def summed(data: bytes) -> dict[str, str | int]:
