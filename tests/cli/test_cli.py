@@ -186,6 +186,10 @@ LIGHT = [
     (2, ["bench", "cartpol"]),
     *((0, [verb, "--help"]) for verb in ("train", "evaluate", "list", "bench")),
     (0, ["list"]),
+    *(
+        (code, ["skills", *words])
+        for code, words in ((0, ["list", "."]), (2, ["show", "nothing"]), (0, ["export", "--help"]))
+    ),
 ]
 
 

@@ -1,6 +1,8 @@
 """Agents with weights that say something, for skills to be cut out of. Their definitions are here, too."""
 
+import json
 import math
+import sys
 
 import gymnasium as gym
 import torch
@@ -10,6 +12,10 @@ from gymnasium.spaces import Box, Dict, MultiDiscrete
 import option_critic as oc
 from option_critic.options.feature import Feature
 from option_critic.options.option import Option, where
+from option_critic.runs.files import fingerprint
+from option_critic.runs.paths import RunPath
+from option_critic.skills.export import skill_of
+from option_critic.skills.folder import FILES
 
 
 def env(observation_space, action_space):
@@ -116,3 +122,20 @@ def observations(made, count=20, seed=2):
     """Raw ones [N, D]."""
     drawn = torch.randn(count, made.spaces.obs_size, generator=torch.Generator().manual_seed(seed))
     return drawn * 2
+
+
+def full_skill(folder):
+    """Write a skill with all there is to `folder`: a definition, interests that are seen, and a skill below."""
+    sys.modules[__name__].ON_SKILLS = (
+        skill_of(agent("defined"), 0).option(correction=True, ends="learned"),
+        Option(name="b"),
+    )
+    few = {"num_envs": 1, "hidden_dim": 4, "observe_interest": "makers:SAID"}
+    skill_of(oc.OptionCritic("Skills/Arm-v0", options_from="makers:ON_SKILLS", **few), 0).save(folder)
+    return folder
+
+
+def sign(folder):
+    """Make the checksums of a skill's files right."""
+    sums = {name: fingerprint(RunPath.of(folder) / name) for name in FILES}
+    (folder / "manifest.json").write_text(json.dumps({"format_version": 1, "files": sums}))

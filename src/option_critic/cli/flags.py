@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,6 +46,18 @@ def arguments(
         instance_from_str=lambda words: read_arguments(words[0]),
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=lambda value: [as_written(value)],
+    )
+
+
+def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -> Any:
+    """Parse one verb's flags with tyro; it prints help, or errors with the nearest flag (exit 2)."""
+    return tyro.cli(
+        arguments,
+        prog=f"option-critic {verb}",
+        args=list(argv),
+        default=default,
+        config=(tyro.conf.OmitArgPrefixes,),
+        registry=VALUES,
     )
 
 
@@ -167,6 +180,45 @@ class ReportArgs:
     env: str | None = None
     """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
     is imported that you do not name."""
+
+
+@dataclass
+class ExportSkillsArgs:
+    """Write options of a run as skills, a folder each, called by the option's name: what it does, when it ends, where
+    it may start. A skill needs its run no more."""
+
+    run: tyro.conf.Positional[Path]
+    """A run folder, or a folder written by `save`."""
+    out: Path = Path("skills")
+    """Where the folders are written."""
+    options: str = ""
+    """Which options, by name: reach,grasp. Default: all."""
+    checkpoint: str | None = None
+    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
+    overwrite: bool = False
+    """Replace skills that are there already."""
+    options_from: str | None = None
+    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    json: Path | None = None
+    """Write what was exported here as JSON; - for standard output."""
+
+
+@dataclass
+class ListSkillsArgs:
+    """List the skills in a folder: what each is for, what it sees, where it comes from, how good it was there."""
+
+    folder: tyro.conf.Positional[Path] = Path("skills")
+    """Where skills are kept."""
+    json: Path | None = None
+    """Write all that they say here as JSON; - for standard output."""
+
+
+@dataclass
+class ShowSkillArgs:
+    """Show all that a skill says of itself. It needs nothing but its folder."""
+
+    skill: tyro.conf.Positional[Path]
+    """The folder of a skill."""
 
 
 @dataclass

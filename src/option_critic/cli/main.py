@@ -7,7 +7,6 @@ saved. With OPTION_CRITIC_DEBUG set, a failure also shows where it happened.
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -16,10 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
 from option_critic.cli.flags import (
-    VALUES,
     BenchArgs,
     DiagnoseArgs,
     EvaluateArgs,
@@ -27,8 +23,10 @@ from option_critic.cli.flags import (
     ReportArgs,
     ResumeArgs,
     TrainArgs,
+    parse,
 )
 from option_critic.cli.signals import Interrupt, ended
+from option_critic.cli.skills import skills
 from option_critic.envs.lookup import means, named
 from option_critic.envs.metaworld import task_of
 from option_critic.envs.source import check_kwargs
@@ -36,10 +34,10 @@ from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
 from option_critic.references import import_module_of
-from option_critic.runs.files import check_writable
+from option_critic.runs.files import check_json, check_writable
 from option_critic.settings import Settings, names_of_others
 from option_critic.terminal import open_terminal, say
-from option_critic.value_types import check_range, shown, whole
+from option_critic.value_types import check_range, nearest, shown, whole
 
 if TYPE_CHECKING:
     from option_critic.runs.paths import RunPath
@@ -51,23 +49,12 @@ USAGE = """usage: option-critic VERB ...
   evaluate RUN      success and return of a trained agent, with intervals
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
+  skills VERB       options that leave their run: export, list, show
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
 
 `option-critic VERB --help` explains every setting.
 """
-
-
-def parse(arguments: Any, verb: str, argv: Sequence[str], default: Any = None) -> Any:
-    """Parse one verb's flags with tyro; it prints help, or errors with the nearest flag (exit 2)."""
-    return tyro.cli(
-        arguments,
-        prog=f"option-critic {verb}",
-        args=list(argv),
-        default=default,
-        config=(tyro.conf.OmitArgPrefixes,),
-        registry=VALUES,
-    )
 
 
 def train(argv: Sequence[str]) -> int:
@@ -240,15 +227,6 @@ def bench(argv: Sequence[str]) -> int:
     return 0
 
 
-def check_json(path: Path | None) -> None:
-    """Raise InputError if figures cannot be written there: better now than when they are done."""
-    if path is None or path == Path("-"):
-        return
-    if path.is_dir():
-        raise InputError(f"--json takes a file, but {path} is a folder")
-    check_writable(path.parent)
-
-
 def numbers(text: str, flag: str) -> list[int]:
     """0,1,2 or 0..4 -> numbers, each once. Raises InputError."""
     parts = [re.fullmatch(r"([0-9]{1,20})(?:\.\.([0-9]{1,20}))?", part.strip()) for part in text.split(",")]
@@ -270,6 +248,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": evaluate,
     "diagnose": diagnose,
     "report": report,
+    "skills": skills,
     "list": list_,
     "bench": bench,
 }
@@ -289,9 +268,12 @@ def main() -> None:
         say(*USAGE.splitlines())
         sys.exit(0 if argv else 2)
     if argv[0] not in VERBS:
-        near = difflib.get_close_matches(argv[0], VERBS, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        say(f"option-critic: there is no verb {argv[0]!r}.{hint}", "", *USAGE.splitlines(), error=True)
+        say(
+            f"option-critic: there is no verb {argv[0]!r}.{nearest(argv[0], VERBS)}",
+            "",
+            *USAGE.splitlines(),
+            error=True,
+        )
         sys.exit(2)
     threading.excepthook = in_thread
     try:

@@ -94,6 +94,7 @@ class Together(Struct, frozen=True):
     """What all options did together."""
 
     options: Annotated[tuple[OptionRow, ...], Meta(max_length=MOST_OPTIONS)]
+    episodes: Count | None = None
     nmi: Number | None = None
     effective_number: Number | None = None
     learned_ends: Number | None = None
@@ -103,9 +104,12 @@ class Together(Struct, frozen=True):
 
 
 class Value(Struct, frozen=True):
-    """A figure of an ablation."""
+    """A figure of an ablation; older ones are without an interval."""
 
     value: Number
+    low: Number | None = None
+    high: Number | None = None
+    n: Count = 0
 
 
 class Diagnosis(Struct, frozen=True):
@@ -116,6 +120,8 @@ class Diagnosis(Struct, frozen=True):
         dict[str, Annotated[dict[str, Value | None], Meta(max_length=20)]], Meta(max_length=3 * MOST_OPTIONS + 1)
     ]
     env_id: str = ""
+    training_steps: Count | None = None
+    goals: Goals | None = None
 
 
 Versions = Annotated[dict[str, str], Meta(max_length=200)]

@@ -60,6 +60,15 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
+def check_json(path: Path | None) -> None:
+    """Raise InputError if figures cannot be written there: better now than when they are done."""
+    if path is None or path == Path("-"):
+        return
+    if path.is_dir():
+        raise InputError(f"--json takes a file, but {path} is a folder")
+    check_writable(path.parent)
+
+
 def encoded(data: Any) -> bytes:
     """JSON for people, indented and strictly standard."""
     return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
@@ -111,7 +120,7 @@ def read_as(path: RunPath, kind: Any) -> Any:
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(f"{path} cannot be read: {error!s:.300}") from error
 
 
 def summed(data: bytes) -> dict[str, str | int]:

@@ -14,6 +14,7 @@ from option_critic.options.definitions import find
 from option_critic.options.entries import Entry
 from option_critic.options.option import Option
 from option_critic.options.settings import OptionSettings
+from option_critic.runs.files import FORMAT_VERSION
 from option_critic.runs.run_folder import versions
 from option_critic.skills.lookup import built
 from option_critic.skills.network import cut_out
@@ -68,6 +69,7 @@ def skill_of(
     ends = "learned" if own.ends == "learned" else "base" if inherits else "given"
     made = versions() if made_with is None else made_with
     record = SkillRecord(
+        format_version=FORMAT_VERSION,
         name=rules.names[k],
         spaces=agent.spaces.to_dict(),
         action_repeat=agent.settings.env.action_repeat,

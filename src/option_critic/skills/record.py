@@ -13,7 +13,6 @@ from option_critic.model.settings import MAX_COMPONENT, Activation
 from option_critic.options.feature import Feature
 from option_critic.options.option import MAX_LENGTH
 from option_critic.runs.figures import Count, Interval, Number
-from option_critic.runs.files import FORMAT_VERSION
 from option_critic.runs.paths import CheckpointError
 from option_critic.spaces import Spaces, check_fit
 from option_critic.value_types import check_name
@@ -96,16 +95,19 @@ class Measured(Struct, frozen=True):
     success_from: Text = ""
     """Which evaluation says so."""
     mean_duration: Number | None = None
-    """Steps of a run of the option."""
+    """Mean steps of the runs of the option that it ended; ..."""
+    cut_duration: Number | None = None
+    """... and of those that an episode's end cut short."""
     share: Number | None = None
     """Of all steps."""
     options_from: Text = ""
     """Which diagnosis says so."""
 
 
-class SkillRecord(Struct, frozen=True):
+class SkillRecord(Struct, frozen=True, kw_only=True):
     """skill.json: all of a skill but its weights."""
 
+    format_version: int
     name: str
     spaces: dict[str, Any]
     """As in a checkpoint: what observations and actions must be."""
@@ -129,7 +131,6 @@ class SkillRecord(Struct, frozen=True):
     """None: nothing is said of it."""
     base: SkillRecord | None = None
     measured: Measured = Measured()
-    format_version: int = FORMAT_VERSION
 
     @property
     def learns(self) -> bool:
@@ -197,4 +198,4 @@ def check_sees(name: str, sees: Sees, size: int) -> None:
 def as_json(record: SkillRecord) -> dict[str, Any]:
     """For skill.json."""
     data: dict[str, Any] = msgspec.to_builtins(record)
-    return {"format_version": data.pop("format_version"), **data}
+    return data
