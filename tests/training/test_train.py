@@ -313,7 +313,8 @@ def test_gradients_that_are_not_finite_never_reach_the_weights(small, monkeypatc
 
 
 def test_the_critic_learns_alone_at_first():
-    agent = oc.OptionCritic("Pendulum-v1", num_envs=2, rollout_length=32, minibatch_size=32, burn_in=128, torch_threads=1)
+    few = {"num_envs": 2, "rollout_length": 32, "minibatch_size": 32, "torch_threads": 1}
+    agent = oc.OptionCritic("Pendulum-v1", burn_in=128, **few)
     seen = []
 
     def see(agent, _):
