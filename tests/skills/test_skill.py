@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from option_critic.errors import InputError
 from option_critic.functional.options import effective_termination
 from option_critic.model.act import arrive
 from option_critic.model.distributions import DiagonalGaussian
-from option_critic.options.interest import check_arrays, interest_at, stacked, wishes
+from option_critic.options.interest import but_nan, check_arrays, interest_at, stacked, wishes
 from option_critic.records import Carry
 from option_critic.runs.files import encoded
 from option_critic.skills.export import skill_of
@@ -125,13 +126,12 @@ def hold(made, options):
 
 
 def test_its_functions_say_the_same_of_arrays_and_tensors():
+    obs = torch.randn(100, 9, generator=torch.Generator().manual_seed(0))
     for k in (0, 1):
-        option = skill_of(agent("defined"), k).option()
-        obs = torch.randn(100, 9, generator=torch.Generator().manual_seed(0))
-        for function in (option.interest, option.end, option.policy, *(option.fixed or {}).values()):
-            if callable(function):
-                said = function(obs)
-                check_arrays("it", function, obs, torch.nan_to_num(said)) if not said.isnan().any() else None
+        option = skill_of(agent("defined"), k).option(correction=True)
+        fixed = [partial(but_nan, x) for x in option.fixed.values() if callable(x)]
+        for function in (option.interest, option.end, option.policy, *fixed):
+            check_arrays("it", function, obs, function(obs))
 
 
 def test_a_skill_on_skills_brings_them_along(tmp_path):

@@ -160,8 +160,10 @@ class Skill:
     def end(self, obs: Numbers) -> Numbers:
         """The probability that it ends, given or learned: 1 - (1 - done)(1 - termination), [...]. An option of another
         agent that ends by this ends as it did."""
-        done, learned = self.done(obs), self.termination(obs)
-        return 1 - (1 - done) * (1 - learned.clip(max=NEARLY))
+        learned = self.termination(obs).clip(max=NEARLY)
+        if self._definition is None or self._definition.end is None:
+            return learned
+        return 1 - (1 - self.done(obs)) * (1 - learned)
 
     def option(self, correction: bool = False, ends: Ends = "given", name: str | None = None) -> Option:
         """It as an option of another agent: with its view, interest, fixed components and lengths, and frozen unless
@@ -178,7 +180,7 @@ class Skill:
             ends=ends,
             min_length=least or None,
             max_length=self.record.max_length,
-            fixed=self.fixed or None,
+            fixed=self.fixed or None if correction else None,  # it writes them itself, and nobody else's are free
             arrays=True,
             phase=self.record.phase,
         )
