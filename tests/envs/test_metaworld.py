@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 
 import metaworld
@@ -14,6 +15,7 @@ from option_critic.envs.envpool import GOAL, MetaWorldEnvs, envpool_id, has_all_
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     DIFFERENCES,
+    PREFIX,
     QUATERNIONS,
     TASKS,
     OfficialTask,
@@ -162,3 +164,22 @@ def test_differences_lead_to_object_and_goal():
     assert obs[hand[:, 1]][:2] == pytest.approx(puck[:2], abs=0.01)
     assert np.array_equal(obs[held[:, 0]], obs[hand[:, 1]]) and obs[held[:, 1]] == pytest.approx(goal)
     assert obs[hand[:, 0]] == pytest.approx([0.0, 0.6, 0.19], abs=0.02)  # where the hand starts
+
+
+@pytest.mark.parametrize("task", ["shelf-place-v3", "hammer-v3"])
+def test_tasks_whose_goal_envpool_moves_away_are_simulated_by_the_package(task):
+    settings = EnvSettings(num_envs=1)
+    with pytest.warns(UserWarning, match="moves the goal"):
+        assert resolve_backend(PREFIX + task, settings) == "official"
+    with pytest.raises(InputError, match="by metres"):
+        resolve_backend(PREFIX + task, replace(settings, backend="envpool"))
+
+
+def test_that_goal_still_moves():
+    envpool = pytest.importorskip("envpool")
+    envs = envpool.make("MetaWorld/ShelfPlace-v3", "gymnasium", num_envs=1, max_episode_steps=1,
+                        partially_observable=False)  # fmt: skip
+    forth = [envs.reset()[0][0, 37]]
+    for _ in range(4):  # a step, and one in which it is reset
+        forth.append(envs.step(np.zeros((1, 4), dtype=np.float32))[0][0, 37])
+    assert max(forth) > 1.5, "EnvPool has mended it: take shelf-place and hammer out of DRIFTING"

@@ -57,7 +57,13 @@ def resolve_metaworld(env_id: str, settings: EnvSettings) -> Backend:
     refuse_arguments(env_id, settings)
     if settings.backend == "gymnasium":
         raise InputError(f"backend must be auto, envpool or official for {env_id}, got gymnasium")
-    if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available()):
+    drifts = task_of(env_id) in envpool.DRIFTING
+    if settings.backend == "envpool" and drifts:
+        raise InputError(
+            f"backend cannot be envpool for {env_id}: there its goal moves away by metres from episode to episode; "
+            "take official, or auto"
+        )
+    if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available() and not drifts):
         if not envpool.available():
             raise InputError(NO_ENVPOOL)
         return "envpool"
@@ -65,7 +71,8 @@ def resolve_metaworld(env_id: str, settings: EnvSettings) -> Backend:
         raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
     if settings.backend == "official":
         return "official"
-    warnings.warn("EnvPool is not installed: training on the official Meta-World, 2 to 3 times slower.", stacklevel=1)
+    why = "EnvPool moves the goal of this task away" if drifts else "EnvPool is not installed"
+    warnings.warn(f"{why}: training on the official Meta-World, 2 to 3 times slower.", stacklevel=1)
     return "official"
 
 
