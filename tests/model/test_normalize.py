@@ -131,10 +131,17 @@ def test_differences_are_seen_where_no_interests_are():
 def test_acting_sees_what_learning_sees(options_from):
     agent = oc.OptionCritic("pick-place", options_from=options_from)
     obs = torch.randn(64, 39) * 0.1
-    pi, mu, beta = snapshot(agent.state.model)(obs.numpy())
-    heads = agent.state.model(obs)
-    for a, b in ((pi.mean, heads.pi.mean), (mu, heads.mu_logits), (beta, heads.beta_logits)):
-        torch.testing.assert_close(torch.from_numpy(a), b, rtol=0, atol=1e-6)
+    network, heads = snapshot(agent.state.model), agent.state.model(obs)
+    if options_from:  # they see different things: asked for one option at a time
+        seen, option = network.see(obs.numpy()), np.arange(64) % 3
+        mu, beta = network.choice_heads(network.looking.choice(seen, option))
+        mean, at = network.policy(seen, option, None).mean, (torch.arange(64), torch.from_numpy(option))
+        pairs = ((mean, heads.pi.mean[at]), (mu, heads.mu_logits), (beta[at], heads.beta_logits[at]))
+    else:
+        pi, mu, beta = network(obs.numpy())
+        pairs = ((pi.mean, heads.pi.mean), (mu, heads.mu_logits), (beta, heads.beta_logits))
+    for a, b in pairs:
+        torch.testing.assert_close(torch.from_numpy(np.array(a)), b, rtol=0, atol=1e-6)
 
 
 class Clock(gym.Env):

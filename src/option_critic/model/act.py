@@ -143,7 +143,10 @@ def act(
     raw, options = single(network.see.numbers(obs)), rules.definitions  # once for all that users wrote
     shared = wishes(raw, options) if options and options == network.see.watched else None  # asked once, for both
     seen = network.see(obs, shared)
-    policies, mu_logits, beta_logits = network.decide(seen)
+    if network.looking is None:
+        policies, mu_logits, beta_logits = network.decide(seen)
+    else:
+        mu_logits, beta_logits = network.choice_heads(network.looking.choice(seen, carry.option))
     anywhere = not options and available is None  # interest is 1: nothing to weigh
     interest = None if anywhere else interest_at(raw, rules, available, shared)
     arrival = arrive(mu_logits, beta_logits, interest, carry, rules)
@@ -153,7 +156,7 @@ def act(
         ended, chosen = noise.end < arrival.beta, sample_index(arrival.log_mu, noise.option)
     option = np.where(ended, chosen, carry.option)
     base = None if network.given is None else network.given.base(raw, option)
-    pi = policies.at(option, None, base)
+    pi = policies.at(option, None, base) if network.looking is None else network.policy(seen, option, base)
     action = pi.mode() if noise is None else pi.sample(noise.action)
     free: NDArray | None = None
     if network.given is not None and base is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,8 +20,7 @@ from option_critic.functional.arrays import NDArray
 from option_critic.model.distributions import Factors
 from option_critic.model.encoder import in_numpy as encoder_in_numpy
 from option_critic.model.layers import Tanh
-from option_critic.model.looks import apart, each_its_own
-from option_critic.model.network import Network, View
+from option_critic.model.network import Looking, Network, View
 from option_critic.model.option_model import OptionModel
 
 Function = Callable[[NDArray], NDArray]
@@ -31,12 +30,13 @@ Function = Callable[[NDArray], NDArray]
 @torch.no_grad()
 def snapshot(model: OptionModel) -> Network[NDArray]:
     """What `model` says now, for acting. Made anew after each update."""
-    trunks, policy_head, choice_heads = networks(model) if model.looks is None else looking(model)
+    alike = model.looks is None
     return Network(
         see=view(model),
-        trunks=trunks,
-        policy_head=policy_head,
-        choice_heads=choice_heads,
+        trunks=trunks(model.policy_trunk, model.option_trunk) if alike else None,
+        policy_head=in_numpy(model.pi_head) if alike else None,
+        choice_heads=choice_heads(model) if alike else choice_heads_of_one(model),
+        looking=None if alike else looking(model),
         log_std=array(model.log_std),
         discrete=model.discrete,
         fixed=None if model.fixed is None else copy.deepcopy(model.fixed).cpu(),
@@ -45,35 +45,41 @@ def snapshot(model: OptionModel) -> Network[NDArray]:
     )
 
 
-Networks = tuple[Callable[[NDArray], tuple[Any, Any]], Function, Callable[[Any], tuple[NDArray, NDArray]]]
-"""Trunks and heads of `Network`."""
-
-
-def networks(model: OptionModel) -> Networks:
-    """Where all options see everything."""
+def choice_heads(model: OptionModel) -> Callable[[Any], tuple[NDArray, NDArray]]:
+    """mu and beta of the same features, at once."""
     mu_and_beta, k = side_by_side(model.mu_head, model.beta_head), model.num_options
-    heads = lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:])  # noqa: E731
-    return trunks(model.policy_trunk, model.option_trunk), in_numpy(model.pi_head), heads
+    return lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:])
 
 
-def looking(model: OptionModel) -> Networks:
-    """Where they see different things (`looks.py`): policies and terminations of K options, K B rows at a time."""
+def choice_heads_of_one(model: OptionModel) -> Callable[[Any], tuple[NDArray, NDArray]]:
+    """mu, and beta of the option that arrives, of what `Looking.choice` says."""
+    mu_head, weight, bias = in_numpy(model.mu_head), array(model.beta_head.weight), array(model.beta_head.bias)
+
+    def heads(features: Any) -> tuple[NDArray, NDArray]:
+        known, own, option = features
+        mu, logit = mu_head(known), (own * weight[option]).sum(-1) + bias[option]
+        return mu, np.broadcast_to(logit[:, None], mu.shape)
+
+    return heads
+
+
+def looking(model: OptionModel) -> Looking[NDArray]:
+    """Where options see different things (`looks.py`): policies and terminations of the one option that matters."""
     assert model.looks is not None
-    own, mu_head = trunks(model.policy_trunk, model.termination_trunk), in_numpy(model.mu_head)
-    choice, mask, common = in_numpy(model.option_trunk), array(model.look), model.looks.common
-    pi, beta = ((array(head.weight), array(head.bias)) for head in (model.pi_head, model.beta_head))
-    k = model.num_options
+    policy, end, choice = map(in_numpy, (model.policy_trunk, model.termination_trunk, model.option_trunk))
+    mask, common, k, a = array(model.look)[:, 0], model.looks.common, model.num_options, model.action_size
+    pi, pi_bias = array(model.pi_head.weight).reshape(k, a, -1), array(model.pi_head.bias).reshape(k, a)
+    learns = np.ones(k, dtype=np.bool_) if model.given is None else ~model.given.frozen.cpu().numpy()
 
-    def both(x: NDArray) -> tuple[Any, Any]:
-        rows = apart(x, mask)
-        policy, end = own(rows.reshape(-1, rows.shape[-1]))
-        return policy.reshape(k, len(x), -1), (choice(x[:, :common]), end.reshape(k, len(x), -1))
+    def outputs(x: NDArray, option: NDArray) -> NDArray:
+        out, rows = np.zeros((len(x), a), dtype=np.float32), learns[option]
+        if rows.any():
+            own = option[rows]
+            features = policy(x[rows] * mask[own])
+            out[rows] = (pi[own] @ features[..., None])[..., 0] + pi_bias[own]
+        return out
 
-    def choice_heads(features: Any) -> tuple[NDArray, NDArray]:
-        known, end = features
-        return mu_head(known), each_its_own(end, *beta, (len(known),))
-
-    return both, lambda features: each_its_own(features, *pi, (features.shape[1],)), choice_heads
+    return Looking(lambda x, option: (choice(x[:, :common]), end(x * mask[option]), option), outputs)
 
 
 def view(model: OptionModel) -> View[NDArray]:

@@ -195,6 +195,22 @@ def intra_option_policies(
     return DiagonalGaussian(outputs, xp(outputs).broadcast_to(log_std, outputs.shape))
 
 
+def policy_of_one(
+    outputs: Numbers, log_std: Numbers, discrete: bool, factors: Factors[Numbers] | None, base: Numbers | None
+) -> ActionDistribution[Numbers]:
+    """What the head says of the option that is picked at each row, as a distribution: outputs and log_std [..., A],
+    on top of `base` [..., A]."""
+    if factors is not None:
+        return FactoredCategorical(log_softmax(factors.apart(outputs, IMPOSSIBLE)))
+    if base is not None:
+        outputs = outputs + base
+    return (
+        CategoricalActions(log_softmax(outputs), None, base)
+        if discrete
+        else DiagonalGaussian(outputs, log_std, None, base)
+    )
+
+
 def pick_row(x: Numbers, option: Numbers) -> Numbers:
     """`x` [..., K, A] at `option` [...] -> [..., A]; of arrays [B, K, A] at [B]."""
     if isinstance(x, np.ndarray):

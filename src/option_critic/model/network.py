@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from option_critic.functional.anew import ask_anew
 from option_critic.functional.arrays import Numbers, clamp, real, single, take, xp
-from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies
+from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies, policy_of_one
 from option_critic.model.fixed import FixedActions
 from option_critic.model.given import GivenPolicies
 from option_critic.options.interest import wishes
@@ -82,14 +82,25 @@ class View(Generic[Numbers]):
 
 
 @dataclass(frozen=True)
+class Looking(Generic[Numbers]):
+    """How one decides where options see different things: each network is asked for the one option that matters."""
+
+    choice: Callable[[Numbers, Numbers], Any]
+    """what is seen [B, S], the option that arrives [B] -> what `choice_heads` reads: its logits of
+    terminations are those of that option, K times"""
+    outputs: Callable[[Numbers, Numbers], Numbers]
+    """what is seen, the option that executes [B] -> what the policies' head says of it [B, A]; 0 where it is frozen"""
+
+
+@dataclass(frozen=True)
 class Network(Generic[Numbers]):
     """Everything that deciding needs; the option values, which only learning needs, stay with the model."""
 
     see: View[Numbers]
-    trunks: Callable[[Numbers], tuple[Any, Any]]
+    trunks: Callable[[Numbers], tuple[Any, Any]] | None
     """what is seen [..., S] -> features under the intra-option policies, and under policy over options and
-    terminations; [..., H] each, or as `looks.py` has them, where options see different things"""
-    policy_head: Callable[[Any], Numbers]
+    terminations; [..., H] each, or as `looks.py` has them; none where one decides by `looking`"""
+    policy_head: Callable[[Any], Numbers] | None
     """the former -> [..., K A], option by option"""
     choice_heads: Callable[[Any], tuple[Numbers, Numbers]]
     """the latter -> (mu_logits, beta_logits), [..., K] each"""
@@ -98,6 +109,8 @@ class Network(Generic[Numbers]):
     discrete: bool
     fixed: FixedActions | None
     """what the options do not decide"""
+    looking: Looking[Numbers] | None = None
+    """for acting, where options see different things"""
     given: GivenPolicies | None = None
     """what the options are given to do"""
     factors: Factors[Numbers] | None = None
@@ -111,10 +124,18 @@ class Network(Generic[Numbers]):
 
     def decide(self, x: Numbers) -> tuple[ActionDistribution[Numbers], Numbers, Numbers]:
         """The same of what is seen, [..., S]."""
+        assert self.trunks is not None
         policy, choice = self.trunks(x)
         mu_logits, beta_logits = self.choice_heads(choice)
         return self.policies(policy), mu_logits, beta_logits
 
+    def policy(self, x: Numbers, option: Numbers, base: Numbers | None) -> ActionDistribution[Numbers]:
+        """pi of `option` [B] at what is seen [B, S], on top of `base` [B, A], where options see different things."""
+        assert self.looking is not None
+        outputs = self.looking.outputs(x, option)
+        return policy_of_one(outputs, self.log_std[option], self.discrete, self.factors, base)
+
     def policies(self, features: Any) -> ActionDistribution[Numbers]:
         """What the trunk under them says -> pi over K options."""
+        assert self.policy_head is not None
         return intra_option_policies(self.policy_head(features), self.log_std, self.discrete, self.factors)
