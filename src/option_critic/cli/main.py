@@ -50,6 +50,7 @@ USAGE = """usage: option-critic VERB ...
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
   skills VERB       options that leave their run: export, list, show
+  serve RUN|SKILLS  options as tools of language models and other programs (MCP)
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
 
@@ -202,6 +203,13 @@ def name_env(env_id: str | None, folders: Sequence[RunPath]) -> None:
             raise InputError(f"--env says where the run's own environment comes from, {own}, not {env_id}")
 
 
+def serve(argv: Sequence[str]) -> int:
+    """`option-critic serve RUN|SKILLS ...`."""
+    from option_critic.cli.serve import ServeArgs, serve_options
+
+    return serve_options(parse(ServeArgs, "serve", argv))
+
+
 def list_(argv: Sequence[str]) -> int:
     """`option-critic list`."""
     args = parse(ListArgs, "list", argv)
@@ -249,6 +257,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "diagnose": diagnose,
     "report": report,
     "skills": skills,
+    "serve": serve,
     "list": list_,
     "bench": bench,
 }
