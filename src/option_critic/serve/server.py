@@ -23,7 +23,7 @@ INSTRUCTIONS = (
     "with observe and options, then call run_option with one of those that may start, look at what changed, and choose "
     "the next; reset begins another episode. All calls act on one environment, one after the other."
 )
-CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = 3.0
 
 
 class OptionServer(MCPServer[Any]):

@@ -12,16 +12,30 @@ from option_critic.serve.server import OptionServer
 
 SESSION_SECONDS = 60.0
 """A client that asks nothing for so long makes room for another; the environment stays as it is."""
+AWAKE_SECONDS = 0.2
 GRACE_SECONDS = 2
 """For answers under way when it ends."""
 
 
 def over_stdio(server: OptionServer) -> None:
     """Until the client is gone, or standard input ends."""
+
+    async def serve() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(awake)
+            await server.run_stdio_async()
+            tasks.cancel_scope.cancel()
+
     try:
-        anyio.run(server.run_stdio_async)
+        anyio.run(serve)
     except* OSError:  # nobody reads the answers any more
         pass
+
+
+async def awake() -> None:
+    """A signal may come in while another thread runs: Python looks after it when this one wakes up."""
+    while True:
+        await anyio.sleep(AWAKE_SECONDS)
 
 
 def listening(host: str, port: int) -> socket.socket:
