@@ -25,6 +25,7 @@ from option_critic.cli.flags import (
     TrainArgs,
     parse,
 )
+from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
 from option_critic.envs.lookup import means, named
@@ -201,13 +202,6 @@ def name_env(env_id: str | None, folders: Sequence[RunPath]) -> None:
         own = settings.get("env_id") if isinstance(settings, dict) else None
         if isinstance(own, str) and not means(own, env_id):
             raise InputError(f"--env says where the run's own environment comes from, {own}, not {env_id}")
-
-
-def serve(argv: Sequence[str]) -> int:
-    """`option-critic serve RUN|SKILLS ...`."""
-    from option_critic.cli.serve import ServeArgs, serve_options
-
-    return serve_options(parse(ServeArgs, "serve", argv))
 
 
 def list_(argv: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
+from option_critic.cli.flags import parse
 from option_critic.cli.signals import Interrupt
 from option_critic.errors import InputError
 from option_critic.references import import_module_of
@@ -67,8 +68,9 @@ class Ending(Interrupt):
         self.end()
 
 
-def serve_options(args: ServeArgs) -> int:
-    """Serve until the client is gone or a signal comes; the exit code. Raises InputError."""
+def serve(argv: Sequence[str]) -> int:
+    """`option-critic serve RUN|SKILLS ...`: until the client is gone or a signal comes; the exit code."""
+    args = parse(ServeArgs, "serve", argv)
     check_range("--http", args.http, 0, 65535)
     if args.http is None and args.host != LOCAL:
         raise InputError("--host is where HTTP listens; say --http PORT too")

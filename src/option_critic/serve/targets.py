@@ -23,7 +23,7 @@ from option_critic.presets import PRESETS
 from option_critic.report.headless import VideoError
 from option_critic.report.replay import drawing_arguments
 from option_critic.runs.paths import RunPath
-from option_critic.skills.files import is_skill
+from option_critic.skills.folder import is_skill
 from option_critic.skills.skill import Skill
 
 
@@ -60,7 +60,7 @@ def named_options(targets: Sequence[str], options_from: str | None) -> list[Any]
         raise InputError("serve takes a run folder, a saved agent, or skills; `option-critic list` names the runs")
     found: list[Any] = []
     for target in targets:
-        skills = [] if is_reference(target) else skills_in(RunPath.of(target))
+        skills = [] if is_reference(target) else skill_folders(RunPath.of(target))
         if is_reference(target):
             found.extend(definitions.load(target))
         elif skills:
@@ -77,7 +77,7 @@ def is_reference(target: str) -> bool:
     return ":" in target and not Path(target).exists()
 
 
-def skills_in(folder: RunPath) -> list[RunPath]:
+def skill_folders(folder: RunPath) -> list[RunPath]:
     """The skill `folder`, or those right below it."""
     if is_skill(folder) or not folder.is_folder():
         return [folder] if is_skill(folder) else []
