@@ -8,10 +8,11 @@ import os
 import re
 import select
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -149,6 +150,43 @@ def take_closed_descriptors() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
+
+
+@contextmanager
+def output_aside() -> Iterator[None]:
+    """What is printed meanwhile, by libraries in C too, goes to standard error: standard output is kept for a
+    protocol."""
+    kept = os.dup(1)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def endable_input() -> Callable[[], None]:
+    """Put a pipe in the place of standard input, and pass on what comes in. What is returned ends it: whoever waits for
+    a line then sees the end, where nothing else wakes up who reads a terminal, or another program."""
+    source, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+    os.close(reading)
+
+    def end() -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, writing)  # closes the pipe; its number is not given to another file
+        os.close(nowhere)
+
+    def pass_on() -> None:
+        with suppress(OSError):
+            while data := os.read(source, 1 << 16):
+                os.write(writing, data)
+        end()
+
+    threading.Thread(target=pass_on, name="standard input", daemon=True).start()
+    return end
 
 
 def open_terminal() -> None:

@@ -25,6 +25,7 @@ from option_critic.cli.flags import (
     TrainArgs,
     parse,
 )
+from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
 from option_critic.envs.lookup import means, named
@@ -50,6 +51,7 @@ USAGE = """usage: option-critic VERB ...
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
   skills VERB       options that leave their run: export, list, show
+  serve RUN|SKILLS  options as tools of language models and other programs (MCP)
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
 
@@ -249,6 +251,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "diagnose": diagnose,
     "report": report,
     "skills": skills,
+    "serve": serve,
     "list": list_,
     "bench": bench,
 }

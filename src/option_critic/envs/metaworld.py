@@ -86,7 +86,7 @@ class OfficialTask(gym.Env[Any, Any]):
     def __init__(
         self, task: str, max_episode_steps: int = HORIZON, goals: Array | None = None, reward: Reward = "dense"
     ) -> None:
-        self.env = raw_environment(task)
+        self.task, self.env = task, raw_environment(task)
         self.env._set_task_called = True
         self.env._partially_observable = False
         self.env._freeze_rand_vec = goals is not None

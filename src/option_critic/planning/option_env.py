@@ -163,7 +163,11 @@ class OptionEnv(gym.Env[Any, Any]):
     def action_masks(self) -> NDArray:
         """Which options are interested in the last observation: bool [K], as MaskablePPO of sb3-contrib asks. All,
         where none is."""
-        return self.runner.interested(self._arrived())
+        return self.interests() > 0
+
+    def interests(self) -> NDArray:
+        """How much each option wants to start at the last observation: [K] in [0, 1]; 1 for all, where none does."""
+        return self.runner.interest(self._arrived())
 
     def render(self) -> Any:
         """The environment, as it is now."""
@@ -212,9 +216,11 @@ def found(env: Any, env_kwargs: dict[str, Any] | None, trained: EnvSettings | No
 
 def made(source: Source, settings: EnvSettings) -> gym.Env[Any, Any]:
     """One environment, as its maker gives it; Meta-World's with a goal drawn at each reset. Raises InputError."""
+    if source.env is not None:
+        return source.env
     task = metaworld.task_of(source.name)
     if task is None:
-        return source.env if source.env is not None else bare_one(source, settings)
+        return bare_one(source, settings)
     refuse_arguments(source.name, settings)
     if not metaworld.available():
         raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')

@@ -36,14 +36,20 @@ class Runner(Protocol):
 
     names: tuple[str, ...]
     """K"""
+    options: tuple[Option, ...]
+    """K: what is said of each."""
+    trained: str
+    """On what the agent was trained that learned them; empty: they are given."""
     holds: tuple[int, ...]
     """K: steps of the environment for which each decision holds."""
+    most: tuple[int | None, ...]
+    """K: decisions after which each is ended by force; none: no limit."""
 
     def numbers(self, row: NDArray) -> NDArray:
         """What the functions of options are told of a row: [1, D]."""
 
-    def interested(self, row: NDArray) -> NDArray:
-        """Which options may be started: bool [K], at least one."""
+    def interest(self, row: NDArray) -> NDArray:
+        """How much each option wants to be started: [K] in [0, 1]; 1 for all where none does."""
 
     def decide(self, row: NDArray, k: int, age: int, rng: np.random.Generator) -> tuple[End | None, Any]:
         """Option k after `age` decisions: (why it ends; none: it goes on, as at age 0, what the environment is to do
@@ -57,7 +63,8 @@ class GivenOptions:
         """Raises InputError for what cannot be run in `env`, whose spaces these are."""
         if isinstance(options, str) or not isinstance(options, Sequence) or not options:
             raise InputError(f"options must be an agent, or a list of Option or skills, got {described(options)}")
-        self.options = tuple(as_option(option) for option in options)
+        self.options, self.trained = tuple(as_option(option) for option in options), ""
+        self.most = tuple(option.max_length for option in self.options)
         self.names = tuple(option.name for option in self.options)
         if len(set(self.names)) < len(self.names):
             raise InputError(f"options must have different names, got {', '.join(self.names)}")
@@ -79,10 +86,10 @@ class GivenOptions:
         """All but images that an encoder would read."""
         return self.spaces.row.numbers(row, self.images)
 
-    def interested(self, row: NDArray) -> NDArray:
+    def interest(self, row: NDArray) -> NDArray:
         """Where no option is interested, all are allowed."""
         wished = stacked(self.options, "interest", 1.0, self.numbers(row))
-        return np.asarray(permitted_interest(wished)[0] > 0)
+        return np.asarray(permitted_interest(wished)[0])
 
     def decide(self, row: NDArray, k: int, age: int, rng: np.random.Generator) -> tuple[End | None, Any]:
         """One decision of option k, as `Runner` says."""
@@ -126,6 +133,9 @@ class AgentOptions:
         """Raises InputError unless the agent knows these spaces, those of `env`."""
         check_fit(agent.spaces, spaces, env)
         self.names, self.rules, self.spaces = agent.option_names, agent.settings.options, agent.spaces
+        self.options = self.rules.definitions or tuple(Option(name=name) for name in self.names)
+        self.trained = f"{agent.settings.env_id} in {agent.num_timesteps:,} steps"
+        self.most = self.rules.most or (None,) * len(self.names)
         self.holds = (agent.settings.env.action_repeat,) * len(self.names)
         self.model, self.deterministic = copy.deepcopy(agent.state.model), deterministic
         self.network: Network[NDArray] = snapshot(self.model)
@@ -134,9 +144,9 @@ class AgentOptions:
         """All but images that the encoder reads."""
         return self.network.see.numbers(row)
 
-    def interested(self, row: NDArray) -> NDArray:
+    def interest(self, row: NDArray) -> NDArray:
         """Where no option is interested, all are allowed."""
-        return np.asarray(interest_at(single(self.numbers(row)), self.rules).start[0] > 0)
+        return np.asarray(interest_at(single(self.numbers(row)), self.rules).start[0])
 
     def decide(self, row: NDArray, k: int, age: int, rng: np.random.Generator) -> tuple[End | None, Any]:
         """One decision of option k, as `Runner` says: it ends where the agent would end it."""

@@ -64,6 +64,12 @@ def screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def without_window() -> None:
+    """Let pygame draw where there is no screen: it would look for one, and complain."""
+    if sys.platform.startswith("linux") and not screen():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
 def renders(name: str) -> bool:
     """Whether MuJoCo renders with this MUJOCO_GL. In a process of its own: a failed import cannot be repeated,
     and a bad driver takes the process down."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -21,7 +20,7 @@ from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source, bare_one
 from option_critic.envs.unstable import shows_warnings
 from option_critic.evaluation.trace import Trace
-from option_critic.report.headless import VideoError, failing, needed, prepare, screen
+from option_critic.report.headless import VideoError, failing, needed, prepare, without_window
 from option_critic.report.overlay import Frame, measures
 
 SIZE = 480
@@ -83,28 +82,46 @@ def camera(task: str) -> Any:
 
 def metaworld_frames(task: str, trace: Trace, episode: int, count: int, size: int) -> Iterator[Frame]:
     """Physics start afresh at each reset, so that an episode is replayed by itself."""
-    prepare()
     env = OfficialTask(task, HORIZON, goals=trace.goal[episode].astype(np.float64)[None])
     try:
-        renderer, view = needed("mujoco").Renderer(env.env.model, size, size), camera(task)
-        try:
+        with drawn(env, size) as draw:
             for _ in replay(env, trace, episode, count):
-                renderer.update_scene(env.env.data, view)
-                yield renderer.render()
-        finally:
-            renderer.close()
+                yield draw()
     finally:
         env.close()
 
 
-def drawing(source: Source, env_kwargs: dict[str, Any]) -> Any:
-    """One environment that draws pictures. Raises VideoError where it has no render mode for that."""
+@contextlib.contextmanager
+def drawn(env: OfficialTask, size: int) -> Iterator[Callable[[], Frame]]:
+    """What draws a task of Meta-World as it is then: [size, size, 3]. Raises VideoError where nothing can be
+    rendered."""
+    prepare()
+    renderer, view = needed("mujoco").Renderer(env.env.model, size, size), camera(env.task)
+
+    def draw() -> Frame:
+        renderer.update_scene(env.env.data, view)
+        picture: Frame = renderer.render()
+        return picture
+
+    try:
+        yield draw
+    finally:
+        renderer.close()
+
+
+def drawing_arguments(source: Source) -> dict[str, str]:
+    """What makes an environment draw pictures. Raises VideoError where it has no render mode for that."""
     if source.by_name:
         entry = gym.spec(source.name.rpartition(":")[2]).entry_point
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
         if "rgb_array" not in getattr(creator, "metadata", {}).get("render_modes", ["rgb_array"]):
             raise VideoError(f"{source.name} draws no pictures: it has no render mode rgb_array")
-    draws = {"render_mode": "rgb_array"} if source.by_name or takes_render_mode(source) else {}
+    return {"render_mode": "rgb_array"} if source.by_name or takes_render_mode(source) else {}
+
+
+def drawing(source: Source, env_kwargs: dict[str, Any]) -> Any:
+    """One environment that draws pictures. Raises VideoError where it has no render mode for that."""
+    draws = drawing_arguments(source)
     env = bare_one(source, EnvSettings(env_kwargs={n: v for n, v in env_kwargs.items() if n not in draws}), **draws)
     if env.render_mode != "rgb_array" and not source.by_name:
         env.close()
@@ -129,8 +146,7 @@ def plain_frames(
     source = known(source)
     if source.own_number is not None:
         raise VideoError(f"{source.name} cannot be made again to replay its episodes; pass a function instead")
-    if sys.platform.startswith("linux") and not screen():
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame looks for a display, and complains
+    without_window()
     total = len(trace.length)
     num_envs = min(evaluate.NUM_ENVS, total)
     starts = np.cumsum([0] + [len(range(b, total, num_envs)) for b in range(num_envs)])

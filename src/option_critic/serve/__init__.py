@@ -1,0 +1,1 @@
+"""Options as tools of language models and other programs: an MCP server."""
