@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
