@@ -25,6 +25,9 @@ What makes the comparison fair, and what does not:
   all, so what is gained beyond it is gained by reuse. `told` (not among the default agents) is flat and sees the
   interests; `scripted` knows the task. `random` has the frozen skills' parts, interests, views and normaliser, with
   drawn weights: what is left of the gain with it comes from the frame, not from what was learned.
+- Skills bring no `bonus` (the hint at which option to run where several would do), and the policy over options of an
+  agent with skills begins without a preference: hand-overs are learned anew, from success and reward alone. `named`
+  has the hint.
 - `zero-shot` and `scripted` learn nothing: they are judged once for both rewards. Skills hand over in the order of the
   chain: where more than one may start, the last. Their curve is flat, at the success within as many steps as training
   episodes have, and they reach 90 % at once or never.
@@ -36,6 +39,7 @@ What makes the comparison fair, and what does not:
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import sys
@@ -57,6 +61,7 @@ from option_critic.evaluation.evaluate import run_goals, spread
 from option_critic.evaluation.metaworld_protocol import goal_set, steps_to_success, success_by_episode
 from option_critic.report.run_data import SUCCESS
 from option_critic.runs.files import write_json
+from option_critic.runs.inventory import last_whole
 from option_critic.runs.logs import STEPS, read_log
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import versions
@@ -123,6 +128,7 @@ def work(plan: Plan, cells: Sequence[Cell]) -> int:
 
 def worker(plan: Plan, cells: Sequence[Cell], cores: Sequence[int]) -> None:
     """`work` in a process of its own, on cores of its own."""
+    os.setpgrp()  # Ctrl-C goes to the one that started it, which tells it once: a second signal would end the saving
     os.sched_setaffinity(0, cores)
     sys.exit(stoppable(plan, cells))
 
@@ -135,8 +141,25 @@ def stoppable(plan: Plan, cells: Sequence[Cell]) -> int:
     return code or int(any(failed))
 
 
+def check(plan: Plan, cells: Sequence[Cell]) -> None:
+    """Raise InputError for parents that are not there, and for records of another plan: they would be mixed."""
+    for folder in {plan.folder(PARENT_OF[c.agent], c.seed) for c in cells if c.agent in PARENT_OF}:
+        if not plan.parent_steps and last_whole(RunPath.of(folder)) is None:
+            raise InputError(f"--parents lacks {folder}; train it, or leave --parents out")
+    for path in (plan.out / "results" / f"{cell.name}.json" for cell in cells):
+        if path.exists():
+            there = json.loads(path.read_text())
+            for what, own, now in (
+                ("steps", there["steps"], plan.steps),
+                ("goals", there["judged"]["goals"], plan.goals),
+            ):
+                if own != now:
+                    raise InputError(f"{path} has {what} {own:,}, not {now:,}: say so, or choose another --out")
+
+
 def run(plan: Plan, cells: Sequence[Cell], jobs: int) -> int:
-    """Finish all cells, in so many processes that share the cores; the exit code."""
+    """Finish all cells, in so many processes that share the cores; the exit code. Raises InputError."""
+    check(plan, cells)
     (plan.out / "results").mkdir(parents=True, exist_ok=True)
     if jobs == 1:
         return stoppable(plan, cells)
@@ -155,10 +178,11 @@ def join(processes: Sequence[Any]) -> None:
         for process in processes:
             process.join()
     finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-                process.join()
+        alive = [process for process in processes if process.is_alive()]
+        for process in alive:
+            process.terminate()
+        for process in alive:
+            process.join()
 
 
 def read_plan(a: argparse.Namespace) -> tuple[Plan, list[Cell]]:
@@ -166,8 +190,10 @@ def read_plan(a: argparse.Namespace) -> tuple[Plan, list[Cell]]:
     tasks = [f"{task.removesuffix('-v3')}-v3" for task in a.tasks]
     for task in tasks:
         task_of(PREFIX + task)
-    if min(a.steps, a.parent_steps) < ITERATION or min(a.goals, a.jobs) < 1:
-        raise InputError(f"--steps and --parent-steps must be at least {ITERATION:,}, --goals and --jobs at least 1")
+    if min(a.steps, a.parent_steps) < ITERATION or min(a.goals, a.jobs) < 1 or a.goals > 50:
+        raise InputError(
+            f"--steps and --parent-steps must be at least {ITERATION:,}, --goals 1 to 50, --jobs at least 1"
+        )
     plan = Plan(
         out=a.out,
         steps=a.steps // ITERATION * ITERATION,

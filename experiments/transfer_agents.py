@@ -43,9 +43,13 @@ class Plan:
     goals: int
     progress: bool
 
+    def folder(self, which: str, seed: int) -> Path:
+        """Of a parent."""
+        return self.parents / which / f"seed-{seed}"
+
     def parent(self, which: str, seed: int) -> oc.OptionCritic:
         """A parent, trained first if it is not there. Raises InputError where those that are given lack it."""
-        folder = self.parents / which / f"seed-{seed}"
+        folder = self.folder(which, seed)
         if not self.parent_steps:
             return oc.load(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -100,9 +104,8 @@ def told(cell: Cell, plan: Plan) -> oc.OptionCritic:
 
 def finetuned(cell: Cell, plan: Plan) -> oc.OptionCritic:
     """(b) The flat parent, as a training begins that has its policy already."""
-    where = plan.parents / "flat" / f"seed-{cell.seed}"
     plan.parent("flat", cell.seed)
-    agent = oc.load(where, env=PREFIX + cell.task, **cell.settings(plan))
+    agent = oc.load(plan.folder("flat", cell.seed), env=PREFIX + cell.task, **cell.settings(plan))
     fresh, kept = TrainState.fresh(agent.settings, agent.spaces), agent.state.model.state_dict()
     if cell.reward != "dense":
         kept = {name: x for name, x in kept.items() if not name.startswith(("critic_trunk.", "q_head."))}
@@ -168,8 +171,8 @@ AGENTS: dict[str, Callable[[Cell, Plan], oc.OptionCritic]] = {
     "flat": flat, "finetuned": finetuned, "named": named, "zero-shot": zero_shot, "new-move": new_move,
     "corrected": corrected, "scripted": scripted, "random": random_networks, "held": held, "told": told,
 }  # fmt: skip
-PARENT_OF = {"finetuned": "flat", **dict.fromkeys(("zero-shot", "new-move", "corrected"), "pick-place")}
-"""Agent -> the parent without which it would not be; `random` takes its normaliser alone."""
+PARENT_OF = {"finetuned": "flat", **dict.fromkeys(("zero-shot", "new-move", "corrected", "random"), "pick-place")}
+"""Agent -> the parent without which it would not be."""
 
 
 def skills(agent: oc.OptionCritic) -> list[oc.Skill]:

@@ -230,7 +230,10 @@ def draw(out: Path, names: Sequence[str]) -> Path:
     for axes in places[:, 0]:
         axes.set_ylabel("any-step success in training")
     handles = {text: h for axes in places.flat for h, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(5, len(handles)), frameon=False)
+    shown = [agent for agent in agents if agent in handles]
+    figure.legend(
+        [handles[agent] for agent in shown], shown, loc="outside lower center", ncols=min(5, len(shown)), frameon=False
+    )
     picture = out / "transfer.png"
     figure.savefig(picture, dpi=110)
     return picture
