@@ -14,7 +14,8 @@ OTHERS = {
     "env_id": "Pendulum-v2", "num_options": 3, "options_from": "reach-grasp-move", "hidden_dim": 9,
     "policy_layers": 1, "critic_layers": 1, "option_layers": 2, "activation": "relu", "shared_trunk": True,
     "quaternions": (0,), "differences": (0, 1), "observe_interest": "reach-grasp-move", "normalize_observation": False,
-    "initial_log_std": -1.0, "initial_beta": 0.5,
+    "initial_log_std": -1.0, "initial_beta": 0.5, "correction_log_std": -2.0, "burn_in": 32,
+    "options": ("new:a", "new:b"), "skills": (), "skill_ends": "given",
     "algorithm": "ppo_oc", "seed": 5, "total_timesteps": 96, "checkpoint_every": 32, "keep_checkpoints": 1,
     "device": "auto", "torch_threads": 2,
     "encoder": "flat", "conv_layers": (8, 3, 1), "encoder_dim": 9, "evaluate_every": 64, "evaluate_episodes": 2,
@@ -46,8 +47,8 @@ def flat(settings):
     return {name: value for part in parts for name, value in vars(part).items()}
 
 
-# price needs another beside it; reward, another environment (tests/envs/test_success_reward.py)
-@pytest.mark.parametrize("name", sorted(setting_names().keys() - {"price", "reward"}))
+# skills come with options; price needs another beside it; reward, another environment: tests/envs has it
+@pytest.mark.parametrize("name", sorted(setting_names().keys() - {"price", "reward", "skills"}))
 def test_each_setting_is_taken_or_refused_with_the_reason(name, saved):
     if name in DECIDED:
         with pytest.raises(InputError, match=name):

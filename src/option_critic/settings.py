@@ -48,7 +48,9 @@ are held at once, some gigabytes each."""
 
 DECIDED = {
     "env_id": "`set_env` moves an agent to another environment",
-    "options_from": "its options are what their definitions say, with their names",
+    **dict.fromkeys(
+        ("options_from", "options", "skills"), "its options are what their definitions say, with their names"
+    ),
     **dict.fromkeys(
         ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
          "quaternions", "differences", "observe_interest", "normalize_observation", "encoder", "conv_layers",

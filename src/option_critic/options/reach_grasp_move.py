@@ -48,6 +48,12 @@ def beside(obs: Tensor) -> Tensor:
     return abs(obs[..., 0] - obs[..., 4])
 
 
+def beside_goal(obs: Tensor) -> Any:
+    """How far the object is from the goal, seen from above, in m."""
+    side, forth = obs[..., 4] - obs[..., 36], obs[..., 5] - obs[..., 37]
+    return (side * side + forth * forth) ** 0.5
+
+
 def far(obs: Tensor, rest: float) -> Tensor:
     """Where reach may run: away from the object, or not straight above it, while it lies on the table."""
     return ((distance(obs) > 0.022) | (beside(obs) > 0.006)) & (raised(obs, rest) < 0.013)
@@ -59,8 +65,9 @@ def near(obs: Tensor, rest: float) -> Tensor:
 
 
 def lifted(obs: Tensor, rest: float) -> Tensor:
-    """Where move may run: the object has left the table."""
-    return raised(obs, rest) > 0.012
+    """Where move may run: the object has left the table, or is held where the goal is. There it may be put down, or
+    into a hole that lies lower."""
+    return (raised(obs, rest) > 0.012) | (~is_open(obs) & (beside_goal(obs) < 0.05))
 
 
 def if_aligned(obs: Tensor) -> Any:
