@@ -56,12 +56,12 @@ def beside_goal(obs: Tensor) -> Any:
 
 def far(obs: Tensor, rest: float) -> Tensor:
     """Where reach may run: away from the object, or not straight above it, while it lies on the table."""
-    return ((distance(obs) > 0.022) | (beside(obs) > 0.006)) & (raised(obs, rest) < 0.013)
+    return ((distance(obs) > 0.022) | (beside(obs) > 0.004)) & (raised(obs, rest) < 0.013)
 
 
 def near(obs: Tensor, rest: float) -> Tensor:
     """Where grasp may run: at the object, which lies there or was just raised."""
-    return (distance(obs) < 0.04) & (beside(obs) < 0.01) & (raised(obs, rest) < 0.03)
+    return (distance(obs) < 0.04) & (beside(obs) < 0.007) & (raised(obs, rest) < 0.03)
 
 
 def lifted(obs: Tensor, rest: float) -> Tensor:
