@@ -72,7 +72,7 @@ def lifted(obs: Tensor, rest: float) -> Tensor:
 
 def if_aligned(obs: Tensor) -> Any:
     """No speed up or down low beside the object; else as the option decides."""
-    return where((beside(obs) > 0.01) & (above(obs) < 0.05), 0.0, math.nan)
+    return where((beside(obs) > 0.007) & (above(obs) < 0.05), 0.0, math.nan)
 
 
 def is_open(obs: Tensor) -> Tensor:
