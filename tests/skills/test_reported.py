@@ -23,6 +23,7 @@ import option_critic as oc
        ends="given"), oc.Option(name="other"))
 """
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")
+NAMES = ("option-0", "right", "over", "left")
 WORDS = ("skill, frozen", "skill, corrected", "new", "of scripted_options:LEFT")
 
 
@@ -75,20 +76,26 @@ def test_every_command_goes_on_with_what_train_names(run, capsys):
     capsys.readouterr()
     assert main.diagnose(few) == 0
     said = " ".join(capsys.readouterr().out.split())
-    for name, word in zip(("option-0", "right", "over", "left"), WORDS, strict=True):
+    for name, word in zip(NAMES, WORDS, strict=True):
         assert f"{name} ({word})" in said
     assert main.report([str(run), "--out", "page.html", "--no-videos"]) == 0
     page = (run.parent / "page.html").read_text()
-    for name, word in zip(("option-0", "right", "over", "left"), WORDS, strict=True):
+    for name, word in zip(NAMES, WORDS, strict=True):
         assert f"{name} ({word})" in page  # in the figures, and where what options do is told:
         assert f"{name}: what it is</th><td>{word}</td>" in page
 
 
-def test_the_header_of_a_training_says_what_each_option_is(run, capsys):
-    words = ["near", "right+", "new:over", "scripted_options:LEFT:left,skilled_options:RIGHT:other"]
+def test_train_takes_skills_by_their_folders_and_goes_on_with_them(run, capsys):
     few = [w for name, value in FEW.items() for w in (f"--{name.replace('_', '-')}", str(value))]
-    assert main.train(["Pendulum-v1", "--options", *words, "--total-timesteps", "32", *few, "--out", "more"]) == 0
-    assert "right (skill, corrected), over (new)" in " ".join(capsys.readouterr().out.split())
+    words = ["--options", "near,", "right+,new:over", "scripted_options:LEFT:left", *few, "--total-timesteps", "32"]
+    command = ["Pendulum-v1", *words, "--out", "more"]
+    with pytest.raises(InputError, match="--options-from skilled_options:RIGHT"):
+        main.train(command)
+    command += ["--options-from", "skilled_options:RIGHT"]
+    assert main.train(command) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ", ".join(f"{n} ({w})" for n, w in zip(NAMES, WORDS, strict=True)) in said
+    assert main.train([*command, "--resume", "auto"]) == 0  # what is there is the same
 
 
 def test_a_page_escapes_what_a_stranger_wrote(run):

@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from option_critic.envs.metaworld import task_of
 from option_critic.envs.source import check_kwargs
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
+from option_critic.options.definitions import load_each
 from option_critic.presets import name_for, settings_for
 from option_critic.references import import_module_of
 from option_critic.runs.files import check_json, check_writable
@@ -63,9 +65,11 @@ def train(argv: Sequence[str]) -> int:
     """`option-critic train TARGET`: the defaults of the flags are the target's preset."""
     named = bool(argv) and not argv[0].startswith("-")
     target = argv[0] if named else parse(TrainArgs, "train", argv).target
-    preset = TrainArgs(target=target, settings=settings_for(target).override(**which_options(argv)))
-    check_flags(argv, preset.settings.algorithm)
-    args = parse(TrainArgs, "train", argv, default=preset)
+    settings = settings_for(target).override(**which_options(argv))
+    check_flags(argv, settings.algorithm)
+    preset = TrainArgs(target=target, settings=with_these(settings, ()))  # weights are no defaults of flags
+    args = parse(TrainArgs, "train", remaining(argv), default=preset)
+    args.settings = with_these(args.settings, settings.options.skills)
     check_environment(args.settings)
     from option_critic.cli.train import train_seeds  # here and below late, with PyTorch: bad input is answered at once
 
@@ -100,8 +104,24 @@ def which_options(argv: Sequence[str]) -> dict[str, Any]:
     if found.get("options"):
         from option_critic.skills.gather import gathered  # with PyTorch
 
+        if "options_from" in found:  # as for the other verbs: where skills are defined
+            load_each(found.pop("options_from"))
         found |= gathered(found["options"])
     return found
+
+
+def with_these(settings: Settings, skills: tuple[Any, ...]) -> Settings:
+    """`settings` with these skills among the options."""
+    return replace(settings, options=replace(settings.options, skills=skills))
+
+
+def remaining(argv: Sequence[str]) -> Sequence[str]:
+    """The flags without those that name the options one by one: the preset has what they mean."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--options", nargs="*")
+    parser.add_argument("--options-from", "--options_from", nargs="?")
+    found, others = parser.parse_known_args(argv)
+    return others if found.options else argv
 
 
 def check_flags(argv: Sequence[str], algorithm: str) -> None:
