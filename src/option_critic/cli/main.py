@@ -6,15 +6,13 @@ saved. With OPTION_CRITIC_DEBUG set, a failure also shows where it happened.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from option_critic.cli.flags import (
     BenchArgs,
@@ -29,18 +27,18 @@ from option_critic.cli.flags import (
 from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
+from option_critic.cli.which_options import remaining, which_options, with_these
 from option_critic.envs.lookup import means, named
 from option_critic.envs.metaworld import task_of
 from option_critic.envs.source import check_kwargs
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
-from option_critic.options.definitions import load_each
 from option_critic.presets import name_for, settings_for
 from option_critic.references import import_module_of
 from option_critic.runs.files import check_json, check_writable
 from option_critic.settings import Settings, names_of_others
 from option_critic.terminal import open_terminal, say
-from option_critic.value_types import check_range, nearest, shown, whole
+from option_critic.value_types import check_range, nearest, shown
 
 if TYPE_CHECKING:
     from option_critic.runs.paths import RunPath
@@ -84,44 +82,6 @@ def check_environment(settings: Settings) -> None:
     source = named(settings.env_id)
     if task_of(settings.env_id) is None:
         check_kwargs(source, settings.env.env_kwargs)
-
-
-def which_options(argv: Sequence[str]) -> dict[str, Any]:
-    """The flags that say which options there are, and by which algorithm they learn: a preset's names and definitions
-    give way to them together, and each algorithm has flags of its own."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--num-options", "--num_options", nargs="?")
-    parser.add_argument("--option-names", "--option_names", nargs="*")
-    parser.add_argument("--options-from", "--options_from", nargs="?")
-    parser.add_argument("--options", nargs="*")
-    parser.add_argument("--algorithm", nargs="?")
-    found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
-    if "num_options" in found:
-        try:
-            found["num_options"] = whole(found["num_options"])
-        except ValueError:
-            return {}  # what is wrong with it is told when all flags are read
-    if found.get("options"):
-        from option_critic.skills.gather import gathered  # with PyTorch
-
-        if "options_from" in found:  # as for the other verbs: where skills are defined
-            load_each(found.pop("options_from"))
-        found |= gathered(found["options"])
-    return found
-
-
-def with_these(settings: Settings, skills: tuple[Any, ...]) -> Settings:
-    """`settings` with these skills among the options."""
-    return replace(settings, options=replace(settings.options, skills=skills))
-
-
-def remaining(argv: Sequence[str]) -> Sequence[str]:
-    """The flags without those that name the options one by one: the preset has what they mean."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--options", nargs="*")
-    parser.add_argument("--options-from", "--options_from", nargs="?")
-    found, others = parser.parse_known_args(argv)
-    return others if found.options else argv
 
 
 def check_flags(argv: Sequence[str], algorithm: str) -> None:
