@@ -219,7 +219,7 @@ class OptionCritic:
         # the environment is not named once more: its id would leave no room for the numbers
         title, success_only = f"seed {self.settings.seed}", self.settings.env.reward == "success"
         display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress, success_only)
-        alarms = Alarms(self.option_names)
+        alarms = Alarms(self.option_names, self.settings.options.definitions)
         for before in run.past() if run is not None and run.goes_on else ():
             with suppress(KeyError):  # a line that lost some of its figures says nothing
                 alarms.see(before)

@@ -14,7 +14,8 @@ from option_critic.envs.lookup import given, means
 from option_critic.envs.make import ready, with_backend_of_before
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
-from option_critic.options.definitions import load as import_definitions
+from option_critic.model.option_model import OWN
+from option_critic.options.definitions import load_each as import_definitions
 from option_critic.options.entries import Entry
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import inventory
@@ -24,6 +25,7 @@ from option_critic.runs.locks import locked
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
+from option_critic.skills.lookup import references as references_of
 from option_critic.skills.skill import Skill
 from option_critic.spaces import Spaces
 from option_critic.training.callbacks import Callbacks, as_one
@@ -143,11 +145,21 @@ def holding(folder: RunPath, lock: ExitStack) -> WriteError | None:
 
 def check_named(options_from: str | None, settings: Settings) -> None:
     """Raise InputError if definitions were named that the agent does not have: they would do nothing."""
-    own = settings.options.options_from or settings.model.observe_interest
-    known = (None, own, own.partition("@")[0], settings.model.observe_interest)
-    if options_from not in known:
-        where = f"defined in {own!r}" if own else "not defined by anything"
-        raise InputError(f"the options of this agent are {where}: options_from {options_from!r} would do nothing")
+    own = references(settings)
+    known = {*own, *(text.partition("@")[0] for text in own)}
+    for named in [] if options_from is None else options_from.split(","):
+        if named.strip() not in known:
+            where = f"defined in {', '.join(map(repr, own))}" if own else "not defined by anything"
+            raise InputError(f"the options of this agent are {where}: options_from {named!r} would do nothing")
+
+
+def references(settings: Settings) -> list[str]:
+    """Where the options of an agent, and the skills among them, are defined, and the interests that it sees."""
+    options, watched = settings.options, settings.model.observe_interest
+    found = [options.options_from, "" if watched == OWN else watched]
+    found += [Entry.read(text).reference for text in options.options]
+    found += [text for skill in options.skills for text in references_of(skill.record)]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def at_boundary(folder: RunPath) -> OptionCritic:

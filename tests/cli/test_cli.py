@@ -339,7 +339,7 @@ def test_own_options_are_named_again_to_be_loaded(skilled):
     ],
 )
 def test_number_names_and_definitions_follow_each_other(flags, names):
-    from option_critic.cli.main import which_options
+    from option_critic.cli.which_options import which_options
     from option_critic.presets import settings_for
 
     target = "pick-place" if flags[-1] == "" else "tutorial"

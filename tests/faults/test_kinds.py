@@ -12,6 +12,9 @@ import pytest
 from given_options import ENVIRONMENTS
 from ten_kinds import KINDS, TINY
 
+import option_critic as oc
+from option_critic.skills.export import skill_of
+
 pytestmark = pytest.mark.faults
 
 TESTS = Path(__file__).parent.parent
@@ -70,6 +73,21 @@ def check_killed_and_resumed(words, named, folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_and_resumed_equals_the_whole(kind, algorithm, tmp_path):
     check_killed_and_resumed(*flags(kind, algorithm), tmp_path)
+
+
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_skills_scripted_and_new_options_are_killed_and_resumed(env_id, tmp_path):
+    """A frozen skill, a corrected one that is defined on something given, one that is given what it does, a new one."""
+    reference = ENVIRONMENTS[env_id]
+    maker = oc.OptionCritic(env_id, options_from=reference, num_envs=1, hidden_dim=8, env_workers="never")
+    for name in ("new", "corrected"):
+        skill_of(maker, name).save(tmp_path / "skills" / name)
+    named = ["--options-from", reference]
+    options = f"{tmp_path}/skills/new,{tmp_path}/skills/corrected+,new:over,{reference}:frozen"
+    words = [env_id, "--options", options, "--total-timesteps", str(STEPS)]
+    for setting, value in TINY.items():
+        words += [f"--{setting.replace('_', '-')}", str(value)]
+    check_killed_and_resumed(words, named, tmp_path)
 
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)

@@ -89,3 +89,12 @@ def test_a_real_training_tells_keeps_and_repeats_them(tmp_path):
         again.learn(256 * (PATIENCE + 20), callback=stop, run_folder=tmp_path / "cut")
         oc.resume(tmp_path / "cut")
     assert (tmp_path / "cut" / "alarms.jsonl").read_text() == whole
+
+
+def test_what_is_given_of_each_option_has_not_failed_to_learn():
+    given = oc.Option(name="a", policy=lambda obs: obs, end=lambda obs: obs[..., 0], ends="given")
+    ill = HEALTHY | ILL["options alike"][0] | ILL["terminations saturated"][0]
+    for last, expected in ((given, set()), (oc.Option(name="c"), {"options alike", "terminations saturated"})):
+        alarms = Alarms(("a", "b", "c"), (given, given, last))
+        raised = [alarms.see(ill) for _ in range(SLOW)]
+        assert {name for some in raised for name in some} == expected

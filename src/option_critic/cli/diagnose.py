@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from option_critic.cli.counting import counting
+from option_critic.cli.printing import what_they_are
 from option_critic.envs.metaworld import task_of
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation.ablations import ablations
@@ -59,6 +60,7 @@ def diagnose_run(
         paid = f", {SUCCESS_ONLY}" if success_only else ""
         say(f"{agent.settings.env_id}, {step:,} training steps{paid}", f"{where}, deterministic")
         print_study(found, success_only)
+        say(*what_they_are(agent.settings.options))
         say(f"kept in {path / 'diagnosis.json'}")
     emit(json_path, record)
 

@@ -88,7 +88,8 @@ class ResumeArgs:
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
     """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...)."""
     options_from: str | None = None
-    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    """module:NAME of your own definitions, where the run has such (of several modules: with commas between them):
+    loading imports no code that you do not name."""
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
@@ -120,7 +121,8 @@ class EvaluateArgs:
     workers: int = 0
     """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
     options_from: str | None = None
-    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    """module:NAME of your own definitions, where the run has such (of several modules: with commas between them):
+    loading imports no code that you do not name."""
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
@@ -151,7 +153,8 @@ class DiagnoseArgs:
     workers: int = 0
     """Simulator processes that run at a time; 0: one per core that it may use. Results do not depend on it."""
     options_from: str | None = None
-    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    """module:NAME of your own definitions, where the run has such (of several modules: with commas between them):
+    loading imports no code that you do not name."""
     encoder: str | None = None
     """module:NAME of your own encoder of images, where the run has one: likewise."""
     env: str | None = None
@@ -198,7 +201,8 @@ class ExportSkillsArgs:
     overwrite: bool = False
     """Replace skills that are there already."""
     options_from: str | None = None
-    """module:NAME of your own definitions, where the run has such: loading imports no code that you do not name."""
+    """module:NAME of your own definitions, where the run has such (of several modules: with commas between them):
+    loading imports no code that you do not name."""
     json: Path | None = None
     """Write what was exported here as JSON; - for standard output."""
 

@@ -6,14 +6,13 @@ saved. With OPTION_CRITIC_DEBUG set, a failure also shows where it happened.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from option_critic.cli.flags import (
     BenchArgs,
@@ -28,6 +27,7 @@ from option_critic.cli.flags import (
 from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
+from option_critic.cli.which_options import remaining, which_options, with_these
 from option_critic.envs.lookup import means, named
 from option_critic.envs.metaworld import task_of
 from option_critic.envs.source import check_kwargs
@@ -38,7 +38,7 @@ from option_critic.references import import_module_of
 from option_critic.runs.files import check_json, check_writable
 from option_critic.settings import Settings, names_of_others
 from option_critic.terminal import open_terminal, say
-from option_critic.value_types import check_range, nearest, shown, whole
+from option_critic.value_types import check_range, nearest, shown
 
 if TYPE_CHECKING:
     from option_critic.runs.paths import RunPath
@@ -63,9 +63,11 @@ def train(argv: Sequence[str]) -> int:
     """`option-critic train TARGET`: the defaults of the flags are the target's preset."""
     named = bool(argv) and not argv[0].startswith("-")
     target = argv[0] if named else parse(TrainArgs, "train", argv).target
-    preset = TrainArgs(target=target, settings=settings_for(target).override(**which_options(argv)))
-    check_flags(argv, preset.settings.algorithm)
-    args = parse(TrainArgs, "train", argv, default=preset)
+    settings = settings_for(target).override(**which_options(argv))
+    check_flags(argv, settings.algorithm)
+    preset = TrainArgs(target=target, settings=with_these(settings, ()))  # weights are no defaults of flags
+    args = parse(TrainArgs, "train", remaining(argv), default=preset)
+    args.settings = with_these(args.settings, settings.options.skills)
     check_environment(args.settings)
     from option_critic.cli.train import train_seeds  # here and below late, with PyTorch: bad input is answered at once
 
@@ -80,28 +82,6 @@ def check_environment(settings: Settings) -> None:
     source = named(settings.env_id)
     if task_of(settings.env_id) is None:
         check_kwargs(source, settings.env.env_kwargs)
-
-
-def which_options(argv: Sequence[str]) -> dict[str, Any]:
-    """The flags that say which options there are, and by which algorithm they learn: a preset's names and definitions
-    give way to them together, and each algorithm has flags of its own."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--num-options", "--num_options", nargs="?")
-    parser.add_argument("--option-names", "--option_names", nargs="*")
-    parser.add_argument("--options-from", "--options_from", nargs="?")
-    parser.add_argument("--options", nargs="*")
-    parser.add_argument("--algorithm", nargs="?")
-    found = {name: value for name, value in vars(parser.parse_known_args(argv)[0]).items() if value is not None}
-    if "num_options" in found:
-        try:
-            found["num_options"] = whole(found["num_options"])
-        except ValueError:
-            return {}  # what is wrong with it is told when all flags are read
-    if found.get("options"):
-        from option_critic.skills.gather import gathered  # with PyTorch
-
-        found |= gathered(found["options"])
-    return found
 
 
 def check_flags(argv: Sequence[str], algorithm: str) -> None:

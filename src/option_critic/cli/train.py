@@ -10,12 +10,12 @@ from pathlib import Path
 
 from option_critic.agent import OptionCritic
 from option_critic.cli.list import judged
-from option_critic.cli.printing import print_timeline
+from option_critic.cli.printing import print_timeline, what_they_are
 from option_critic.envs.make import resolve_backend
 from option_critic.envs.metaworld import task_of
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.errors import InputError
-from option_critic.loading import as_begun
+from option_critic.loading import as_begun, references, with_skills
 from option_critic.loading import resume as go_on_with
 from option_critic.runs.files import check_writable
 from option_critic.runs.inventory import config_of, find, position, read_config
@@ -81,7 +81,7 @@ def saying(folder: RunPath, env: str | None = None) -> Iterator[None]:
         if saved.is_folder():
             flags = ""
             with suppress(InputError, KeyError):  # it may be of before, and damaged
-                flags = naming(Settings.from_dict(config_of(saved)["settings"]), env)
+                flags = naming(with_skills(saved, Settings.from_dict(config_of(saved)["settings"])), env)
             go_on = f"option-critic resume {folder}{flags}"
             say("", f"stopped; saved {saved}", f"to go on: {go_on}", error=True)
         raise
@@ -99,8 +99,12 @@ def done(agent: OptionCritic, folder: RunPath, env: str | None = None) -> None:
 def naming(settings: Settings, env: str | None = None) -> str:
     """The flags that name the user's own modules: no command finds them through the run alone. `env`: as it was named
     in this command."""
-    options, encoder = settings.options.options_from, settings.model.encoder
-    named = {"env": env or settings.env_id, "options-from": options, "encoder": encoder}
+    modules = {text.partition(":")[0]: text for text in references(settings) if ":" in text}  # one name of each will do
+    named = {
+        "env": env or settings.env_id,
+        "options-from": ",".join(modules.values()),
+        "encoder": settings.model.encoder,
+    }
     return "".join(f" --{flag} {value}" for flag, value in named.items() if ":" in value)
 
 
@@ -130,6 +134,7 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     pooled = ", EnvPool" if task_of(s.env_id) is None and resolve_backend(s.env_id, s.env) == "envpool" else ""
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
+        *what_they_are(s.options),
         f"{s.env.num_envs} environments{pooled}, {threads}, {agent.state.model.log_std.device} -> {folder}",
         *([f"{SUCCESS_ONLY}: returns of training count steps in success"] if s.env.reward == "success" else []),
         f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",

@@ -53,6 +53,12 @@ def load(reference: str) -> tuple[Option, ...]:
     return find(reference)
 
 
+def load_each(references: str) -> None:
+    """`load` each of several, with commas between them."""
+    for reference in references.split(","):
+        load(reference.strip())
+
+
 def checked(reference: str, options: Any) -> tuple[Option, ...]:
     """Raise InputError unless `options` is a tuple (or list) of options with different names."""
     if not isinstance(options, tuple | list) or not options or not all(isinstance(o, Option) for o in options):

@@ -22,6 +22,8 @@ from option_critic.value_types import check_name, shown
 
 NEW = "new:"
 CORRECTED = "+"
+LEARNED = "learned"
+"""What an option is of which nothing is said."""
 
 
 class Kept(Protocol):
@@ -78,6 +80,24 @@ class Entry:
     def at_task(self, task: str | None) -> Entry:
         """With its set as it is for a task."""
         return Entry(self.kind, self.what, at_task(self.reference, task)) if self.kind == "defined" else self
+
+
+def origins(entries: Sequence[str], reference: str, number: int, ends: str = "learned") -> tuple[str, ...]:
+    """What each of an agent's options is, as far as the words of its settings tell, which a stranger may have written:
+    nothing is loaded, nothing refused. `reference`: the set of all its options; `number`: K; `ends`: of the skills."""
+    if not entries:
+        return (f"of {reference}" if reference else LEARNED,) * number
+    given = ", end given" if ends == "given" else ""
+    return tuple(origin(text, given) for text in entries)
+
+
+def origin(text: str, given: str) -> str:
+    """What the option of an entry is; `given`: what to say of the end of a skill."""
+    if text.startswith(NEW):
+        return "new"
+    if ":" in text:
+        return f"of {text.rpartition(':')[0]}"
+    return f"skill, {'corrected' if text.endswith(CORRECTED) else 'frozen'}{given}"
 
 
 def composed(entries: Sequence[str], skills: Sequence[Kept], ends: Ends) -> tuple[Option, ...]:

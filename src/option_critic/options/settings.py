@@ -10,7 +10,7 @@ import tyro
 
 from option_critic.errors import InputError
 from option_critic.options.definitions import find, load
-from option_critic.options.entries import composed
+from option_critic.options.entries import composed, origins
 from option_critic.options.option import MAX_LENGTH, Ends, Option
 from option_critic.value_types import check_name, check_ranges, conform
 
@@ -113,6 +113,11 @@ class OptionSettings:
     def names(self) -> tuple[str, ...]:
         """K names."""
         return self.option_names or tuple(f"option-{k}" for k in range(self.num_options))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What each of K options is, in words."""
+        return origins(self.options, self.options_from, self.num_options, self.skill_ends)
 
 
 def named(reference: str) -> dict[str, Any]:

@@ -93,6 +93,18 @@ class RunData:
         return tuple(map(legible, self.options))
 
     @property
+    def origins(self) -> dict[str, str]:
+        """Name of an option -> what it is, in words, to be shown; empty where no settings tell."""
+        told = self.config.shown.options if self.config else None
+        return {} if told is None else dict(zip(self.options, map(legible, told.origins), strict=True))
+
+    @property
+    def composed(self) -> bool:
+        """Whether its options were named one by one: skills, those of sets, new ones."""
+        told = self.config.shown.options if self.config else None
+        return told is not None and bool(told.options)
+
+    @property
     def settings(self) -> dict[str, object]:
         """As in config.json."""
         return {} if self.config is None else self.config.written

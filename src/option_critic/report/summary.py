@@ -50,7 +50,7 @@ def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
             GroupRow(
                 name=name,
                 about=f"{legible(shown.algorithm if shown else '?')}, "
-                + (f"flat{sees}" if len(names) == 1 else legible(", ".join(names), LONG))
+                + (f"flat{sees}" if len(names) == 1 else legible(", ".join(told(members[0])), LONG))
                 + paid(members),
                 flat=len(names) == 1,
                 seeds=len(members),
@@ -60,6 +60,13 @@ def group_rows(runs: Sequence[RunData]) -> list[GroupRow]:
             )
         )
     return rows
+
+
+def told(run: RunData) -> list[str]:
+    """The names of a run's options; with what each of them is, where they were named one by one."""
+    if not run.composed:
+        return list(run.option_names)
+    return [f"{legible(name)} ({origin})" for name, origin in run.origins.items()]
 
 
 def paid(runs: Sequence[RunData]) -> str:

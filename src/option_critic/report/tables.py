@@ -9,6 +9,7 @@ from typing import Any
 from option_critic.envs.arguments import as_written
 from option_critic.evaluation.labels import LABELS
 from option_critic.legible import legible
+from option_critic.options.entries import LEARNED
 from option_critic.options.look import colour
 from option_critic.report.run_data import RunData
 from option_critic.runs.figures import OptionRow, Value
@@ -44,8 +45,13 @@ def diagnosis_table(runs: Sequence[RunData]) -> dict[str, Any] | None:
         if any(getattr(d, name) is not None for d in found)
     ]
     each = [{o.name: o for o in d.options} for d in found]
+    origins = [run.origins for run, _ in told]
+    said = any(origin != LEARNED for of in origins for origin in of.values())
     for name, k in options([run for run, _ in told]).items():
         own, called, shade = [of.get(name) for of in each], legible(name), colour(k)
+        if said:
+            cells = [of.get(name, "-") for of in origins]
+            rows.append({"label": f"{called}: what it is", "cells": cells, "colour": shade})
         rows.append({"label": f"{called}: share", "cells": [number(o and o.share) for o in own], "colour": shade})
         rows.append({"label": f"{called}: steps a run", "cells": [lasted(o) for o in own], "colour": shade})
         if any(o and o.phases for o in own):

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from option_critic.options.entries import origins
 from option_critic.runs.figures import MOST_OPTIONS, Names
 from option_critic.runs.files import FormatError, read_as
 from option_critic.runs.inventory import boundaries, newest_whole
@@ -45,15 +46,25 @@ class OptionPart(Struct, frozen=True):
 
     num_options: Annotated[int, Meta(ge=1, le=MOST_OPTIONS)]
     option_names: Names = ()
+    options: Names = ()
+    options_from: str = ""
+    skill_ends: str = "learned"
 
     def __post_init__(self) -> None:
         if self.option_names and len(self.option_names) != self.num_options:
             raise ValueError(f"it has {len(self.option_names)} option_names for num_options = {self.num_options}")
+        if self.options and len(self.options) != self.num_options:
+            raise ValueError(f"it has {len(self.options)} options for num_options = {self.num_options}")
 
     @property
     def names(self) -> tuple[str, ...]:
         """K names."""
         return self.option_names or tuple(f"option-{k}" for k in range(self.num_options))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What each of K options is, in words."""
+        return origins(self.options, self.options_from, self.num_options, self.skill_ends)
 
 
 class ModelPart(Struct, frozen=True):

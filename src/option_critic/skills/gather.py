@@ -22,7 +22,11 @@ def gathered(words: str | Sequence[Any]) -> dict[str, Any]:
     """
     entries: list[str] = []
     skills: list[Skill] = []
-    for word in [words] if isinstance(words, str | Skill | Option) else words:
+    words = [words] if isinstance(words, str | Skill | Option) else words
+    for entry in (Entry.read(text) for word in words if isinstance(word, str) for text in parts(word)):
+        if entry.kind == "defined":
+            load(entry.reference)  # before any skill, which may be defined there
+    for word in words:
         skill = word.policy if isinstance(word, Option) else word
         if isinstance(skill, Skill):
             skills.append(skill)
@@ -33,16 +37,19 @@ def gathered(words: str | Sequence[Any]) -> dict[str, Any]:
                 f"option {word.name} among options is no skill: name it as SET:NAME or module:NAME:NAME, "
                 "so that the agent can be loaded again"
             )
-        for text in filter(None, (part.strip() for part in str(word).split(","))):
+        for text in parts(str(word)):
             entry = Entry.read(text)
             if entry.kept:
                 skills.append(Skill.load(entry.what))
-            elif entry.kind == "defined":
-                load(entry.reference)
             entries.append(entry.text(skills[-1].name if entry.kept else entry.what))
     if not entries:
         raise InputError("options must say which options there are: a skill's folder, new:NAME, SET:NAME")
     return {"options": tuple(entries), "skills": tuple(skills)}
+
+
+def parts(word: str) -> list[str]:
+    """What stands between the commas of a text."""
+    return [part.strip() for part in word.split(",") if part.strip()]
 
 
 def check_skills(settings: Settings, spaces: Spaces) -> None:

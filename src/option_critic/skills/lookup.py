@@ -70,6 +70,13 @@ def found(name: str, reference: str, offsets: dict[str, float]) -> tuple[Option,
         raise SkillError(f"skill {name} needs its definition: {error}") from error
 
 
+def references(record: SkillRecord) -> list[str]:
+    """Where a skill's option, and what lies below it, is defined, and the interests that they see."""
+    own = [] if record.definition is None else [record.definition.reference]
+    seen = [] if record.sees.interests is None else [record.sees.interests.reference]
+    return own + seen + ([] if record.base is None else references(record.base))
+
+
 def at_task(record: SkillRecord, task: str | None) -> SkillRecord:
     """`record` with its shipped definitions, and those below it, as they are for a task."""
     changes: dict[str, Any] = {}

@@ -50,7 +50,7 @@ class Skill:
         own, import it first or say `options_from="module:NAME"`. Raises SkillError.
         """
         if options_from is not None:
-            definitions.load(options_from)
+            definitions.load_each(options_from)
         record, tensors = files.read(path)
         network = built(record)
         network.load_state_dict(tensors)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from option_critic.options.option import Option
 
 Metrics = dict[str, float]
 
@@ -31,6 +34,8 @@ class Alarm:
     """whether the metrics of an iteration show it, given the options' names"""
     says: Callable[[Metrics, Sequence[str]], str]
     patience: int = PATIENCE
+    part: Literal["", "policy", "end"] = ""
+    """what of the options has failed to learn; it says nothing where that is given of each"""
 
 
 def share(metrics: Metrics, name: str) -> float:
@@ -99,6 +104,7 @@ ALARMS = (
             "entropy_master, or raise lr_option."
         ),
         patience=SLOW,
+        part="policy",
     ),
     Alarm(
         "terminations saturated",
@@ -109,23 +115,29 @@ ALARMS = (
             "the state, and hardly learns any more. Usually lr_termination or deliberation_cost is too high: lower "
             "it, or set beta_floor and beta_ceil."
         ),
+        part="end",
     ),
 )
 
 
 class Alarms:
-    """Watches the metrics of one training."""
+    """Watches the metrics of one training. `definitions`: what is said of each option, if anything."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], definitions: Sequence[Option] = ()) -> None:
         self.names = names
-        self.held = dict.fromkeys((alarm.name for alarm in ALARMS), 0)
+        given = {
+            "policy": bool(definitions) and all(o.frozen for o in definitions),
+            "end": bool(definitions) and all(o.ends == "given" for o in definitions),
+        }
+        self.alarms = [alarm for alarm in ALARMS if not given.get(alarm.part)]
+        self.held = dict.fromkeys((alarm.name for alarm in self.alarms), 0)
 
     def see(self, metrics: Metrics) -> dict[str, str]:
         """The alarms that these metrics of an iteration raise: name -> one line. Each once; none for one option."""
         raised: dict[str, str] = {}
         if len(self.names) == 1:
             return raised
-        for alarm in ALARMS:
+        for alarm in self.alarms:
             if self.held[alarm.name] >= alarm.patience:
                 continue
             self.held[alarm.name] = self.held[alarm.name] + 1 if alarm.holds(metrics, self.names) else 0
