@@ -173,6 +173,7 @@ def test_an_option_is_forbidden_in_two_ways_where_the_definitions_say_who_is_int
     far, near = torch.zeros(39), torch.zeros(39)
     far[0], far[6], near[6] = 0.5, 0.02, 0.02  # the object lies at the origin, the hand is away from it, or above it
     near[2] = 0.05
+    far[3] = near[3] = 1.0  # the gripper is open
     obs, action = torch.stack([far, near]), torch.ones(2, 4)
     assert found["without reach"].action(action, obs, rules).equal(action)
     assert found["without reach, at rest"].action(action, obs, rules)[:, 0].tolist() == [0, 1]

@@ -116,7 +116,7 @@ def test_an_agent_may_watch_definitions_without_having_options():
     assert agent.option_names == ("option-0",) and not agent.settings.options.options_from
     assert agent.state.model.policy_trunk[0].in_features == 39 + 3  # and no differences
     obs = torch.zeros(2, 39)
-    obs[1, 6] = 0.2  # lifted
+    obs[:, 3], obs[1, 6] = 1.0, 0.2  # the gripper is open; lifted
     seen = agent.state.model.obs_norm.view.prepare(obs)
     assert seen[:, -1].tolist() == [0.0, 1.0] and torch.equal(seen[:, :39], obs)
 
