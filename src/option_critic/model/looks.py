@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.functional.arrays import Numbers, xp
 from option_critic.model.settings import ModelSettings
 from option_critic.options.feature import Feature
 from option_critic.options.option import Option
@@ -85,20 +83,13 @@ def all_features(options: Sequence[Option]) -> tuple[Feature, ...]:
     return tuple(dict.fromkeys(f for o in options for f in o.sees or ()))
 
 
-def apart(x: Numbers, mask: Numbers) -> Numbers:
+def apart(x: Tensor, mask: Tensor) -> Tensor:
     """What is seen [..., S] as each of K options sees it: [K, N, S], with N rows in all."""
     return x.reshape(-1, x.shape[-1])[None] * mask
 
 
-def each_its_own(x: Numbers, weight: Numbers, bias: Numbers, lead: tuple[int, ...]) -> Numbers:
-    """Features [K, N, H] through the rows of a head that belong to each option, weight [K A, H], bias [K A]:
-    [*lead, K A]."""
-    k, h = len(x), x.shape[-1]
-    lib: Any = xp(x)
-    out = lib.matmul(x, lib.swapaxes(weight.reshape(k, -1, h), 1, 2)) + bias.reshape(k, 1, -1)
-    return lib.swapaxes(out, 0, 1).reshape(*lead, -1)
-
-
 def own_head(head: nn.Linear, x: Tensor, lead: tuple[int, ...]) -> Tensor:
-    """`each_its_own` of a layer."""
-    return each_its_own(x, head.weight, head.bias, lead)
+    """Features [K, N, H] through the rows of a head that belong to each option, K A in all: [*lead, K A]."""
+    k, h = len(x), x.shape[-1]
+    out = x @ head.weight.reshape(k, -1, h).transpose(1, 2) + head.bias.reshape(k, 1, -1)
+    return out.transpose(0, 1).reshape(*lead, -1)
