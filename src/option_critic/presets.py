@@ -147,7 +147,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "pendulum": Settings(
         env_id="Pendulum-v1",
-        total_timesteps=199_000,
+        total_timesteps=399_000,
         checkpoint_every=100_000,
         torch_threads=1,
         env=EnvSettings(num_envs=8),
@@ -176,7 +176,7 @@ PRESETS: dict[str, Settings] = {
     ),
     "minigrid-four-rooms": Settings(
         env_id="MiniGrid-FourRooms-v0",
-        total_timesteps=2_990_000,
+        total_timesteps=1_490_000,
         torch_threads=1,
         env=EnvSettings(num_envs=16),
         options=OptionSettings(num_options=4),
