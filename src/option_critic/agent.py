@@ -306,7 +306,7 @@ class OptionCritic:
             carry = Carry(carry.option, carry.option_age, carry.is_first | starts)
         network = snapshot(self.state.model)
         noise = None if deterministic else Noise.draw((len(rows),), network, self._generators)
-        offered, *_ = act(network, rows, carry, self.settings.options, noise)
+        offered = act(network, rows, carry, self.settings.options, noise).choice
         held = Held.after(offered, None if state is None else state.held, self.settings.env.action_repeat)
         choice = held.choice
         action = self.spaces.to_env(choice.action)
