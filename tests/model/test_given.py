@@ -43,7 +43,14 @@ WHERE = sys.modules[__name__].__name__
 
 
 def agent(env_id, name, **others):
-    few = {"num_envs": 4, "rollout_length": 32, "minibatch_size": 64, "torch_threads": 1, "env_workers": "never"}
+    few = {
+        "num_envs": 4,
+        "rollout_length": 32,
+        "minibatch_size": 64,
+        "torch_threads": 1,
+        "env_workers": "never",
+        "burn_in": 0,
+    }
     return oc.OptionCritic(env_id, **({"options_from": f"{WHERE}:{name}"} | few | others))
 
 

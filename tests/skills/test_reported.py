@@ -95,6 +95,7 @@ def test_train_takes_skills_by_their_folders_and_goes_on_with_them(run, capsys):
     assert main.train(command) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert ", ".join(f"{n} ({w})" for n, w in zip(NAMES, WORDS, strict=True)) in said
+    assert "the critic learns alone for the first 20,000 steps (burn_in)" in said
     assert main.train([*command, "--resume", "auto"]) == 0  # what is there is the same
 
 
