@@ -21,6 +21,8 @@ What makes the comparison fair, and what does not:
   first standard deviation of 1 it would forget before it learns, with that of the parent's end it would try nothing.
   Where steps are paid otherwise (success-only) the scale of rewards and the critic begin anew, too: they knew what is
   paid no more. It sees the differences of positions that flat agents see.
+- `finetuned` and `corrected` go on from what can do something already, so both begin with the critic alone for 20,000
+  steps.
 - Named options bring knowledge that flat ones lack: interests, fixed components, views. `named` (from scratch) has it
   all, so what is gained beyond it is gained by reuse. `told` (not among the default agents) is flat and sees the
   interests; `scripted` knows the task. `random` has the frozen skills' parts, interests, views and normaliser, with

@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock
 
 import option_critic as oc
+from option_critic.algorithms.settings import BURN_IN
 from option_critic.envs.metaworld import PREFIX
 from option_critic.errors import InputError
 from option_critic.presets import metaworld, settings_for
@@ -105,7 +106,7 @@ def told(cell: Cell, plan: Plan) -> oc.OptionCritic:
 def finetuned(cell: Cell, plan: Plan) -> oc.OptionCritic:
     """(b) The flat parent, as a training begins that has its policy already."""
     plan.parent("flat", cell.seed)
-    agent = oc.load(plan.folder("flat", cell.seed), env=PREFIX + cell.task, **cell.settings(plan))
+    agent = oc.load(plan.folder("flat", cell.seed), env=PREFIX + cell.task, burn_in=BURN_IN, **cell.settings(plan))
     fresh, kept = TrainState.fresh(agent.settings, agent.spaces), agent.state.model.state_dict()
     if cell.reward != "dense":
         kept = {name: x for name, x in kept.items() if not name.startswith(("critic_trunk.", "q_head."))}

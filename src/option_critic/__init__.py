@@ -27,13 +27,16 @@ __all__ = [
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from option_critic.agent import OptionCritic, OptionState
+    from option_critic.agent import OptionCritic
     from option_critic.loading import load, resume
     from option_critic.planning.option_env import OptionEnv
+    from option_critic.predicting import OptionState
     from option_critic.settings import Settings
     from option_critic.skills.skill import Skill
 else:  # found when first asked for: PyTorch takes over a second to import, and bad input is answered without it
-    HOMES = dict.fromkeys(("OptionCritic", "OptionState"), "option_critic.agent") | {
+    HOMES = {
+        "OptionCritic": "option_critic.agent",
+        "OptionState": "option_critic.predicting",
         "OptionEnv": "option_critic.planning.option_env",
         "Settings": "option_critic.settings",
         "Skill": "option_critic.skills.skill",

@@ -90,6 +90,12 @@ class ActionSpace:
         return low / 2 + high / 2, high / 2 - low / 2  # no sum of two bounds overflows
 
     @cached_property
+    def unstretched(self) -> bool:
+        """The environment takes the policies' own numbers: each of its bounds is 1, on either side, or none."""
+        middle, half = self.stretch
+        return bool((middle == 0).all() and (half == 1).all())
+
+    @cached_property
     def limits(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """[A] the lowest and highest number that the environment takes: its bounds, or what its dtype holds."""
         least, most = holds(self.action_dtype)

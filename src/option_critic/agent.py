@@ -7,7 +7,6 @@ import warnings
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +16,17 @@ import numpy.typing as npt
 import torch
 
 from option_critic.algorithms.update import DivergedError
-from option_critic.envs.guard import described
 from option_critic.envs.lookup import given
 from option_critic.envs.make import ready, resolve_backend, spaces_of, who_steps, with_backend
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source, check_told, fitted
 from option_critic.errors import InputError, RunError
-from option_critic.functional.arrays import NDArray
-from option_critic.model.act import Generators, Held, Noise, act
-from option_critic.model.acting import snapshot
+from option_critic.model.act import Generators
 from option_critic.model.layers import stream_seed
 from option_critic.model.option_model import numbers_size
-from option_critic.observations import read_observations, read_starts
 from option_critic.options.interest import check_definitions
+from option_critic.predicting import OptionState, predicted
 from option_critic.presets import generic, settings_for
-from option_critic.records import Carry
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
 from option_critic.runs.files import writing
@@ -49,20 +44,6 @@ from option_critic.training.watch import EpisodeWatch
 
 if TYPE_CHECKING:
     from option_critic.evaluation.judge import Judge
-
-
-@dataclass(frozen=True)
-class OptionState:
-    """What `predict` hands back and takes again: the option that is running."""
-
-    option: Any
-    """Its number (int), or [B] numbers for a batch of observations."""
-    option_name: Any
-    """Its name (str), or a tuple of B names."""
-    carry: Carry[NDArray]
-    """The agent's memory [B]."""
-    held: Held
-    """What it is doing [B]: where actions are held for several steps, the next calls give the same one."""
 
 
 def fitting(settings: Settings, source: Source) -> Settings:
@@ -299,35 +280,7 @@ class OptionCritic:
         probability exceeds 0.5. Observations are taken as the environment gives them, Dict ones too, as arrays,
         lists or tensors. Raises InputError for another shape and for what holds no numbers, or NaN.
         """
-        rows, batched = read_observations(obs, self.spaces)
-        carry = Carry.start(len(rows)) if state is None else self._arriving(state, len(rows))
-        if episode_start is not None:
-            starts = read_starts(episode_start, len(rows))
-            carry = Carry(carry.option, carry.option_age, carry.is_first | starts)
-        network = snapshot(self.state.model)
-        noise = None if deterministic else Noise.draw((len(rows),), network, self._generators)
-        offered, *_ = act(network, rows, carry, self.settings.options, noise)
-        held = Held.after(offered, None if state is None else state.held, self.settings.env.action_repeat)
-        choice = held.choice
-        action = self.spaces.to_env(choice.action)
-        options = choice.option.tolist()
-        names = tuple(self.option_names[k] for k in options)
-        after = choice.next_carry(np.zeros_like(choice.is_first))
-        if batched:
-            return action, OptionState(choice.option, names, after, held)
-        single = action[0, ...] if self.spaces.policy_shape else action[0]  # an array, or the number of a choice
-        return single, OptionState(options[0], names[0], after, held)
-
-    def _arriving(self, state: OptionState, rows: int) -> Carry[NDArray]:
-        """The carry of a state. Raises InputError unless `predict` of an agent like this gave it, for so many rows."""
-        if not isinstance(state, OptionState):
-            raise InputError(f"state must be what predict returned, or None, got {described(state)}")
-        carry, action = state.carry, state.held.choice.action
-        if len(carry.option) != rows:
-            raise InputError(f"state is for {len(carry.option)} observations, got {rows}")
-        if carry.option.max() >= len(self.option_names) or not self.spaces.can_mean(action):
-            raise InputError("state comes from another agent, with other options or actions; begin with state=None")
-        return carry
+        return predicted(self, self._generators, obs, state, episode_start, deterministic)
 
     def save(self, path: str | Path | RunPath) -> None:
         """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON).

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import tyro
 
-from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
+from option_critic.algorithms.settings import BURN_IN, SETTINGS, DACSettings, PPOSettings, as_told_to
 from option_critic.envs.metaworld import check_reward, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
@@ -118,6 +118,13 @@ class Settings:
             if math.prod(numbers[name] for name in names) > most:
                 given = " x ".join(str(numbers[name]) for name in names)
                 raise InputError(f"{' x '.join(names)} must be at most {most:,}, got {given}; lower one of them")
+
+    def burnt_in(self, start: int) -> int:
+        """The step until which the critic learns alone, in a training that begins at step `start`. What is left to us
+        is done once in an agent's life, however many trainings it is made of."""
+        if self.learning.burn_in is not None:
+            return start + self.learning.burn_in
+        return BURN_IN if any(option.correction for option in self.options.definitions) else 0
 
     def override(self, **changes: Any) -> Self:
         """These settings with some replaced, each by its bare name.

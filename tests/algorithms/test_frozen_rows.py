@@ -16,7 +16,9 @@ from option_critic.training.train import start
 @pytest.fixture(params=[(env_id, algorithm) for env_id in ENVIRONMENTS for algorithm in ALGORITHMS], ids=" ".join)
 def agent(request, small):
     env_id, algorithm = request.param
-    return oc.OptionCritic.from_settings(small(env_id, algorithm=algorithm, options_from=ENVIRONMENTS[env_id]))
+    return oc.OptionCritic.from_settings(
+        small(env_id, algorithm=algorithm, options_from=ENVIRONMENTS[env_id], burn_in=0)
+    )
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def made(small):
         close(groups)
         values = evaluate_rollout(state.model, rollout, rules)
         batch = Batch.of(rollout, ALGORITHMS[settings.algorithm].targets(rollout, values, settings.learning))
-        state.set_rates(settings.learning)
+        state.set_rates(settings)
         return settings, state, batch
 
     return make

@@ -39,6 +39,8 @@ def test_a_fine_tuned_agent_keeps_its_policy_and_begins_to_learn_anew(plan, rewa
     assert all(same(agent, parent, name) for name in ("policy_trunk", "pi_head", "obs_norm"))
     assert same(agent, parent, "critic_trunk") == same(agent, parent, "q_head") == (reward == "dense")
     assert (agent.state.model.log_std == -1).all()
+    begun = agent.num_timesteps  # the critic first, as where a skill is corrected
+    assert agent.settings.burnt_in(begun) - begun == made(plan, "corrected").settings.burnt_in(0) == 20_000
     learned = [p for group in agent.state.optimizer.param_groups for p in group["params"]]
     assert {id(p) for p in learned} == {id(p) for p in agent.state.model.parameters()}
     assert not agent.state.optimizer.state_dict()["state"]

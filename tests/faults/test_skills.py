@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from makers import full_skill, sign
+from makers import NAMES, command, full_skill, sign
 
 import option_critic as oc
-from option_critic.cli import main as cli
 from option_critic.skills.folder import FILES
 from option_critic.skills.record import SkillError
 
@@ -21,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_changed_json import CHANGES, changed, places
 
 pytestmark = pytest.mark.faults
-NAMES = [*FILES, "manifest.json"]
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +90,3 @@ def test_every_value_of_skill_json(folder, monkeypatch, capsys):
             cases += 1
     print(f"\n{cases} cases, {refused} of them refused")
     assert cases > 1000 and 0.5 < refused / cases < 1
-
-
-def command(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["option-critic", "skills", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert end.value.code in (0, 2) and "Traceback" not in err
-    return out + err

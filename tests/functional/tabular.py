@@ -184,7 +184,7 @@ class Exact:
         base = free = None
         if given is not None:
             base = given.base(state[:, None].float(), option).double()
-            action, free = given.write(action, base, option, None)
+            action, free = given.write(action, base, option)
         pi = CategoricalActions(torch.log_softmax(self.params["theta"], -1)[state]).at(option, free, base)
         return state, option, action, pi.log_prob(action)
 

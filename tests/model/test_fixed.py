@@ -1,5 +1,6 @@
 """What options do not decide: components of the action that their definitions fix."""
 
+import math
 import sys
 
 import pytest
@@ -90,6 +91,26 @@ def test_acting_reads_the_same_policies():
     pi, heads = snapshot(net)(OBS.numpy())[0], net(OBS)
     torch.testing.assert_close(torch.from_numpy(pi.mean), heads.pi.mean)
     torch.testing.assert_close(torch.from_numpy(pi.log_std), heads.pi.log_std)
+
+
+def test_what_is_written_is_what_is_said_of_each_option():
+    """Of tensors and of arrays; in the policies' units, and where these are the environment's."""
+    options = (OPTIONS[0], Option(name="b", fixed={1: lambda obs: obs[..., 1] * 0.25, 0: 0.5}))
+    action, option = torch.randn(2, 3), torch.tensor([1, 0])
+    for spaces in (SPACES, Spaces(obs_size=2, discrete=False, action_size=3, action_low=(-9,) * 3,
+                                  action_high=(math.inf,) * 3)):  # fmt: skip
+        fixed = fixed_actions(spaces, options)
+        free, value = (x[torch.arange(2), option] for x in fixed(OBS))
+        expected = torch.where(free, action, value)
+        for mine, theirs in zip(fixed.write(action, OBS, option), (expected, free), strict=True):
+            assert torch.equal(mine, theirs)
+        for mine, theirs in zip(
+            fixed.write(action.numpy(), OBS.numpy(), option.numpy()), (expected, free), strict=True
+        ):
+            assert torch.equal(torch.from_numpy(mine), theirs)
+        alone = fixed_actions(spaces, options[1:])
+        assert torch.equal(alone.write(action, OBS)[0][0], expected[0])
+    assert expected[0].tolist()[:2] == [0.5, 0.0] and expected[1, 0] == 3.0  # as they are
 
 
 NET = torch.nn.Sequential(torch.nn.Linear(3, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1), torch.nn.Tanh())

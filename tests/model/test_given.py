@@ -8,9 +8,13 @@ import torch
 
 import option_critic as oc
 from option_critic.errors import InputError, RunError
+from option_critic.model.act import act
+from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.option import Option
+from option_critic.options.settings import OptionSettings
+from option_critic.records import Carry
 from option_critic.spaces import Spaces
 
 SPACES = Spaces(obs_size=2, discrete=False, action_size=2, action_low=(0, -1), action_high=(4, 1))
@@ -39,7 +43,14 @@ WHERE = sys.modules[__name__].__name__
 
 
 def agent(env_id, name, **others):
-    few = {"num_envs": 4, "rollout_length": 32, "minibatch_size": 64, "torch_threads": 1, "env_workers": "never"}
+    few = {
+        "num_envs": 4,
+        "rollout_length": 32,
+        "minibatch_size": 64,
+        "torch_threads": 1,
+        "env_workers": "never",
+        "burn_in": 0,
+    }
     return oc.OptionCritic(env_id, **({"options_from": f"{WHERE}:{name}"} | few | others))
 
 
@@ -80,7 +91,7 @@ def test_a_frozen_option_does_what_it_is_given_and_a_corrected_one_nearly():
     assert pi.log_std[:, 0].max() == -20
     assert (pi.mean[:, 1, 0] - wanted).abs().max() < 0.05 and pi.log_std[0, 1, 0] == -1
     action, free = model.given.write(torch.zeros(2, 1), model.given.base(torch.from_numpy(obs), torch.tensor([0, 1])),
-                                     torch.tensor([0, 1]), None)  # fmt: skip
+                                     torch.tensor([0, 1]))  # fmt: skip
     torch.testing.assert_close(action, torch.tensor([[0.4], [0.0]]))
     assert free.tolist() == [[False], [True]]
 
@@ -97,6 +108,25 @@ def test_fixed_parts_stay_fixed_beside_what_is_given():
     model = OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0, options)
     pi = model.behaviour(OBS)
     assert SPACES.to_env(pi.mean[:, 0].detach().numpy()).tolist() == [[1.0, 0.25]] * 2
+
+
+def test_a_decision_asks_each_policy_once_and_only_of_what_it_decides():
+    asked = []
+
+    def policy(name):
+        return lambda obs: asked.append((name, obs[:, 0].tolist())) or obs * 0 + 1
+
+    options = (Option(name="a", policy=policy("a"), arrays=True), Option(name="b", arrays=True),
+               Option(name="c", policy=policy("c"), correction=True, arrays=True),
+               Option(name="d", policy=policy("d"), arrays=True))  # fmt: skip
+    model = OptionModel(SPACES, 4, ModelSettings(hidden_dim=8), 0, options)
+    obs = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0]], dtype=np.float32)
+    carry = Carry(np.array([2, 0, 2, 1]), np.ones(4, int), np.zeros(4, bool))
+    acted = act(snapshot(model), obs, carry, OptionSettings(num_options=4), None)  # none ends: beta is low
+    assert acted.choice.option.tolist() == [2, 0, 2, 1]
+    assert asked == [("a", [1.0]), ("c", [0.0, 2.0])]
+    assert acted.policy.free.tolist() == [[True] * 2, [False] * 2, [True] * 2, [True] * 2]
+    assert acted.choice.action[1].tolist() == [-0.5, 1.0]  # 1 of [0, 4], and of [-1, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What a user may say of options, what is done with it, and how mistakes in it are told."""
 
+import json
 import sys
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -237,6 +239,19 @@ def test_definitions_that_changed_since_are_told(tmp_path, monkeypatch):
     agent = oc.OptionCritic("pick-place")
     agent.save(tmp_path / "agent")
     oc.load(tmp_path / "agent")
+    monkeypatch.setattr("option_critic.runs.checkpoint.describe", lambda _: "something else")
+    with pytest.warns(UserWarning, match="reach-grasp-move has changed since"):
+        oc.load(tmp_path / "agent")
+
+
+def test_definitions_of_single_options_that_changed_since_are_told(tmp_path, monkeypatch):
+    agent = oc.OptionCritic("Meta-World/pick-place-v3", options="reach-grasp-move:reach, new:over", num_envs=1)
+    agent.save(tmp_path / "agent")
+    told = json.loads((tmp_path / "agent" / "config.json").read_text())
+    assert list(told["definitions"]) == ["reach-grasp-move"] and told["kinds"] == ["learned", "learned"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        oc.load(tmp_path / "agent")
     monkeypatch.setattr("option_critic.runs.checkpoint.describe", lambda _: "something else")
     with pytest.warns(UserWarning, match="reach-grasp-move has changed since"):
         oc.load(tmp_path / "agent")

@@ -63,7 +63,7 @@ def test_resumed_equals_uninterrupted(small, tmp_path, algorithm, iterations):
 
 @pytest.mark.parametrize(("env_id", "algorithm"), [("Pendulum-v1", "dac"), ("CartPole-v1", "ppo_oc")])
 def test_a_frozen_a_corrected_and_a_new_option_are_resumed(small, tmp_path, env_id, algorithm):
-    told = {"algorithm": algorithm, "options_from": ENVIRONMENTS[env_id]}
+    told = {"algorithm": algorithm, "options_from": ENVIRONMENTS[env_id], "burn_in": 0}
     settings = small(env_id, total_timesteps=64 * 6, checkpoint_every=128, **told)
     oc.OptionCritic.from_settings(settings).learn(run_folder=tmp_path / "whole")
     with pytest.raises(StopError):

@@ -5,17 +5,22 @@ import math
 import sys
 
 import gymnasium as gym
+import pytest
 import torch
 from gymnasium import register, registry
 from gymnasium.spaces import Box, Dict, MultiDiscrete
 
 import option_critic as oc
+from option_critic.cli import main as cli
 from option_critic.options.feature import Feature
 from option_critic.options.option import Option, where
 from option_critic.runs.files import fingerprint
 from option_critic.runs.paths import RunPath
 from option_critic.skills.export import skill_of
 from option_critic.skills.folder import FILES
+
+NAMES = [*FILES, "manifest.json"]
+"""Of the files of a skill."""
 
 
 def env(observation_space, action_space):
@@ -133,6 +138,16 @@ def full_skill(folder):
     few = {"num_envs": 1, "hidden_dim": 4, "observe_interest": "makers:SAID"}
     skill_of(oc.OptionCritic("Skills/Arm-v0", options_from="makers:ON_SKILLS", **few), 0).save(folder)
     return folder
+
+
+def command(monkeypatch, capsys, *words):
+    """All that `option-critic skills` prints; it ends with an exit code and no traceback."""
+    monkeypatch.setattr(sys, "argv", ["option-critic", "skills", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert end.value.code in (0, 2) and "Traceback" not in err
+    return out + err
 
 
 def sign(folder):

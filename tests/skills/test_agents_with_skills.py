@@ -15,7 +15,7 @@ from option_critic.skills.export import skill_of
 from option_critic.skills.gather import gathered
 
 FEW = {"num_envs": 2, "rollout_length": 16, "minibatch_size": 16, "epochs": 2, "hidden_dim": 8, "torch_threads": 1,
-       "env_workers": "never"}  # fmt: skip
+       "env_workers": "never", "burn_in": 0}  # fmt: skip
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")
 OBS = np.array([[0.3, -0.2, 0.1, 0, 1, 0, -1, 0.5, 2], [-1, 0, 1, 2, 0, 1, 0.5, 0, 0]], dtype=np.float64)
 

@@ -24,7 +24,7 @@ import option_critic as oc
 """
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")
 NAMES = ("option-0", "right", "over", "left")
-WORDS = ("skill, frozen", "skill, corrected", "new", "of scripted_options:LEFT")
+WORDS = ("skill, frozen", "skill, corrected", "new", "of scripted_options:LEFT, frozen, end given")
 
 
 @pytest.fixture
@@ -47,17 +47,20 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "reference", "ends", "expected"),
+    ("words", "reference", "ends", "kinds", "expected"),
     [
-        (("near", "right+", "new:over", "scripted_options:LEFT:left"), "", "learned", WORDS),
-        (("near", "new:near+"), "", "given", ("skill, frozen, end given", "new")),
-        ((), "reach-grasp-move@push-v3", "learned", ("of reach-grasp-move@push-v3",) * 2),
-        ((), "", "given", ("learned", "learned")),
-        (("", "new:", ":", "\x1b[2J+"), "", "", ("skill, frozen", "new", "of ", "skill, corrected")),  # of a stranger
+        (("near", "right+", "new:over", "scripted_options:LEFT:left"), "", "learned",
+         ("frozen", "corrected", "learned", "frozen, end given"), WORDS),
+        (("near", "new:near+"), "", "given", (), ("skill, frozen, end given", "new")),
+        (("near", "m:SET:a"), "", "given", (), ("skill, frozen, end given", "of m:SET")),  # of an older version
+        ((), "m:SET", "learned", ("learned", "corrected"), ("of m:SET, learned", "of m:SET, corrected")),
+        ((), "reach-grasp-move@push-v3", "learned", ("one too many",) * 3, ("of reach-grasp-move@push-v3",) * 2),
+        ((), "", "given", (), ("learned", "learned")),
+        (("", "new:", ":", "\x1b[2J+"), "", "", (), ("skill, frozen", "new", "of ", "skill, corrected")),  # odd
     ],
-)
-def test_what_each_option_is(words, reference, ends, expected):
-    assert origins(words, reference, len(expected), ends) == expected
+)  # fmt: skip
+def test_what_each_option_is(words, reference, ends, kinds, expected):
+    assert origins(words, reference, len(expected), ends, kinds) == expected
 
 
 def test_every_command_goes_on_with_what_train_names(run, capsys):
@@ -95,6 +98,7 @@ def test_train_takes_skills_by_their_folders_and_goes_on_with_them(run, capsys):
     assert main.train(command) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert ", ".join(f"{n} ({w})" for n, w in zip(NAMES, WORDS, strict=True)) in said
+    assert "the critic learns alone for the first 20,000 steps (burn_in)" in said
     assert main.train([*command, "--resume", "auto"]) == 0  # what is there is the same
 
 
@@ -105,7 +109,7 @@ def test_a_page_escapes_what_a_stranger_wrote(run):
     file.write_text(json.dumps(config))
     (found,) = gather([run])
     page = build([found], {}, [], "")
-    assert "left (of &lt;script&gt;\\x1b\\u202e)" in page and "\x1b" not in page
+    assert "left (of &lt;script&gt;\\x1b\\u202e, frozen, end given)" in page and "\x1b" not in page
     assert diagnosis_table([found]) is None
 
 

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from makers import full_skill, sign
+from makers import NAMES, command, full_skill, sign
 
 import option_critic as oc
-from option_critic.cli import main as cli
 from option_critic.skills.folder import FILES
 from option_critic.skills.record import SkillError
 
-NAMES = [*FILES, "manifest.json"]
 SECRET = "the-key-of-somebody"
 
 
@@ -29,15 +27,6 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def folder(whole, tmp_path):
     return Path(shutil.copytree(whole, tmp_path / "skills" / "up"))
-
-
-def command(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["option-critic", "skills", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert end.value.code in (0, 2) and "Traceback" not in err
-    return out + err
 
 
 KINDS = {
@@ -85,6 +74,14 @@ def rewrite(folder, change):
     sign(folder)
 
 
+def test_what_older_versions_wrote_besides(folder):
+    """The first ones said that nothing is moved of a definition."""
+    rewrite(folder, lambda d: [d["definition"].update(offsets={}), d["sees"]["interests"].update(offsets={})])
+    skill = oc.Skill.load(folder)
+    skill.save(folder)
+    assert "offsets" not in (folder / "skill.json").read_text()
+
+
 def below(data, times):
     """So many sound skills more below each other."""
     for _ in range(times):
@@ -102,7 +99,6 @@ HOSTILE = {
     "a module": (lambda d: d["definition"].update(reference="antigravity:x"), "--options-from antigravity:x"),
     "no options": (lambda d: d["definition"].update(reference="os:environ"), "must be a tuple of Option"),
     "another option": (lambda d: d["definition"].update(option="none"), "has up, down; take"),
-    "offsets": (lambda d: d["definition"].update(offsets={"rest": 0.1}), "rest"),
     "another version": (lambda d: d.update(format_version=2), "format version 2"),
     "no version": (lambda d: d.pop("format_version") and None, "missing required field"),
     "another base": (lambda d: d["base"].update(action_repeat=7), "holds actions for 7 steps"),

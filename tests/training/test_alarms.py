@@ -98,3 +98,20 @@ def test_what_is_given_of_each_option_has_not_failed_to_learn():
         alarms = Alarms(("a", "b", "c"), (given, given, last))
         raised = [alarms.see(ill) for _ in range(SLOW)]
         assert {name for some in raised for name in some} == expected
+
+
+@pytest.mark.parametrize(
+    ("shares", "frozen", "expected"),
+    [
+        ((0.698, 0.3, 0.002), "ab", {"an option never runs"}),
+        ((0.698, 0.3, 0.002), "c", set()),
+        ((0.97, 0.02, 0.01), "ab", {"one option dominates"}),
+        ((0.97, 0.02, 0.01), "bc", set()),  # the one that learns has nearly all the steps
+        ((0.97, 0.03, 0.0), "abc", set()),
+    ],
+)
+def test_frozen_options_are_not_meant_to_learn(shares, frozen, expected):
+    options = tuple(oc.Option(name=n, policy=(lambda obs: obs) if n in frozen else None) for n in "abc")
+    alarms = Alarms(tuple("abc"), options)
+    metrics = HEALTHY | {f"option/share/{n}": x for n, x in zip("abc", shares, strict=True)}
+    assert {name for _ in range(SLOW) for name in alarms.see(metrics)} == expected

@@ -15,6 +15,7 @@ import option_critic as oc
 from option_critic.algorithms.settings import RANGES
 from option_critic.errors import NonFiniteError
 from option_critic.runs.run_folder import RunFolderError
+from option_critic.settings import Settings
 
 
 def weights(agent):
@@ -324,3 +325,34 @@ def test_the_critic_learns_alone_at_first():
     still = {n for n in seen[0] if torch.equal(seen[0][n], seen[1][n])}
     assert still == {n for n in seen[0] if not n.startswith(("critic_trunk", "q_head"))}
     assert not {n for n in seen[0] if torch.equal(seen[1][n], seen[2][n])} - {"log_std"}
+
+
+def ahead(obs):
+    return obs[..., :1].clamp(-1, 1)
+
+
+GIVEN = (oc.Option(name="frozen", policy=ahead), oc.Option(name="new"))
+CORRECTED = (oc.Option(name="corrected", policy=ahead, correction=True), oc.Option(name="new"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "until", "later"),
+    [
+        ("GIVEN", {}, 0, 0),
+        ("CORRECTED", {}, 20_000, 20_000),  # once, however many trainings there are
+        ("CORRECTED", {"burn_in": 0}, 0, 70_000),
+        ("GIVEN", {"burn_in": 300}, 300, 70_300),
+    ],
+)
+def test_the_critic_learns_alone_where_an_option_is_corrected(name, told, until, later):
+    settings = Settings(env_id="Pendulum-v1").override(options_from=f"{__name__}:{name}", **told)
+    assert (settings.burnt_in(0), settings.burnt_in(70_000)) == (until, later)
+    assert Settings.from_dict(settings.to_dict()) == settings
+    state = oc.OptionCritic.from_settings(settings).state
+    for step, start in ((0, 0), (19_999, 0), (20_000, 0), (70_000, 70_000)):
+        state.env_steps, state.schedule_start = step, start
+        state.schedule_end = start + 50_000
+        state.set_rates(settings)
+        rates = {group["name"]: group["lr"] > 0 for group in state.optimizer.param_groups}
+        alone = step < (until if start == 0 else later)
+        assert rates == {"critic": True} | dict.fromkeys(("option", "master", "termination"), not alone)

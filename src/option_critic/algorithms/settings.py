@@ -23,6 +23,8 @@ RANGES = {
     **dict.fromkeys(("deliberation_cost", "max_grad_norm"), (0, 1_000_000_000)),
 }
 """Setting -> (lowest, highest): beyond them nothing is learned, or the numbers alone take all memory."""
+BURN_IN = 20_000
+"""`burn_in` of an agent that corrects an option, where nothing else is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +58,10 @@ class PPOSettings:
     """Learning rate of the policy over options."""
     lr_termination: float = 7e-4
     """Learning rate of the terminations."""
-    burn_in: int = 0
+    burn_in: int | None = None
     """Environment steps at the start of a training in which the critic learns alone. Values that say nothing yet push
     a policy about; one that begins as a skill, or comes from another task, is lost by it (residual policy learning
-    [Silver+18])."""
+    [Silver+18]). none: the first 20,000 steps of an agent that corrects an option, no steps of any other."""
     anneal_lr: bool = True
     """Let all learning rates fall linearly to 0 over the training."""
     final_log_std: float | None = None

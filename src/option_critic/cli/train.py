@@ -129,6 +129,7 @@ def check_same(folder: RunPath, settings: Settings) -> None:
 def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     """What is about to happen, in a few lines."""
     s = agent.settings
+    alone = s.burnt_in(agent.num_timesteps) - agent.num_timesteps
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     episodes = f"judged on {s.evaluate_episodes:,} episode{'s' * (s.evaluate_episodes > 1)} of its own"
     pooled = ", EnvPool" if task_of(s.env_id) is None and resolve_backend(s.env_id, s.env) == "envpool" else ""
@@ -136,6 +137,7 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
         *what_they_are(s.options),
         f"{s.env.num_envs} environments{pooled}, {threads}, {agent.state.model.log_std.device} -> {folder}",
+        *([f"the critic learns alone for the first {alone:,} steps (burn_in)"] if alone > 0 else []),
         *([f"{SUCCESS_ONLY}: returns of training count steps in success"] if s.env.reward == "success" else []),
         f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",
         *([f"every {s.evaluate_every:,} steps {episodes}"] if s.evaluate_every else []),

@@ -89,9 +89,9 @@ def run_episodes(
         seen = obs
         quiet = ablation.noise(envs.num_envs, network, generators)
         noise = quiet if deterministic else Noise.draw((envs.num_envs,), network, generators)
-        offered, _, arrival, _ = act(network, seen, carry, rules, noise, mask)
+        acted = act(network, seen, carry, rules, noise, mask)
         numbers = network.see.numbers(seen)
-        offered = replace(offered, action=ablation.action(offered.action, numbers, rules))
+        offered = replace(acted.choice, action=ablation.action(acted.choice.action, numbers, rules))
         held = Held.after(offered, held, settings.env.action_repeat)
         choice = held.choice
         tensor, option = torch.from_numpy(seen).to(device), torch.from_numpy(choice.option).to(device)
@@ -105,7 +105,7 @@ def run_episodes(
             "forced": choice.forced & held.made,
             "beta": choice.beta,
             "q": q,
-            "mu": np.exp(arrival.log_mu),
+            "mu": np.exp(acted.arrival.log_mu),
             "interest": interest_at(numbers, rules, mask).start,
             "distance": policies.distance(option),
             "action": action.reshape(envs.num_envs, -1),

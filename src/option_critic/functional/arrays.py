@@ -31,7 +31,12 @@ def real(x: Numbers) -> Numbers:
 
 def take(x: Numbers, index: Numbers) -> Numbers:
     """Entries of the last dimension: [..., D] at [N] -> [..., N]."""
-    return x[..., index] if isinstance(x, np.ndarray) else x.index_select(-1, index)
+    return x.take(index, -1) if isinstance(x, np.ndarray) else x.index_select(-1, index)
+
+
+def pick_each(x: Numbers, index: Numbers) -> Numbers:
+    """Several entries of each row: [..., C] at [..., A] -> [..., A]; of arrays [B, C] at [B, A]."""
+    return x[np.arange(len(x))[:, None], index] if isinstance(x, np.ndarray) else x.gather(-1, index)
 
 
 def clamp(x: Numbers, low: float, high: float) -> Numbers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Generic
+from dataclasses import dataclass, fields
+from typing import Generic, NamedTuple
 
 import numpy as np
 import torch
@@ -125,6 +125,18 @@ def limit(lengths: tuple[int | None, ...] | None, option: Numbers) -> Numbers | 
     return chosen([np.iinfo(np.int64).max if length is None else length for length in lengths], option)
 
 
+class Acted(NamedTuple):
+    """What comes of one decision: all that `likelihoods` needs."""
+
+    choice: Choice[NDArray]
+    policy: ActionDistribution[NDArray]
+    """of the option that executes, [B, ...]"""
+    arrival: Arrival[NDArray]
+    """what the arriving option met"""
+    seen: NDArray
+    """[B, S] what the networks saw"""
+
+
 @np.errstate(all="ignore")  # log 0 where an option is not interested; and whatever the caller lets numpy raise for
 def act(
     network: Network[NDArray],
@@ -133,12 +145,11 @@ def act(
     rules: OptionSettings,
     noise: Noise | None,
     available: NDArray | None = None,
-) -> tuple[Choice[NDArray], ActionDistribution[NDArray], Arrival[NDArray], NDArray]:
+) -> Acted:
     """Decide at raw observations [B, D] with the options in `carry` arriving.
 
     Without noise it is deterministic: an end where beta_eff > 0.5, the most likely option, the most likely
-    action. `available` [B, K] (bool) forbids options, for ablations. Returns the choice, the policy of the option
-    that executes, and what the arriving one met: all that `likelihoods` needs; and what the networks saw, [B, S].
+    action. `available` [B, K] (bool) forbids options, for ablations.
     """
     raw, options = single(network.see.numbers(obs)), rules.definitions  # once for all that users wrote
     shared = wishes(raw, options) if options and options == network.see.watched else None  # asked once, for both
@@ -157,15 +168,7 @@ def act(
     option = np.where(ended, chosen, carry.option)
     base = None if network.given is None else network.given.base(raw, option)
     pi = policies.at(option, None, base) if network.looking is None else network.policy(seen, option, base)
-    action = pi.mode() if noise is None else pi.sample(noise.action)
-    free: NDArray | None = None
-    if network.given is not None and base is not None:
-        action, free = network.given.write(action, base, option, None)
-    if network.fixed is not None and isinstance(pi, DiagonalGaussian):
-        action, decided = network.fixed.write(action, raw, option)
-        free = decided if free is None else free & decided
-    if free is not None and not isinstance(pi, FactoredCategorical):
-        pi = replace(pi, free=free)
+    action, pi = done(network, raw, option, pi, noise)
     choice = Choice(
         action=action,
         option=option,
@@ -176,7 +179,24 @@ def act(
         forced=arrival.forced,
         beta=arrival.beta,
     )
-    return choice, pi, arrival, seen
+    return Acted(choice, pi, arrival, seen)
+
+
+def done(
+    network: Network[NDArray], raw: NDArray, option: NDArray, pi: ActionDistribution[NDArray], noise: Noise | None
+) -> tuple[NDArray, ActionDistribution[NDArray]]:
+    """(the actions of `option` [B], whose policies are `pi`, with what they are given and what is fixed; `pi` with
+    what they decided of these)."""
+    action = pi.mode() if noise is None else pi.sample(noise.action)
+    if isinstance(pi, FactoredCategorical):
+        return action, pi
+    free: NDArray | None = None
+    if network.given is not None and pi.base is not None:
+        action, free = network.given.write(action, pi.base, option)
+    if network.fixed is not None and isinstance(pi, DiagonalGaussian):
+        action, decided = network.fixed.write(action, raw, option)
+        free = decided if free is None else free & decided
+    return action, pi if free is None else pi.deciding(free)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ class DiagonalGaussian(Generic[Numbers]):
         mean = pick_row(self.mean, option)
         return DiagonalGaussian(mean if base is None else mean + base, pick_row(self.log_std, option), free, base)
 
+    def deciding(self, free: Numbers) -> DiagonalGaussian[Numbers]:
+        """It where the option decides the components `free` [..., A]."""
+        return DiagonalGaussian(self.mean, self.log_std, free, self.base)
+
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from standard normal `noise` [..., A]: [..., A]."""
         return self.mean + xp(noise).exp(self.log_std) * noise
@@ -89,6 +93,10 @@ class CategoricalActions(Generic[Numbers]):
         """The policy of `option` [...] at each row, where it decides (`free` [...]), on top of `base` [..., A]."""
         log_probs = pick_row(self.log_probs, option)
         return CategoricalActions(log_probs if base is None else log_softmax(log_probs + base), free, base)
+
+    def deciding(self, free: Numbers) -> CategoricalActions[Numbers]:
+        """It where the option decides (`free` [...])."""
+        return CategoricalActions(self.log_probs, free, self.base)
 
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from Gumbel `noise` [..., A]: [...] long."""

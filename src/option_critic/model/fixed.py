@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.functional.arrays import NDArray, Numbers, single, xp
-from option_critic.model.distributions import DiagonalGaussian, pick_row
+from option_critic.functional.arrays import NDArray, Numbers, pick_each, single, take, xp
+from option_critic.model.distributions import DiagonalGaussian
 from option_critic.options.option import Option, StateFunction
 from option_critic.spaces import Spaces
 
@@ -26,39 +27,35 @@ class FixedActions(nn.Module):
     no divergence. Which those were is kept with each decision, so learning asks nothing of the definitions again.
     """
 
-    free: Tensor
-    """[K A] bool: not fixed"""
-    value: Tensor
-    """[K A] in the policies' units, where it is a number"""
-    columns: Tensor
-    """[F] of these, where a function says it"""
+    values: Tensor
+    """[C] all that is written, each once, in the policies' units: F that functions say, numbers, and NaN at the end,
+    which stands for what an option decides"""
+    at: Tensor
+    """[K, A] which of these it is"""
     middle: Tensor
     half_width: Tensor
-    """[F] what makes their answers the policies' units"""
+    """[F] what makes the functions' answers the policies' units"""
 
     def __init__(self, spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> None:
         """Raises InputError where a definition fixes what the environment's actions do not have."""
         super().__init__()
-        self.shape = (len(options), spaces.action_size)
-        free = torch.ones(self.shape, dtype=torch.bool, device=device)
-        value = torch.zeros(self.shape, dtype=torch.float32, device=device)
+        said = [(k, a, what) for k, o in enumerate(options) for a, what in (o.fixed or {}).items()]
+        said.sort(key=lambda one: not callable(one[2]))
         self.functions: list[tuple[Option, StateFunction]] = []
-        columns: list[int] = []
-        for k, option in enumerate(options):
-            for a, what in (option.fixed or {}).items():
-                check(option.name, a, what, spaces)
-                free[k, a] = False
-                if callable(what):
-                    self.functions.append((option, what))
-                    columns.append(k * spaces.action_size + a)
-                else:
-                    value[k, a] = what
+        self.unstretched = spaces.unstretched
         middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
         half = torch.where(half > 0, half, 1.0)  # where there is one value, it is in the middle
-        at = torch.tensor(columns, dtype=torch.long, device=device)
-        component = at % spaces.action_size
-        constants = {"free": free.flatten(), "value": ((value - middle) / half).flatten(), "columns": at,
-                     "middle": middle[component], "half_width": half[component]}  # fmt: skip
+        at = torch.full((len(options), spaces.action_size), len(said), dtype=torch.long, device=device)
+        values = torch.full((len(said) + 1,), math.nan, dtype=torch.float32, device=device)
+        for i, (k, a, what) in enumerate(said):
+            check(options[k].name, a, what, spaces)
+            at[k, a] = i
+            if callable(what):
+                self.functions.append((options[k], what))
+            else:
+                values[i] = (what - middle[a]) / half[a]
+        components = [a for _, a, what in said if callable(what)]
+        constants = {"values": values, "at": at, "middle": middle[components], "half_width": half[components]}
         for name, x in constants.items():
             self.register_buffer(name, x, persistent=False)
 
@@ -69,12 +66,15 @@ class FixedActions(nn.Module):
 
     @property
     def _constants(self) -> tuple[Tensor, ...]:
-        return self.free, self.value, self.columns, self.middle, self.half_width
+        return self.values, self.at, self.middle, self.half_width
 
-    def write(self, action: Numbers, obs: Numbers, option: Numbers) -> tuple[Numbers, Numbers]:
-        """(actions of `option` [...] with fixed components in their place, which are not: bool), [..., A] each."""
-        free, value = (pick_row(x, option) for x in self(obs))
-        return xp(obs).where(free, action, value), free
+    def write(self, action: Numbers, obs: Numbers, option: Numbers | None = None) -> tuple[Numbers, Numbers]:
+        """(actions of `option` [...] with fixed components in their place, which are not: bool), [..., A] each. Without
+        `option` they are the first one's."""
+        said, at = self._said(obs)
+        own = take(said, at[0]) if option is None else pick_each(said, at[option])
+        free = xp(own).isnan(own)
+        return xp(own).where(free, action, own), free
 
     def written(self, pi: DiagonalGaussian[Tensor], obs: Tensor) -> DiagonalGaussian[Tensor]:
         """Policies of K options as they act at raw observations [..., D]: certain of what is fixed."""
@@ -84,22 +84,25 @@ class FixedActions(nn.Module):
     def forward(self, obs: Numbers) -> tuple[Numbers, Numbers]:
         """At raw observations [..., D]: (whether options decide, else the value), [..., K, A] each, in the policies'
         units."""
+        said, at = self._said(obs)
+        value = take(said, at.reshape(-1)).reshape(*said.shape[:-1], *at.shape)
+        free = xp(value).isnan(value)
+        return free, xp(value).where(free, 0.0, value)
+
+    def _said(self, obs: Numbers) -> tuple[Numbers, Any]:
+        """(all that is written at raw observations [..., D], [..., C]; `at`)."""
         obs = single(obs)
         lib: Any = xp(obs)
-        lead: tuple[int, ...] = tuple(obs.shape[:-1])
-        constants = self._constants if lib is torch else self.in_numpy
-        fixed_free, fixed_value, columns, middle, half_width = constants
-        free = lib.empty((*lead, len(fixed_free)), dtype=fixed_free.dtype, device=obs.device)
-        value = lib.empty_like(free, dtype=obs.dtype)
-        free[...], value[...] = fixed_free, fixed_value
-        if self.functions:
-            said = lib.empty((*lead, len(columns)), dtype=obs.dtype, device=obs.device)
-            for i, (option, function) in enumerate(self.functions):
-                said[..., i] = option.ask(function, obs)
-            said = (said - middle) / half_width
-            undecided = lib.isnan(said)
-            free[..., columns], value[..., columns] = undecided, lib.where(undecided, 0.0, said)
-        return free.reshape(*lead, *self.shape), value.reshape(*lead, *self.shape)
+        values, at, middle, half_width = self._constants if lib is torch else self.in_numpy
+        said = lib.empty((*obs.shape[:-1], len(values)), dtype=obs.dtype, device=obs.device)
+        said[...] = values
+        for i, (option, function) in enumerate(self.functions):
+            said[..., i] = option.ask(function, obs)
+        if self.functions and not self.unstretched:
+            answers = said[..., : len(self.functions)]
+            answers -= middle
+            answers /= half_width
+        return said, at
 
 
 def fixed_actions(spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> FixedActions | None:

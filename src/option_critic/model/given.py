@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from option_critic.errors import InputError, RunError
 from option_critic.functional.anew import ask_anew
-from option_critic.functional.arrays import Numbers, single, xp
+from option_critic.functional.arrays import NDArray, Numbers, single, xp
 from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
 from option_critic.model.fixed import CERTAIN
 from option_critic.options.option import Option
@@ -34,6 +35,8 @@ class GivenPolicies(nn.Module):
     """[A] what makes actions the policies' units"""
     frozen: Tensor
     """[K] bool: the option does what is given, and nothing else"""
+    free: Tensor
+    """[K, A] bool, or [K] of choices: the parts of an action of which it learns something"""
 
     def __init__(self, spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> None:
         """Raises InputError where actions are of a kind that cannot be given."""
@@ -45,20 +48,22 @@ class GivenPolicies(nn.Module):
                 " policies can be given where it is one choice, or numbers"
             )
         self.options, self.discrete, self.size = tuple(options), spaces.discrete, spaces.action_size
-        self.start = spaces.action_start
+        self.unstretched = not spaces.discrete and spaces.unstretched
+        self.start, self.given = spaces.action_start, [k for k, o in enumerate(options) if o.policy is not None]
         middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
         frozen = torch.tensor([o.frozen for o in options], dtype=torch.bool, device=device)
         half = torch.where(half > 0, half, 1.0)
-        for name, x in (("middle", middle), ("half_width", half), ("frozen", frozen)):
+        free = ~frozen if self.discrete else ~frozen[:, None].expand(-1, self.size)
+        for name, x in (("middle", middle), ("half_width", half), ("frozen", frozen), ("free", free.contiguous())):
             self.register_buffer(name, x, persistent=False)
 
     def check(self, obs: Tensor) -> None:
         """Raise InputError, naming the option, unless what is given answers observations [N, D] with actions."""
-        for k, policy in self._policies():
+        for k in self.given:
             what, shape = f"policy of option {self.options[k].name}", list(obs.shape[:-1])
             shape = shape if self.discrete else [*shape, self.size]
             try:
-                answer = policy(single(obs))
+                answer = self._ask(k, single(obs))
             except Exception as error:
                 raise InputError(f"{what} failed on observations {list(obs.shape)}: {error}") from error
             got = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
@@ -75,35 +80,29 @@ class GivenPolicies(nn.Module):
         obs = single(obs)
         lib: Any = xp(obs)
         base = lib.zeros((*obs.shape[:-1], self.size), dtype=obs.dtype, device=obs.device)
-        for k, policy in self._policies():
-            rows = option == k
-            if rows.any():
-                everywhere = rows.all()
-                said = self.in_units(policy(obs if everywhere else obs[rows]), obs)
-                if not lib.isfinite(said).all():
-                    raise RunError(f"the policy that option {self.options[k].name} is given answers NaN or infinity")
-                base[rows] = said
+        for k in self.given:
+            (rows,) = lib.where(option == k)
+            if len(rows):
+                said = self._ask(k, obs if len(rows) == len(obs) else obs[rows])
+                base[rows] = self.in_units(said, obs)
+        if not lib.isfinite(base).all():
+            k = int(option[~lib.isfinite(base).all(-1)][0])
+            raise RunError(f"the policy that option {self.options[k].name} is given answers NaN or infinity")
         return base
 
     def bases(self, obs: Tensor) -> Tensor:
         """The same of all K options at raw observations [..., D]: [..., K, A]."""
         obs = single(obs)
         base = torch.zeros((*obs.shape[:-1], len(self.options), self.size), dtype=obs.dtype, device=obs.device)
-        for k, policy in self._policies():
-            base[..., k, :] = self.in_units(ask_anew(policy, obs), obs)
+        for k in self.given:
+            base[..., k, :] = self.in_units(ask_anew(partial(self._ask, k), obs), obs)
         return base
 
-    def write(self, action: Numbers, base: Numbers, option: Numbers, free: Numbers | None) -> tuple[Numbers, Numbers]:
-        """(actions of `option` [B] with those of frozen ones in their place, which parts they decided: bool).
-
-        `free` [B, A]: which parts they would have decided (none: all).
-        """
-        lib = xp(base)
-        frozen = self._frozen(base)[option]
-        if self.discrete:
-            return lib.where(frozen, base.argmax(-1), action), ~frozen
-        free = ~frozen[..., None] & (lib.ones_like(action, dtype=lib.bool) if free is None else free)
-        return lib.where(frozen[..., None], base, action), free
+    def write(self, action: Numbers, base: Numbers, option: Numbers) -> tuple[Numbers, Numbers]:
+        """(actions of `option` [B] with those of frozen ones in their place, which parts they decided: bool)."""
+        lib: Any = xp(base)
+        free: Any = (self._constants if lib is torch else self.in_numpy)[2][option]
+        return lib.where(free, action, base.argmax(-1) if self.discrete else base), free
 
     def behaviour(self, pi: ActionDistribution[Tensor], obs: Tensor) -> ActionDistribution[Tensor]:
         """Policies of K options as they act at raw observations [..., D]: with what is given, certain where frozen."""
@@ -115,23 +114,29 @@ class GivenPolicies(nn.Module):
         certain = torch.where(base == base.amax(-1, keepdim=True), 0.0, CERTAIN)
         return CategoricalActions(torch.log_softmax(torch.where(frozen, certain, pi.log_probs + base), -1))
 
-    def _policies(self) -> list[tuple[int, Callable[[Any], Any]]]:
-        def asked(option: Option) -> Callable[[Any], Any]:
-            return lambda obs: option.ask(option.policy, obs)  # type: ignore[arg-type]
-
-        return [(k, asked(o)) for k, o in enumerate(self.options) if o.policy is not None]
+    def _ask(self, k: int, obs: Any) -> Any:
+        option = self.options[k]
+        return option.ask(option.policy, obs)  # type: ignore[arg-type]
 
     def in_units(self, action: Any, like: Numbers) -> Any:
         """Actions as the environment takes them -> the base of a policy [..., A]."""
         lib = xp(like)
-        middle, half = (x if lib is torch else x.numpy() for x in (self.middle, self.half_width))
+        if self.unstretched:
+            return single(action)
         if not self.discrete:
+            middle, half, _ = self._constants if lib is torch else self.in_numpy
             return (single(action) - middle) / half
         number = lib.arange(self.size, device=like.device)
         return single(lib.where(action[..., None] - self.start == number, MARGIN, 0.0))
 
-    def _frozen(self, like: Numbers) -> Any:
-        return self.frozen if xp(like) is torch else self.frozen.numpy()
+    @cached_property
+    def in_numpy(self) -> tuple[NDArray, ...]:
+        """The constants as arrays; they do not change."""
+        return tuple(x.cpu().numpy() for x in self._constants)
+
+    @property
+    def _constants(self) -> tuple[Tensor, ...]:
+        return self.middle, self.half_width, self.free
 
 
 def given_policies(spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> GivenPolicies | None:

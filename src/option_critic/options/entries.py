@@ -82,13 +82,23 @@ class Entry:
         return Entry(self.kind, self.what, at_task(self.reference, task)) if self.kind == "defined" else self
 
 
-def origins(entries: Sequence[str], reference: str, number: int, ends: str = "learned") -> tuple[str, ...]:
+def origins(
+    entries: Sequence[str], reference: str, number: int, ends: str = "learned", kinds: Sequence[str] = ()
+) -> tuple[str, ...]:
     """What each of an agent's options is, as far as the words of its settings tell, which a stranger may have written:
-    nothing is loaded, nothing refused. `reference`: the set of all its options; `number`: K; `ends`: of the skills."""
-    if not entries:
-        return (f"of {reference}" if reference else LEARNED,) * number
+    nothing is loaded, nothing refused. `reference`: the set of all its options; `number`: K; `ends`: of the skills;
+    `kinds`: K, what definitions give (`kind`), where that was told."""
     given = ", end given" if ends == "given" else ""
-    return tuple(origin(text, given) for text in entries)
+    found = [origin(text, given) for text in entries] or [f"of {reference}" if reference else LEARNED] * number
+    if len(kinds) != len(found):
+        return tuple(found)
+    return tuple(f"{one}, {kind}" if one.startswith("of ") else one for one, kind in zip(found, kinds, strict=True))
+
+
+def kind(option: Option) -> str:
+    """What of it is given."""
+    policy = LEARNED if option.policy is None else "corrected" if option.correction else "frozen"
+    return policy + ", end given" * (option.ends == "given")
 
 
 def origin(text: str, given: str) -> str:

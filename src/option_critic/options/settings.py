@@ -10,7 +10,7 @@ import tyro
 
 from option_critic.errors import InputError
 from option_critic.options.definitions import find, load
-from option_critic.options.entries import composed, origins
+from option_critic.options.entries import Entry, composed, kind, origins
 from option_critic.options.option import MAX_LENGTH, Ends, Option
 from option_critic.value_types import check_name, check_ranges, conform
 
@@ -117,7 +117,18 @@ class OptionSettings:
     @property
     def origins(self) -> tuple[str, ...]:
         """What each of K options is, in words."""
-        return origins(self.options, self.options_from, self.num_options, self.skill_ends)
+        return origins(self.options, self.options_from, self.num_options, self.skill_ends, self.kinds)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What of each of K options is given; empty where nothing is said of them."""
+        return tuple(map(kind, self.definitions))
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The sets that its options are of."""
+        found = (self.options_from, *(Entry.read(text).reference for text in self.options))
+        return tuple(dict.fromkeys(filter(None, found)))
 
 
 def named(reference: str) -> dict[str, Any]:

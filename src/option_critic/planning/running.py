@@ -153,7 +153,7 @@ class AgentOptions:
         only = None if age else np.arange(len(self.names))[None] == k  # it was chosen, interested or not
         carry = Carry(np.array([k]), np.array([age]), np.array([False]))
         chance = None if self.deterministic else noise(self.network, rng)
-        choice, *_ = act(self.network, row, carry, self.rules, chance, only)
+        choice = act(self.network, row, carry, self.rules, chance, only).choice
         if age == 0 or not choice.ended[0]:
             return None, taken(choice.action, self.spaces)
         if not choice.forced[0]:

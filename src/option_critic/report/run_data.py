@@ -95,8 +95,8 @@ class RunData:
     @property
     def origins(self) -> dict[str, str]:
         """Name of an option -> what it is, in words, to be shown; empty where no settings tell."""
-        told = self.config.shown.options if self.config else None
-        return {} if told is None else dict(zip(self.options, map(legible, told.origins), strict=True))
+        told = self.config.origins if self.config else ()
+        return dict(zip(self.options, map(legible, told), strict=True)) if told else {}
 
     @property
     def composed(self) -> bool:

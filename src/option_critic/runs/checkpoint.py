@@ -93,8 +93,14 @@ def save_skills(folder: RunPath, settings: Settings) -> None:
 def configuration(settings: Settings, spaces: Spaces) -> dict[str, Any]:
     """What config.json holds. The definitions of the options are there to be read; no code is run from it."""
     config = {"format_version": FORMAT_VERSION, "settings": settings.to_dict(), "spaces": spaces.to_dict()}
-    reference = settings.options.options_from
-    return config | {"definitions": describe(reference).splitlines()} if reference else config
+    told = definitions(settings)
+    return config | {"definitions": told, "kinds": settings.options.kinds} if told else config
+
+
+def definitions(settings: Settings) -> list[str] | dict[str, list[str]]:
+    """The source of the set that all options are of, as lines; of several sets, each by its name; empty: of none."""
+    sources = {reference: describe(reference).splitlines() for reference in settings.options.references}
+    return sources[settings.options.options_from] if settings.options.options_from else sources
 
 
 def _configuration(path: RunPath) -> tuple[Settings, Spaces]:
@@ -104,12 +110,19 @@ def _configuration(path: RunPath) -> tuple[Settings, Spaces]:
         settings, spaces = Settings.from_dict(config.get("settings", {})), Spaces.from_dict(config.get("spaces", {}))
     except InputError as error:
         raise CheckpointError(f"{path} is not usable: {error}") from error
-    reference = settings.options.options_from
-    if reference and describe(reference).splitlines() != config.get("definitions"):
+    for reference in changed(settings, config.get("definitions")):
         warnings.warn(
             f"{reference} has changed since this agent was trained; {path} holds the options as they were", stacklevel=2
         )
     return settings, spaces
+
+
+def changed(settings: Settings, told: Any) -> list[str]:
+    """The sets whose source is not what config.json tells (of options one by one, older versions told none)."""
+    now = definitions(settings)
+    if isinstance(now, list):
+        return [settings.options.options_from] if now and now != told else []
+    return [reference for reference, lines in now.items() if isinstance(told, dict) and told.get(reference) != lines]
 
 
 def _counters(state: TrainState) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HANDLES = os.open in os.supports_dir_fd
@@ -18,6 +20,47 @@ class OddFileError(OSError):
 
     def __init__(self, what: str) -> None:
         super().__init__(errno.EINVAL, what)
+
+
+@contextlib.contextmanager
+def walk(base: Path, names: Sequence[str], what: str) -> Iterator[int | Path]:
+    """The folder `names` below `base`, open, by way of handles; its path where there are none. `what`: for messages.
+    Raises OddFileError for a link on the way."""
+    if not HANDLES:
+        yield _looked_at(base, names, what)
+        return
+    handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in names:
+            inner = _step(handle, name, what)
+            os.close(handle)
+            handle = inner
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _step(handle: int, name: str, what: str) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | NO_LINK, dir_fd=handle)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise OddFileError(f"{name} on the way to {what} is a link, or no folder") from error
+        raise
+
+
+def _looked_at(path: Path, names: Sequence[str], what: str) -> Path:
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise OddFileError(f"{name} on the way to {what} is a link")
+    return path
+
+
+def check_no_link(at: str | Path, what: str) -> None:
+    """Raise OddFileError for a link, where the system cannot refuse one while it opens."""
+    if isinstance(at, Path) and at.is_symlink():
+        raise OddFileError(f"{what} is a link")
 
 
 def read_all(handle: int, size: int) -> bytes:

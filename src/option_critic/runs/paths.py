@@ -21,15 +21,15 @@ from typing import Literal
 from option_critic.errors import InputError
 from option_critic.runs.handles import (
     AT_ONCE,
-    HANDLES,
-    NO_LINK,
     OddFileError,
+    check_no_link,
     create,
     flush,
     flush_path,
     read_all,
     reason,
     sized,
+    walk,
 )
 
 MAX_NAMES = 100_000
@@ -165,7 +165,7 @@ class RunPath:
         """Handle and bytes of an ordinary file. Raises CheckpointError if it is none, or larger than `limit`."""
         try:
             with self._beside() as (at, handle):
-                self._no_link(at)
+                check_no_link(at, str(self))
                 file = os.open(at, os.O_RDONLY | AT_ONCE, dir_fd=handle)
         except FileNotFoundError as error:
             raise CheckpointError(f"{self} is missing") from error
@@ -218,7 +218,7 @@ class RunPath:
         One that has another name elsewhere, too, is copied first: only what is in the run is written.
         """
         with self._beside() as (at, handle):
-            self._no_link(at)
+            check_no_link(at, str(self))
             if (found := self.status()) is not None and found.st_nlink > 1 and stat.S_ISREG(found.st_mode):
                 self.write(self.read(MAX_LOG))
             try:
@@ -287,37 +287,9 @@ class RunPath:
 
     # --- from handle to handle
 
-    @contextlib.contextmanager
-    def _folder(self) -> Iterator[int | Path]:
+    def _folder(self) -> contextlib.AbstractContextManager[int | Path]:
         """The folder itself, open; its path where there are no handles."""
-        if not HANDLES:
-            yield self._looked_at()
-            return
-        handle = os.open(self.base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for name in self.parts:
-                inner = self._step(handle, name)
-                os.close(handle)
-                handle = inner
-            yield handle
-        finally:
-            os.close(handle)
-
-    def _step(self, handle: int, name: str) -> int:
-        try:
-            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | NO_LINK, dir_fd=handle)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise OddFileError(f"{name} on the way to {self} is a link, or no folder") from error
-            raise
-
-    def _looked_at(self) -> Path:
-        path = self.base
-        for name in self.parts:
-            path = path / name
-            if path.is_symlink():
-                raise OddFileError(f"{name} on the way to {self} is a link")
-        return path
+        return walk(self.base, self.parts, str(self))
 
     @contextlib.contextmanager
     def _beside(self) -> Iterator[tuple[str | Path, int | None]]:
@@ -330,7 +302,3 @@ class RunPath:
 
     def _from(self, folder: int | Path) -> tuple[str | Path, int | None]:
         return (folder / self.name, None) if isinstance(folder, Path) else (self.name, folder)
-
-    def _no_link(self, at: str | Path) -> None:
-        if isinstance(at, Path) and at.is_symlink():  # where the system cannot refuse while it opens
-            raise OddFileError(f"{self} is a link")

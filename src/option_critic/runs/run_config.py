@@ -61,10 +61,9 @@ class OptionPart(Struct, frozen=True):
         """K names."""
         return self.option_names or tuple(f"option-{k}" for k in range(self.num_options))
 
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """What each of K options is, in words."""
-        return origins(self.options, self.options_from, self.num_options, self.skill_ends)
+    def origins(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        """What each of K options is, in words; `kinds`: what definitions give of each, where it was told."""
+        return origins(self.options, self.options_from, self.num_options, self.skill_ends, kinds)
 
 
 class ModelPart(Struct, frozen=True):
@@ -92,6 +91,7 @@ class Config(Struct, frozen=True):
     """config.json."""
 
     settings: msgspec.Raw
+    kinds: Names = ()
 
 
 class RunConfig(Struct, frozen=True):
@@ -100,13 +100,21 @@ class RunConfig(Struct, frozen=True):
     shown: Shown
     written: dict[str, object]
     """all of them, by name or by part and name"""
+    kinds: tuple[str, ...] = ()
+    """what of each of K options its definition gives; empty: nothing was told"""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """What each of K options is, in words; none where the settings do not tell."""
+        return () if self.shown.options is None else self.shown.options.origins(self.kinds)
 
     @staticmethod
     def read(path: RunPath) -> RunConfig:
         """Raises CheckpointError where it is missing or damaged."""
-        raw = read_as(path, Config).settings
+        config = read_as(path, Config)
+        raw = config.settings
         try:
-            return RunConfig(msgspec.json.decode(raw, type=Shown), msgspec.json.decode(raw, type=Written))
+            return RunConfig(msgspec.json.decode(raw, type=Shown), msgspec.json.decode(raw, type=Written), config.kinds)
         except (ValueError, RecursionError, msgspec.MsgspecError) as error:
             raise CheckpointError(f"{path} is damaged: {error}, within settings") from error
 

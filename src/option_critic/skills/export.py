@@ -59,16 +59,30 @@ def skill_of(
             "bring it along, and cannot yet"
         )
     own = rules.definitions[k] if rules.definitions else Option(name=rules.names[k])
-    settings, base = agent.settings.model, own.policy if isinstance(own.policy, Skill) else None
-    inherits = base is not None and inherited(own, base)
-    least, most = rules.least[k] if rules.least else 0, rules.most[k] if rules.most else None
-    if base is not None and inherits and own.frozen and own.ends == "given":  # nothing of it is another
+    base = own.policy if isinstance(own.policy, Skill) else None
+    if base is not None and inherited(own, base) and own.frozen and own.ends == "given":  # nothing of it is another
+        least, most = lengths(rules, k)
         changes = {"name": rules.names[k], "min_length": least, "max_length": most}
         measured = measured or base.measured
         return Skill(msgspec.structs.replace(base.record, measured=measured, **changes), base.network)
-    ends = "learned" if own.ends == "learned" else "base" if inherits else "given"
-    made = versions() if made_with is None else made_with
-    record = SkillRecord(
+    record = record_of(agent, k, own, base, versions() if made_with is None else made_with)
+    record = msgspec.structs.replace(record, measured=measured or Measured())
+    check(record)
+    network = built(record)
+    if base is not None and network.base is not None:
+        network.base.load_state_dict(base.network.state_dict())
+    cut_out(network, model, k, columns(model, own))
+    return Skill(record, network)
+
+
+def record_of(
+    agent: OptionCritic, k: int, own: Option, base: Skill | None, made_with: Mapping[str, str]
+) -> SkillRecord:
+    """What skill.json says of option `k`, by its definition `own`, with the skill `base` below it."""
+    rules, settings = agent.settings.options, agent.settings.model
+    least, most = lengths(rules, k)
+    heir_of = base.record if base is not None and inherited(own, base) else None
+    return SkillRecord(
         format_version=FORMAT_VERSION,
         name=rules.names[k],
         spaces=agent.spaces.to_dict(),
@@ -83,26 +97,24 @@ def skill_of(
             beta_ceil=rules.beta_ceil,
         ),
         policy="learned" if own.policy is None else "corrected" if own.correction else "given",
-        ends=ends,  # type: ignore[arg-type]
+        ends="learned" if own.ends == "learned" else "given" if heir_of is None else "base",
         provenance=Provenance(
             task=agent.settings.env_id,
             training_steps=agent.num_timesteps,
             seed=agent.settings.seed,
-            versions={name: made[name] for name in MADE_WITH if name in made},
+            versions={name: made_with[name] for name in MADE_WITH if name in made_with},
         ),
         phase=own.phase,
         min_length=least,
         max_length=most,
-        definition=base.record.definition if base is not None and inherits else definition_of(own, rules),
+        definition=definition_of(own, rules) if heir_of is None else heir_of.definition,
         base=None if base is None else base.record,
-        measured=measured or Measured(),
     )
-    check(record)
-    network = built(record)
-    if base is not None and network.base is not None:
-        network.base.load_state_dict(base.network.state_dict())
-    cut_out(network, model, k, columns(model, own))
-    return Skill(record, network)
+
+
+def lengths(rules: OptionSettings, k: int) -> tuple[int, int | None]:
+    """Between which decisions option `k` may end by learning, and must end."""
+    return rules.least[k] if rules.least else 0, rules.most[k] if rules.most else None
 
 
 def number_of(option: int | str, names: tuple[str, ...]) -> int:

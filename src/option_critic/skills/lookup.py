@@ -39,7 +39,7 @@ def resolved(record: SkillRecord) -> Option | None:
 
 def defined(name: str, definition: Definition) -> Option:
     """The option that a definition means."""
-    options = found(name, definition.reference, definition.offsets)
+    options = found(name, definition.reference)
     option = next((o for o in options if o.name == definition.option), None)
     if option is None:
         raise SkillError(
@@ -51,7 +51,7 @@ def defined(name: str, definition: Definition) -> Option:
 
 def watched(name: str, interests: Interests) -> tuple[Option, ...]:
     """The options whose interests a skill sees."""
-    options = found(name, interests.reference, interests.offsets)
+    options = found(name, interests.reference)
     if tuple(o.name for o in options) != interests.options:
         raise SkillError(
             f"skill {name} sees the interests of {', '.join(interests.options)}, but {interests.reference} has "
@@ -60,10 +60,8 @@ def watched(name: str, interests: Interests) -> tuple[Option, ...]:
     return options
 
 
-def found(name: str, reference: str, offsets: dict[str, float]) -> tuple[Option, ...]:
+def found(name: str, reference: str) -> tuple[Option, ...]:
     """A set of definitions that is at hand."""
-    if offsets:
-        raise SkillError(f"skill {name} moves its definition by {', '.join(offsets)}, which this version does not know")
     try:
         return definitions.find(reference)
     except InputError as error:

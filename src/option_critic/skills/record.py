@@ -25,7 +25,6 @@ Component = Annotated[int, Meta(ge=0, le=MAX_COMPONENT)]
 Components = Annotated[tuple[Component, ...], Meta(max_length=10_000)]
 Layers = Annotated[int, Meta(ge=1, le=64)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-Offsets = Annotated[dict[str, Number], Meta(max_length=100)]
 
 
 class SkillError(CheckpointError):
@@ -38,7 +37,6 @@ class Interests(Struct, frozen=True):
     reference: Text
     options: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=1_000)]
     """Their names, in the order in which they are seen."""
-    offsets: Offsets = {}
 
 
 class Sees(Struct, frozen=True):
@@ -73,8 +71,6 @@ class Definition(Struct, frozen=True):
     reference: Text
     """A set that ships, or module:NAME."""
     option: Text
-    offsets: Offsets = {}
-    """What a task moves of it; nothing so far."""
 
 
 class Provenance(Struct, frozen=True):

@@ -125,7 +125,8 @@ class Skill:
             return action + side.start
         low, high, middle, half = side.stretch
         lib = xp(action)
-        return middle + half * lib.minimum(lib.maximum(action, low), high)
+        clipped = lib.minimum(lib.maximum(action, low), high)
+        return clipped if self.spaces.unstretched else middle + half * clipped
 
     @np.errstate(all="ignore")
     def act(self, obs: Any) -> Any:
@@ -172,7 +173,7 @@ class Skill:
         done = self.done if own is not None and own.end is not None else None
         return Option(
             name=self.name if name is None else name,
-            interest=self.interest if own is not None and own.interest is not None else None,
+            interest=None if own is None or own.interest is None else own.interest if own.arrays else self.interest,
             policy=self,
             correction=correction,
             sees=self.sees,
@@ -206,8 +207,7 @@ class Skill:
         if self.spaces.discrete:
             return (said if side.factors is None else side.factors.apart(said, IMPOSSIBLE)).argmax(-1)
         if side.fixed is not None:
-            free, value = side.fixed(raw)
-            said = xp(raw).where(free[..., 0, :], said, value[..., 0, :])
+            said, _ = side.fixed.write(said, raw)
         return said
 
     def _asked(self, obs: Numbers) -> Any:
@@ -230,7 +230,7 @@ class Skill:
 
     def _side(self, obs: Any) -> SkillFunctions[Any]:
         """What answers such observations, made when it is first asked. Raises InputError unless they fit."""
-        if not isinstance(obs, np.ndarray | Tensor) or not obs.ndim or obs.shape[-1] != self.spaces.obs_size:
+        if not isinstance(obs, (np.ndarray, Tensor)) or not obs.ndim or obs.shape[-1] != self.spaces.obs_size:
             got = f"{list(obs.shape)}" if hasattr(obs, "shape") else type(obs).__name__
             raise InputError(
                 f"skill {self.name} takes arrays or tensors of observations [..., {self.spaces.obs_size}], got {got}; "

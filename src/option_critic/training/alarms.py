@@ -26,13 +26,23 @@ class OptionWarning(UserWarning):
 
 
 @dataclass(frozen=True)
+class Names:
+    """Whom the metrics are about."""
+
+    all: tuple[str, ...]
+    """K names"""
+    learning: tuple[str, ...]
+    """those that learn what they do: frozen ones are not meant to"""
+
+
+@dataclass(frozen=True)
 class Alarm:
     """One way to fail."""
 
     name: str
-    holds: Callable[[Metrics, Sequence[str]], bool]
-    """whether the metrics of an iteration show it, given the options' names"""
-    says: Callable[[Metrics, Sequence[str]], str]
+    holds: Callable[[Metrics, Names], bool]
+    """whether the metrics of an iteration show it"""
+    says: Callable[[Metrics, Names], str]
     patience: int = PATIENCE
     part: Literal["", "policy", "end"] = ""
     """what of the options has failed to learn; it says nothing where that is given of each"""
@@ -43,14 +53,19 @@ def share(metrics: Metrics, name: str) -> float:
     return metrics[f"option/share/{name}"]
 
 
-def busiest(metrics: Metrics, names: Sequence[str]) -> str:
+def busiest(metrics: Metrics, names: Names) -> str:
     """The option that ran most."""
-    return max(names, key=lambda name: share(metrics, name))
+    return max(names.all, key=lambda name: share(metrics, name))
 
 
-def idlest(metrics: Metrics, names: Sequence[str]) -> str:
-    """The option that ran least."""
-    return min(names, key=lambda name: share(metrics, name))
+def idlest(metrics: Metrics, names: Names) -> str:
+    """The option that ran least, of those that learn."""
+    return min(names.learning, key=lambda name: share(metrics, name))
+
+
+def dominated(metrics: Metrics, names: Names) -> bool:
+    """Whether one option runs nearly always."""
+    return share(metrics, busiest(metrics, names)) > DOMINANT
 
 
 DOMINANT, IDLE = 0.95, 0.005
@@ -60,7 +75,7 @@ DOMINANT, IDLE = 0.95, 0.005
 ALARMS = (
     Alarm(
         "one option dominates",
-        lambda m, names: share(m, busiest(m, names)) > DOMINANT,
+        lambda m, names: dominated(m, names) and any(name != busiest(m, names) for name in names.learning),
         lambda m, names: (
             f"option {busiest(m, names)} runs in {share(m, busiest(m, names)):.0%} of the steps: the others hardly "
             "learn. Usually nothing tells the options apart, or one's interest covers another's: raise "
@@ -70,13 +85,14 @@ ALARMS = (
     Alarm(
         "an option never runs",
         # Where one dominates, that is what there is to say.
-        lambda m, names: share(m, idlest(m, names)) < IDLE and share(m, busiest(m, names)) <= DOMINANT,
+        lambda m, names: share(m, idlest(m, names)) < IDLE and not dominated(m, names),
         lambda m, names: (
             f"option {idlest(m, names)} runs in {share(m, idlest(m, names)):.1%} of the steps: it hardly learns. "
             "Usually another is paid enough without it, or nobody gets to where it may begin: widen its interest or "
             "give it a bonus (options_from), or raise entropy_master."
         ),
         patience=SLOW,
+        part="policy",
     ),
     Alarm(
         "options end at once",
@@ -124,7 +140,8 @@ class Alarms:
     """Watches the metrics of one training. `definitions`: what is said of each option, if anything."""
 
     def __init__(self, names: Sequence[str], definitions: Sequence[Option] = ()) -> None:
-        self.names = names
+        frozen = {o.name for o in definitions if o.frozen}
+        self.names = Names(tuple(names), tuple(name for name in names if name not in frozen))
         given = {
             "policy": bool(definitions) and all(o.frozen for o in definitions),
             "end": bool(definitions) and all(o.ends == "given" for o in definitions),
@@ -135,7 +152,7 @@ class Alarms:
     def see(self, metrics: Metrics) -> dict[str, str]:
         """The alarms that these metrics of an iteration raise: name -> one line. Each once; none for one option."""
         raised: dict[str, str] = {}
-        if len(self.names) == 1:
+        if len(self.names.all) == 1:
             return raised
         for alarm in self.alarms:
             if self.held[alarm.name] >= alarm.patience:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.settings import PPOSettings
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
@@ -133,9 +132,9 @@ class TrainState:
         span = max(1, self.schedule_end - self.schedule_start)
         return max(0.0, 1 - (self.env_steps - self.schedule_start) / span)
 
-    def set_rates(self, config: PPOSettings) -> None:
+    def set_rates(self, settings: Settings) -> None:
         """Set the learning rates for the current step. They live in the settings; the optimiser holds a copy."""
-        alone = self.env_steps - self.schedule_start < config.burn_in
+        config, alone = settings.learning, self.env_steps < settings.burnt_in(self.schedule_start)
         for group in self.optimizer.param_groups:
             rate: float = getattr(config, f"lr_{group['name']}")
             if alone and group["name"] != "critic":

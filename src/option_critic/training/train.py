@@ -154,7 +154,7 @@ def iterate(
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
         targets = algorithm.targets(rollout, values, config)
-        state.set_rates(config)
+        state.set_rates(settings)
         batch = Batch.of(rollout, targets)
         shuffle, in_row = state.generators.batch, state.skipped_in_row
         learned, state.skipped_in_row = improve(
