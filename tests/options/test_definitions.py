@@ -17,7 +17,7 @@ from option_critic.model.fixed import fixed_actions
 from option_critic.options import definitions
 from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward, stacked
 from option_critic.options.option import Option
-from option_critic.options.reach_grasp_move import FINGERTIPS, REACH_GRASP_MOVE
+from option_critic.options.reach_grasp_move import FINGERTIPS, REACH_GRASP_MOVE, far, near
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Carry
 from option_critic.settings import Settings
@@ -279,16 +279,29 @@ def test_none_of_the_shipped_options_can_do_the_work_of_another():
     """Grasp alone closes the gripper; only reach goes forth with an open one, only move with a closed one."""
     agent = oc.OptionCritic("pick-place")
     names, parts = agent.option_names, ("side", "forth", "up", "gripper")
-    obs = torch.zeros(3, 39)
-    obs[:, 3] = torch.tensor([1.0, 1.0, 0.45])  # open, open, closed on an object
-    obs[:, 2] = torch.tensor([0.09, 0.05, 0.05])  # above the object, at it, at it
+    obs = torch.zeros(4, 39)
+    obs[:, 3] = torch.tensor([1.0, 1.0, 0.45, 0.45])  # open, open, closed on an object
+    obs[:, 2] = torch.tensor([0.09, 0.05, 0.05, 0.05])  # above the object, at it, at it, at it
+    obs[3, 38] = 0.2  # the goal is high
     obs[:, 6] = 0.02
     pi = agent.state.model.behaviour(obs)
-    above, at, holding = (
+    above, at, holding, below = (
         {f"{names[k]} {parts[a]}": round(float(mean[k, a])) for k, a in (log_std < -10).nonzero().tolist()}
         for mean, log_std in zip(pi.mean.detach(), pi.log_std, strict=True)
     )
-    never = {"reach gripper": -1, "grasp side": 0, "grasp forth": 0}
+    never = {"reach gripper": -1, "grasp forth": 0}
     assert above == never | {"grasp gripper": -1, "move forth": 0, "move gripper": -1}
     assert at == never | {"move forth": 0, "move gripper": -1}
     assert holding == never | {"grasp gripper": 1, "move gripper": 1}
+    assert below == holding | {"move forth": 0}  # first up, then over what stands in between
+
+
+def test_what_is_between_the_fingers_is_left_to_grasp():
+    """The arm drifts to the side while the gripper closes; where it is open the same place is reach's."""
+    obs = torch.zeros(3, 39)
+    obs[:, 2], obs[:, 6] = 0.05, 0.02
+    obs[:, 3] = torch.tensor([1.0, 0.9, 0.45])
+    obs[:, 0] = 0.009  # beside the object
+    assert far(obs).tolist() == [True, False, False] and near(obs).tolist() == [False, True, True]
+    obs[:, 0] = 0.015
+    assert far(obs).all() and not near(obs).any()

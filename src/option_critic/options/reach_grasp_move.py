@@ -5,9 +5,10 @@ interested, which one runs and when it ends is learned. In a band of one or two 
 in the task says which: a small bonus for the later one does.
 
 Each lacks what makes its neighbours what they are. Reach opens the gripper, only grasp can close it (and not open it
-again), move keeps it as it is. Grasp goes up and down only; forth goes reach with an open gripper, move with a closed
-one. Reach comes down straight above the object, so that where it ends grasp can begin. So none can do the work of
-another, nor undo it.
+again), move keeps it as it is. Forth goes reach with an open gripper, move with a closed one, grasp not at all. Reach
+comes down straight above the object, so that where it ends grasp can begin, and lets grasp finish what it has between
+the fingers. So none can do the work of another, nor undo it. Move lifts first and goes forth then, so that it carries
+over what stands in between.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 FINGERTIPS = 0.045
 """The fingers hold an object so far (m) below the observed hand."""
+REST = 0.02
+"""How high the middle of most objects of Meta-World rests (m)."""
 
 
 def above(obs: Tensor) -> Tensor:
@@ -54,25 +57,34 @@ def beside_goal(obs: Tensor) -> Any:
     return (side * side + forth * forth) ** 0.5
 
 
-def far(obs: Tensor, rest: float) -> Tensor:
+def between_fingers(obs: Tensor) -> Tensor:
+    """Whether the gripper is about to close, or closed, around the object. The arm drifts by half a centimetre to the
+    side meanwhile: a reach that took over then would drag the object away."""
+    return (obs[..., 3] < 0.95) & (distance(obs) < 0.03) & (beside(obs) < 0.012)
+
+
+def far(obs: Tensor, rest: float = REST) -> Tensor:
     """Where reach may run: away from the object, or not straight above it, while it lies on the table."""
-    return ((distance(obs) > 0.022) | (beside(obs) > 0.004)) & (raised(obs, rest) < 0.013)
+    away = (distance(obs) > 0.028) | (beside(obs) > 0.005)
+    return away & ~between_fingers(obs) & (raised(obs, rest) < 0.013)
 
 
-def near(obs: Tensor, rest: float) -> Tensor:
+def near(obs: Tensor, rest: float = REST) -> Tensor:
     """Where grasp may run: at the object, which lies there or was just raised."""
-    return (distance(obs) < 0.04) & (beside(obs) < 0.007) & (raised(obs, rest) < 0.03)
+    return (distance(obs) < 0.04) & ((beside(obs) < 0.007) | between_fingers(obs)) & (raised(obs, rest) < 0.024)
 
 
-def lifted(obs: Tensor, rest: float) -> Tensor:
-    """Where move may run: the object has left the table, or is held where the goal is. There it may be put down, or
-    into a hole that lies lower."""
-    return (raised(obs, rest) > 0.012) | (~is_open(obs) & (beside_goal(obs) < 0.05))
+def lifted(obs: Tensor, rest: float = REST) -> Tensor:
+    """Where move may run: the object has left the table, or is held right above a goal that lies no higher than it:
+    there it is put down, or into a hole."""
+    held = ~is_open(obs) & (distance(obs) < 0.04)
+    low_goal = (beside_goal(obs) < 0.05) & (obs[..., 38] - rest < 0.01)
+    return (raised(obs, rest) > 0.012) | (held & low_goal)
 
 
 def if_aligned(obs: Tensor) -> Any:
     """No speed up or down low beside the object; else as the option decides."""
-    return where((beside(obs) > 0.007) & (above(obs) < 0.05), 0.0, math.nan)
+    return where((beside(obs) > 0.007) & (above(obs) < 0.07), 0.0, math.nan)
 
 
 def is_open(obs: Tensor) -> Tensor:
@@ -94,9 +106,10 @@ def closing(obs: Tensor) -> Any:
     return where(obs[..., 3] < 0.95, 1.0, where(above(obs) < -0.005, math.nan, -1.0))
 
 
-def if_closed(obs: Tensor) -> Any:
-    """No speed with an open gripper; else as the option decides."""
-    return where(is_open(obs), 0.0, math.nan)
+def if_high_enough(obs: Tensor) -> Any:
+    """No speed forth with an open gripper, nor while the object is much lower than the goal; else as the option
+    decides. What is carried upwards stands in front of walls and shelves first."""
+    return where(is_open(obs) | (obs[..., 38] - obs[..., 6] > 0.03), 0.0, math.nan)
 
 
 BONUS = 0.2
@@ -105,13 +118,14 @@ SIDE, FORTH, UP, GRIPPER = 0, 1, 2, 3
 
 GRIPPER_OPENING = Feature("gripper", (3,))
 HAND_TO_OBJECT = Feature("hand - object", (0, 1, 2), (4, 5, 6))
+HAND_SPEED = Feature("hand speed", (0, 1, 2), (18, 19, 20))
 OBJECT_TO_GOAL = Feature("object - goal", (4, 5, 6), (36, 37, 38))
 
 
-def reach_grasp_move(rest: float = 0.02) -> tuple[Option, ...]:
+def reach_grasp_move(rest: float = REST) -> tuple[Option, ...]:
     """The three, for an object whose middle rests at the height `rest` (m)."""
     far_, near_, lifted_ = (partial(part, rest=rest) for part in (far, near, lifted))
-    at_hand = (GRIPPER_OPENING, HAND_TO_OBJECT)
+    at_hand = (GRIPPER_OPENING, HAND_TO_OBJECT, HAND_SPEED)
     return (
         Option(
             name="reach",
@@ -126,7 +140,7 @@ def reach_grasp_move(rest: float = 0.02) -> tuple[Option, ...]:
             name="grasp",
             interest=near_,
             sees=at_hand,
-            fixed={SIDE: 0.0, FORTH: 0.0, GRIPPER: closing},
+            fixed={FORTH: 0.0, GRIPPER: closing},
             bonus=lambda obs: BONUS * (near_(obs) & ~lifted_(obs)),
             arrays=True,
             phase="grasp",
@@ -135,7 +149,7 @@ def reach_grasp_move(rest: float = 0.02) -> tuple[Option, ...]:
             name="move",
             interest=lifted_,
             sees=(*at_hand, OBJECT_TO_GOAL),
-            fixed={FORTH: if_closed, GRIPPER: as_it_is},
+            fixed={FORTH: if_high_enough, GRIPPER: as_it_is},
             bonus=lambda obs: BONUS * lifted_(obs),
             arrays=True,
             phase="carry",
