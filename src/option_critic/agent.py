@@ -151,7 +151,7 @@ class OptionCritic:
         self.settings, self.source = settings, source
 
     def _forget_episodes(self) -> None:
-        self.state.episodes, self.state.evaluation = Episodes(), {}
+        self.state.episodes, self.state.evaluation = Episodes.of(len(self.spaces.tasks)), {}
         self.watch = EpisodeWatch(self.option_names)
 
     def _meet(self, source: Source, settings: EnvSettings) -> None:

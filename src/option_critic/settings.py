@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 import tyro
 
 from option_critic.algorithms.settings import SETTINGS, DACSettings, PPOSettings, as_told_to
-from option_critic.envs.metaworld import check_reward, task_of
+from option_critic.envs.metaworld import check_number, check_reward, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
@@ -53,8 +53,8 @@ DECIDED = {
     ),
     **dict.fromkeys(
         ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
-         "quaternions", "differences", "observe_interest", "normalize_observation", "encoder", "conv_layers",
-         "encoder_dim"),
+         "quaternions", "differences", "observe_interest", "options_see_task", "normalize_observation", "encoder",
+         "conv_layers", "encoder_dim"),
         "that would be another network; make a new agent",
     ),
     **dict.fromkeys(
@@ -109,6 +109,7 @@ class Settings:
             raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
         check_ranges(self, RANGES)
         check_reward(self.env_id, self.env.reward)
+        check_number(self.env_id, self.env.num_envs, self.env.env_groups)
         references = (self.env_id, self.options.options_from, self.model.observe_interest, self.model.encoder)
         for name, text in zip(("env_id", "options_from", "observe_interest", "encoder"), references, strict=True):
             if len(text) > MAX_REFERENCE or not text.isprintable():

@@ -104,9 +104,10 @@ class EvaluateArgs:
 
     run: tyro.conf.Positional[Path]
     """A run folder, or a folder written by `save`."""
-    goals: str = "D"
+    goals: str = ""
     """Meta-World goal sets, e.g. A,B,C. A: the official 50; B: 200 held out; C: those of B above 9 cm;
-    D: 100 for development. Tune on D only, or figures on A to C mean nothing."""
+    D: 100 for development. Tune on D only, or figures on A to C mean nothing. Default: D; of several tasks at once
+    seed-10001, the 50 of MT1 seed 10001 for each."""
     goals_seed: int | None = None
     """The 50 goals that Meta-World's MT1 draws from this seed, instead of a set."""
     episodes: int = 100

@@ -12,7 +12,7 @@ from option_critic.agent import OptionCritic
 from option_critic.cli.list import judged
 from option_critic.cli.printing import print_timeline, what_they_are
 from option_critic.envs.make import resolve_backend
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.errors import InputError
 from option_critic.loading import as_begun, references, with_skills
@@ -131,7 +131,7 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     s = agent.settings
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     episodes = f"judged on {s.evaluate_episodes:,} episode{'s' * (s.evaluate_episodes > 1)} of its own"
-    pooled = ", EnvPool" if task_of(s.env_id) is None and resolve_backend(s.env_id, s.env) == "envpool" else ""
+    pooled = ", EnvPool" if not tasks_of(s.env_id) and resolve_backend(s.env_id, s.env) == "envpool" else ""
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
         *what_they_are(s.options),
