@@ -11,6 +11,7 @@ import numpy as np
 from option_critic.envs.contract import Array
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.intervals import Estimate, mean
+from option_critic.evaluation.labels import SHARES
 from option_critic.evaluation.option_figures import window
 from option_critic.evaluation.trace import Trace
 
@@ -78,7 +79,13 @@ def shares(trace: Trace, names: Sequence[str]) -> dict[str, float]:
 def means(found: Mapping[str, TaskFigures]) -> Summary:
     """The means over the tasks, each of which counts alike, with 95 % intervals over them."""
     each = [task.summary for task in found.values()]
-    return {name: mean([x.value for s in each if (x := s.get(name)) is not None]) for name in each[0]}
+    told = {name: mean([x.value for s in each if (x := s.get(name)) is not None]) for name in each[0]}
+    return {name: x and within(x) if name in SHARES else x for name, x in told.items()}
+
+
+def within(share: Estimate) -> Estimate:
+    """A share with its interval cut at 0 and 1."""
+    return Estimate(share.value, max(0.0, share.low), min(1.0, share.high), share.n)
 
 
 def rows(trace: Trace, goals: Mapping[str, Array]) -> list[dict[str, object]]:

@@ -75,6 +75,7 @@ class OptionModel(nn.Module):
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         width, s = settings.hidden_dim, settings
         self.tasks = len(spaces.tasks)
+        self.blind = self.tasks > 0 and num_options > 1 and not s.options_see_task
         obs_size = self._look(spaces, num_options, s, seed, device, options)
         self.reward_norm = RewardScaler(s.normalize_reward, device, max(1, self.tasks))
 
@@ -133,8 +134,7 @@ class OptionModel(nn.Module):
         watched = watched_by(s, options)
         differences, features = () if watched else s.differences, all_features(options)
         check_looks(options, obs_size, s, bool(images))
-        blind = self.tasks > 0 and num_options > 1 and not s.options_see_task
-        if blind and s.shared_trunk:
+        if self.blind and s.shared_trunk:
             raise InputError(
                 "options that do not see the task have a trunk of their own; leave out shared_trunk, or say "
                 "options_see_task"
@@ -143,7 +143,7 @@ class OptionModel(nn.Module):
             obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device, features
         )
         own = len(watched) if s.observe_interest == OWN else 0
-        hidden = slice(obs_size - self.tasks, obs_size) if blind else None
+        hidden = slice(obs_size - self.tasks, obs_size) if self.blind else None
         looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)), own, hidden)
         self.looks = looks if features or own else None
         self.hidden = None if features or own else hidden

@@ -67,6 +67,8 @@ def cut_out(network: SkillNetwork, model: OptionModel, k: int, columns: Sequence
     own.count.copy_(moments.count)
     for mine, theirs in ((own.mean, moments.mean), (own.var, moments.var)):
         mine.copy_(theirs[list(columns)])
+    if model.hidden is not None:  # its trunks have these columns alone
+        columns = range(len(columns))
     a = model.action_size
     trunk = model.termination_trunk if model.ends_apart else model.option_trunk
     if network.policy is not None:
