@@ -32,7 +32,8 @@ def trace(success, option, **info):
     height = {"object_height": np.zeros(shape), "initial_height": np.zeros(shape)}
     return Trace(
         length=np.full(shape[0], shape[1]), option=option, decided=~flags, ended=flags, forced=flags,
-        beta=np.zeros(shape), q=nothing, mu=nothing, interest=nothing + 1, distance=nothing, action=np.zeros((*shape, 4)),
+        beta=np.zeros(shape), q=nothing, mu=nothing, interest=nothing + 1, distance=nothing,
+        action=np.zeros((*shape, 4)),
         goal=np.ones((shape[0], info.pop("goal", 3))), reward=np.ones(shape), info={"success": success} | height | info,
     )  # fmt: skip
 

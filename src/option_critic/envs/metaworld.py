@@ -132,13 +132,17 @@ class OfficialTask(gym.Env[Any, Any]):
         self.task, self.env = task, raw_environment(task)
         self.env._set_task_called = True
         self.env._partially_observable = False
-        self.env._freeze_rand_vec = goals is not None
-        self.env.seeded_rand_vec = goals is None
         self.env.max_path_length = max_episode_steps
         self.env.__dict__.pop("sawyer_observation_space", None)  # cached with the goal hidden
-        self.goals, self.turn, self.initial_height, self.reward = goals, 0, 0.0, reward
+        self.initial_height, self.reward = 0.0, reward
+        self.take_goals(goals)
         self.observation_space: gym.Space[Any] = OBSERVATION_SPACE
         self.action_space: gym.Space[Any] = ACTION_SPACE
+
+    def take_goals(self, goals: Array | None) -> None:
+        """These [G, 6] in turn from the next reset on; none: those that the seed draws."""
+        self.env._freeze_rand_vec, self.env.seeded_rand_vec = goals is not None, goals is None
+        self.goals, self.turn = goals, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start the next episode."""

@@ -84,10 +84,9 @@ def camera(task: str) -> Any:
 
 def metaworld_frames(task: str, trace: Trace, episode: int, count: int, size: int) -> Iterator[Frame]:
     """Physics start afresh at each reset, so that an episode is replayed by itself."""
-    env = OfficialTask(task, HORIZON, goals=trace.goal[episode].astype(np.float64)[None])
-    env.goals = env.goals[
-        :, : env.env._random_reset_space.low.size
-    ]  # those of several tasks are as long as the longest
+    env = OfficialTask(task, HORIZON)
+    width = env.env._random_reset_space.low.size  # in a record of several tasks all are as long as the longest
+    env.take_goals(trace.goal[episode, :width].astype(np.float64)[None])
     try:
         with drawn(env, size) as draw:
             for _ in replay(env, trace, episode, count):
