@@ -74,7 +74,7 @@ class Settings:
     """One training run. Names are unique over all parts, so each can be set by its bare name."""
 
     env_id: Annotated[str, tyro.conf.Suppress]
-    """A Gymnasium id, or Meta-World/<task>-v3."""
+    """A Gymnasium id, Meta-World/<task>-v3, or several tasks at once: Meta-World/MT10, Meta-World/reach-v3+push-v3."""
     algorithm: Algorithm = "dac"
     """How the options learn. dac: the double actor-critic, by PPO at both levels. ppo_oc: option-critic
     with PPO, separate losses for the policy over options and the terminations."""
@@ -92,7 +92,7 @@ class Settings:
     their own and change nothing of what is learned; the checkpoint `best` is then the best by them."""
     evaluate_episodes: int = 20
     """Episodes of each: the same ones every time, deterministic. On Meta-World goals of set D, on the official
-    package."""
+    package; of several tasks an equal part each, one at least."""
     device: str = "cpu"
     """Where the networks live: cpu, cuda, or one of several by its number (cuda:1). auto: cuda where there is one."""
     torch_threads: int = 0

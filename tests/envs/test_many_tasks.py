@@ -1,5 +1,7 @@
 """Several tasks of Meta-World at once: composition, one-hot, held actions, refusals."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from option_critic.envs.many_tasks import SideBySide
 from option_critic.envs.metaworld import BENCHMARKS, PREFIX, TASKS, task_of, tasks_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
+from option_critic.model.option_model import outline
 from option_critic.presets import name_for, settings_for
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces, check_fit
@@ -131,3 +134,18 @@ def test_presets():
         assert settings.env.num_envs % count == 0 and settings.options.num_options == 3
     assert settings_for(TWO).env.num_envs == 8
     assert isinstance(settings_for(TWO), Settings)
+
+
+@pytest.mark.parametrize(("name", "flat"), [("mt10", 279), ("mt50", 536)])
+def test_the_flat_agent_of_the_docs_has_as_many_weights_that_learn(name, flat):
+    def learning(settings):
+        model = outline(spaces_of(settings.env_id), settings.options.num_options, settings.model)
+        alone = (model.option_trunk, model.mu_head, model.beta_head) if settings.options.num_options == 1 else ()
+        idle = sum(p.numel() for module in alone for p in module.parameters())
+        return sum(p.numel() for p in model.parameters()) - idle
+
+    settings = settings_for(name)
+    mine, theirs = learning(settings), learning(settings.override(num_options=1, hidden_dim=flat))
+    assert abs(mine - theirs) < 0.005 * mine
+    page = (Path(__file__).parents[2] / "docs" / "multi-task.md").read_text(encoding="utf-8")
+    assert f"{mine:,}" in page and f"{theirs:,}" in page

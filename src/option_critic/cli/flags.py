@@ -66,7 +66,8 @@ class TrainArgs:
     """Train an option-critic agent."""
 
     target: tyro.conf.Positional[str]
-    """A preset (see `option-critic list`), Meta-World/<task>-v3, any Gymnasium id (module:EnvId-v0 where a module of
+    """A preset (see `option-critic list`), Meta-World/<task>-v3, several tasks at once (Meta-World/MT10,
+    Meta-World/reach-v3+push-v3), any Gymnasium id (module:EnvId-v0 where a module of
     your own registers it), or module:function, which makes one environment."""
     seeds: str = "0"
     """Training seeds, one run after the other: 0,1,2 or 0..4."""
