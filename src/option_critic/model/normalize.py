@@ -39,7 +39,7 @@ class RunningMoments(nn.Module):
         self.merge(*moments_of(batch))
 
     @torch.no_grad()
-    def merge(self, n: int | Tensor, mean: Tensor, var: Tensor) -> None:
+    def merge(self, n: int, mean: Tensor, var: Tensor) -> None:
         """Add what `moments_of` says of other rows."""
         total = self.count + n
         shift = mean - self.mean
@@ -144,15 +144,15 @@ class TaskMoments(RunningMoments):
     @torch.no_grad()
     def update_tasks(self, values: Tensor, task: Tensor) -> None:
         """Merge numbers [M], each of a task [M]. Tasks of which there is none stay as they are."""
-        x, tasks = values.to(torch.float64), len(self.mean)
-        n = torch.bincount(task, minlength=tasks).to(torch.float64)
-        some = n.clamp(min=1)
-        mean = torch.bincount(task, x, minlength=tasks) / some
-        var = torch.bincount(task, (x - mean[task]).square(), minlength=tasks) / some
-        before = {name: x.clone() for name, x in self.named_buffers()}
-        self.merge(n, mean, var)
-        for name, x in self.named_buffers():
-            x.copy_(torch.where(n > 0, x, before[name]))
+        for i in range(len(self.mean)):
+            own = values[task == i]
+            if len(own):
+                one = RunningMoments(1, str(values.device))
+                for name, x in one.named_buffers():
+                    x.copy_(getattr(self, name)[i])
+                one.update(own.unsqueeze(-1))
+                for name, x in one.named_buffers():
+                    getattr(self, name)[i] = x.squeeze()
 
 
 class RewardScaler(nn.Module):
