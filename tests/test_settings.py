@@ -12,7 +12,7 @@ from option_critic.agent import OptionCritic
 from option_critic.algorithms.settings import SETTINGS
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.cli import main as cli
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.source import make_one
 from option_critic.presets import PRESETS, name_for, settings_for
 from option_critic.settings import Algorithm, Settings, UnknownSettingError, setting_names
@@ -80,7 +80,7 @@ def test_every_preset_builds_and_keeps_its_runs_under_its_own_name(name):
     agent = OptionCritic(name)  # for Meta-World without a simulator
     assert agent.settings == PRESETS[name]
     obs = np.zeros(agent.spaces.obs_size)
-    if task_of(PRESETS[name].env_id) is None:
+    if not tasks_of(PRESETS[name].env_id):
         env = make_one(agent.source, agent.settings.env)
         obs, _ = env.reset(seed=0)
         env.close()

@@ -58,7 +58,8 @@ class OptionCritic:
     `predict` carries the running option.
 
     Args:
-        env_id: the environment. A Gymnasium id, `Meta-World/<task>-v3` or the name of a preset (its
+        env_id: the environment. A Gymnasium id, `Meta-World/<task>-v3` (several at once:
+            `Meta-World/MT10`, `Meta-World/reach-v3+push-v3`, `docs/multi-task.md`) or the name of a preset (its
             tuned settings are taken where there are some); `"module:function"`, or a function, that
             makes one `gymnasium.Env`; a `gymnasium.Env`, trained as the one that it is; a
             `gymnasium.vector.VectorEnv`, with its own number of environments and its own autoreset
@@ -132,7 +133,7 @@ class OptionCritic:
         self.settings, self.source = settings, source
 
     def _forget_episodes(self) -> None:
-        self.state.episodes, self.state.evaluation = Episodes(), {}
+        self.state.episodes, self.state.evaluation = Episodes.of(len(self.spaces.tasks)), {}
         self.watch = EpisodeWatch(self.option_names)
 
     def _meet(self, source: Source, settings: EnvSettings) -> None:

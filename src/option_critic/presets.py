@@ -6,7 +6,7 @@ from typing import Any
 
 from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
 from option_critic.envs.lookup import named
-from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, task_of
+from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, tasks_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings
@@ -44,6 +44,18 @@ def metaworld(task: str) -> Settings:
     )
 
 
+def many_tasks(name: str, num_envs: int, hidden_dim: int, total_timesteps: int) -> Settings:
+    """The recipe for one task, with what several need: more environments and larger networks. Nothing is tuned."""
+    return metaworld("reach-v3").override(
+        env_id=PREFIX + name,
+        num_envs=num_envs,
+        total_timesteps=total_timesteps,
+        hidden_dim=hidden_dim,
+        minibatch_size=1000,  # a hundred rows a task of MT10
+        checkpoint_every=1_000_000,  # environments are made anew there, which takes seconds
+    )
+
+
 def generic(env_id: str) -> Settings:
     """A start for any other environment; nothing is tuned."""
     return Settings(
@@ -55,6 +67,8 @@ def generic(env_id: str) -> Settings:
 
 PRESETS: dict[str, Settings] = {
     "pick-place": metaworld("pick-place-v3").override(options_from="reach-grasp-move"),
+    "mt10": many_tasks("MT10", num_envs=40, hidden_dim=256, total_timesteps=20_000_000),
+    "mt50": many_tasks("MT50", num_envs=100, hidden_dim=512, total_timesteps=60_000_000),
     # what the well-known tutorial sets, through this library's mathematics; what it leaves open is said beside it
     "tutorial": Settings(
         env_id=PREFIX + "pick-place-v3",  # its v2 class is gone from the package
@@ -213,9 +227,10 @@ def settings_for(target: str) -> Settings:
     for preset in PRESETS.values():
         if preset.env_id == target:
             return preset
-    task = task_of(target)
-    if task is not None:
-        return metaworld(task)
+    if len(tasks := tasks_of(target)) > 1:
+        return many_tasks(target.removeprefix(PREFIX), 4 * len(tasks), 256, 2_000_000 * len(tasks))
+    if tasks:
+        return metaworld(tasks[0])
     named(target, PRESETS)
     for start, name in RECIPES.items():
         if target.startswith(start):

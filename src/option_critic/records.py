@@ -152,6 +152,8 @@ class Rollout:
     """[T, B] the same at the last of a row's steps."""
     seen: Tensor | None = None
     """[T, B, S] what the networks saw at s, where images are encoded: the values need not encode them again."""
+    task: Tensor | None = None
+    """[T, B] integer: the task, where there are several."""
     unstable: int = 0
     """Steps in which MuJoCo reset a simulation that became unstable; they are truncated."""
     env_seconds: float = 0.0

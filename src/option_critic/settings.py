@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 import tyro
 
 from option_critic.algorithms.settings import BURN_IN, SETTINGS, DACSettings, PPOSettings, as_told_to
-from option_critic.envs.metaworld import check_reward, task_of
+from option_critic.envs.metaworld import check_number, check_reward, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
@@ -53,8 +53,8 @@ DECIDED = {
     ),
     **dict.fromkeys(
         ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
-         "quaternions", "differences", "observe_interest", "normalize_observation", "encoder", "conv_layers",
-         "encoder_dim"),
+         "quaternions", "differences", "observe_interest", "options_see_task", "normalize_observation", "encoder",
+         "conv_layers", "encoder_dim"),
         "that would be another network; make a new agent",
     ),
     **dict.fromkeys(
@@ -74,7 +74,7 @@ class Settings:
     """One training run. Names are unique over all parts, so each can be set by its bare name."""
 
     env_id: Annotated[str, tyro.conf.Suppress]
-    """A Gymnasium id, or Meta-World/<task>-v3."""
+    """A Gymnasium id, Meta-World/<task>-v3, or several tasks at once: Meta-World/MT10, Meta-World/reach-v3+push-v3."""
     algorithm: Algorithm = "dac"
     """How the options learn. dac: the double actor-critic, by PPO at both levels. ppo_oc: option-critic
     with PPO, separate losses for the policy over options and the terminations."""
@@ -92,7 +92,7 @@ class Settings:
     their own and change nothing of what is learned; the checkpoint `best` is then the best by them."""
     evaluate_episodes: int = 20
     """Episodes of each: the same ones every time, deterministic. On Meta-World goals of set D, on the official
-    package."""
+    package; of several tasks an equal part each, one at least."""
     device: str = "cpu"
     """Where the networks live: cpu, cuda, or one of several by its number (cuda:1). auto: cuda where there is one."""
     torch_threads: int = 0
@@ -109,6 +109,7 @@ class Settings:
             raise InputError(f"device must be auto, cpu, cuda or cuda:0, cuda:1, ..., got {self.device!r:.40}")
         check_ranges(self, RANGES)
         check_reward(self.env_id, self.env.reward)
+        check_number(self.env_id, self.env.num_envs, self.env.env_groups)
         references = (self.env_id, self.options.options_from, self.model.observe_interest, self.model.encoder)
         for name, text in zip(("env_id", "options_from", "observe_interest", "encoder"), references, strict=True):
             if len(text) > MAX_REFERENCE or not text.isprintable():

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from option_critic.action_space import ActionSpace, check_actions, other_actions, read_action_space
 from option_critic.errors import InputError, UnsupportedSpaceError
 from option_critic.observation_space import Part, Path, Row, kept, parts_of
-from option_critic.value_types import check_type, is_finite
+from option_critic.value_types import check_name, check_type, is_finite, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,9 @@ class Spaces(ActionSpace):
     """The shape of an observation, or of each entry of a Dict; empty where an older checkpoint does not say."""
     obs_parts: tuple[Part, ...] = ()
     """What observations are made of, where they are more than an array of numbers, or a Dict of such."""
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks that are trained at once, where they are several: the last so many numbers of an observation
+    are the one-hot of its task, in this order."""
 
     @staticmethod
     def of(observation_space: gym.Space[Any], action_space: gym.Space[Any], name: str) -> Spaces:
@@ -101,7 +104,7 @@ class Spaces(ActionSpace):
         return flat
 
 
-NEWER = {"obs_shapes", "obs_parts", "action_dtype", "action_shape", "action_factors", "action_starts"}
+NEWER = {"obs_shapes", "obs_parts", "tasks", "action_dtype", "action_shape", "action_factors", "action_starts"}
 """What older checkpoints do not say."""
 
 
@@ -109,9 +112,16 @@ def check_fit(agent: Spaces, env: Spaces, env_id: str) -> None:
     """Raise InputError, naming what differs, unless an agent for the spaces `agent` knows those of an environment."""
     if agent == env:
         return
-    found = _other_observations(agent, env) or other_actions(agent, env)
+    found = _other_tasks(agent, env) or _other_observations(agent, env) or other_actions(agent, env)
     if found:
         raise InputError(f"{env_id} does not fit this agent: {found}; make a new agent, or mend the environment")
+
+
+def _other_tasks(agent: Spaces, env: Spaces) -> str:
+    """What differs among several tasks, in words; empty if nothing does, or if either knows of one alone."""
+    if not agent.tasks or not env.tasks or agent.tasks == env.tasks:
+        return ""
+    return f"its tasks are {shown(', '.join(env.tasks))}, the agent was trained with {shown(', '.join(agent.tasks))}"
 
 
 def _other_observations(agent: Spaces, env: Spaces) -> str:
@@ -178,7 +188,19 @@ def _check_sizes(spaces: Spaces) -> None:
             f"got {spaces.obs_size}, {spaces.action_size} and {spaces.obs_ndim}"
         )
     _check_shapes(spaces)
+    _check_tasks(spaces)
     check_actions(spaces)
+
+
+def _check_tasks(spaces: Spaces) -> None:
+    """Raise InputError unless names of tasks are such, and observations have room for their one-hot."""
+    tasks = spaces.tasks
+    if not tasks:
+        return
+    if not 1 < len(tasks) < spaces.obs_size or len(set(tasks)) < len(tasks) or spaces.obs_keys or spaces.obs_parts:
+        raise InputError(f"tasks must be several different names, fewer than obs_size, got {shown(tasks)}")
+    for task in tasks:
+        check_name("each of tasks", task)
 
 
 def _check_shapes(spaces: Spaces) -> None:

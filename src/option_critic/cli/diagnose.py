@@ -8,7 +8,7 @@ from rich.table import Table
 
 from option_critic.cli.counting import counting
 from option_critic.cli.printing import what_they_are
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation.ablations import ablations
 from option_critic.evaluation.diagnosis import Study, study
@@ -36,9 +36,10 @@ def diagnose_run(
 ) -> None:
     """Diagnose a checkpoint of the run `path`, print the tables, keep diagnosis.json and the trace there."""
     agent = load(checkpoint, options_from=options_from, env=env)
-    names, task = agent.option_names, task_of(agent.settings.env_id)
+    names, tasks = agent.option_names, tasks_of(agent.settings.env_id)
+    each = effort.episodes if len(tasks) < 2 else max(1, effort.episodes // len(tasks)) * len(tasks)
     runs = 1 + (len(ablations(agent.settings.options, agent.spaces.discrete)) if with_ablations else 0)
-    with counting(runs * effort.episodes) as on_step:
+    with counting(runs * each) as on_step:
         found = study(agent, goals, effort.episodes, effort.workers, with_ablations, on_step, effort.max_episode_steps)
     step = agent.num_timesteps
     record = {
@@ -46,7 +47,7 @@ def diagnose_run(
         "env_id": agent.settings.env_id,
         "training_steps": step,
         "training_reward": agent.settings.env.reward,
-        "goals": goals if task else None,
+        "goals": goals if tasks else None,
         **found.to_dict(),
         "versions": versions(),
     }
@@ -55,7 +56,7 @@ def diagnose_run(
         meta = {"env_id": agent.settings.env_id, "option_names": list(names), "step": step, "mode": "deterministic"}
         found.trace.save(path / "traces" / f"{step:012d}-diagnosis.safetensors", meta | {"goals": goals})
     if json_path != Path("-"):
-        where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if task else "")
+        where = f"{found.diagnosis.episodes} episodes" + (f" (goals {goals})" if tasks else "")
         success_only = agent.settings.env.reward == "success"
         paid = f", {SUCCESS_ONLY}" if success_only else ""
         say(f"{agent.settings.env_id}, {step:,} training steps{paid}", f"{where}, deterministic")

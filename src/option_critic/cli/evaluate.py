@@ -12,13 +12,14 @@ from rich.table import Table
 from option_critic.agent import OptionCritic
 from option_critic.cli.counting import counting
 from option_critic.cli.printing import print_timeline
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.labels import cell, labels
 from option_critic.evaluation.limits import Effort
 from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.evaluation.trace import Trace
+from option_critic.legible import visible
 from option_critic.loading import load
 from option_critic.options.timeline import Episode
 from option_critic.runs.files import FORMAT_VERSION, check_format, emit, read_json, write_json, writing
@@ -53,6 +54,7 @@ def evaluate_run(
         title = f"{agent.settings.env_id}, {step:,} training steps" + (f", {SUCCESS_ONLY}" if success_only else "")
         print_results(title, results, success_only)
         for result in results:
+            print_tasks(result, agent.option_names)
             print_timeline(*typical(result, agent.option_names))
         say(f"kept in {path / 'evaluation.json'}")
     emit(json_path, record)
@@ -75,7 +77,7 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
     record = read_evaluation(path)
     record |= {"env_id": agent.settings.env_id, "option_names": list(agent.option_names), "versions": versions()}
     record["training_reward"] = agent.settings.env.reward
-    official = task_of(agent.settings.env_id) is not None
+    official = bool(tasks_of(agent.settings.env_id))
     for result in results:
         name = f"{step:012d}-{result.name}-{result.mode}"
         trace = path / "traces" / f"{name}.safetensors"
@@ -87,6 +89,7 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
             "mode": result.mode,
             "horizon": "500 steps, official package, goal observable" if official else horizon(result.trace),
             "summary": {n: e.to_dict() if e else None for n, e in result.summary.items()},
+            **({"tasks": {t: figures.to_dict() for t, figures in result.tasks.items()}} if result.tasks else {}),
             "episodes": result.episodes,
             "trace": f"traces/{trace.name}",
         }
@@ -106,6 +109,8 @@ def print_results(title: str, results: Sequence[evaluation.Result], success_only
     `success_only`: training was paid otherwise than what these returns are made of.
     """
     say(title)
+    if results and results[0].tasks:
+        say(f"means over {len(results[0].tasks)} tasks, intervals over them")
     for pair in (results[i : i + 2] for i in range(0, len(results), 2)):
         table = Table()
         table.add_column("95 % intervals")
@@ -121,6 +126,28 @@ def print_results(title: str, results: Sequence[evaluation.Result], success_only
         Terminal().print(table)
 
 
+def print_tasks(result: evaluation.Result, names: Sequence[str]) -> None:
+    """A row for each of several tasks and one for their mean: success, and which option serves which task."""
+    if not result.tasks:
+        return
+    options = names if 1 < len(names) <= MOST_COLUMNS else ()
+    table = Table(title=f"{result.name} {result.mode}", title_justify="left")
+    table.add_column("task")
+    for name in ("any-step", "held", "final", *map(visible, options)):
+        table.add_column(name, justify="right")
+    for task, found in result.tasks.items():
+        rates = [found.summary.get(name) for name in ("any", "held", "final")]
+        table.add_row(task, *("-" if x is None else f"{x.value:.2f}" for x in rates),
+                      *(f"{found.shares[name]:.0%}" for name in options))  # fmt: skip
+    Terminal().print(table)
+    if options:
+        say("shares of the options: of the steps up to the first success and ten more")
+
+
+MOST_COLUMNS = 4
+"""Options with a column in the table of tasks, which has 80 characters; evaluation.json has all."""
+
+
 def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:
     """The episode with the median number of steps to success, or the first where none succeeded; and its title."""
     trace, e, which = result.trace, 0, ""
@@ -131,5 +158,7 @@ def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode,
     rows = e, slice(0, int(trace.length[e]))
     success = trace.info["success"][rows] > 0 if "success" in trace.info else None
     episode = Episode(names, trace.option[rows], trace.ended[rows], trace.forced[rows], trace.beta[rows], success)
+    if result.tasks:
+        which += f", {result.episodes[e]['task']}"
     kind = result.mode if result.name == "episodes" else f"goals {result.name} {result.mode}"
     return episode, f"{kind}, episode {e}{which}"

@@ -66,7 +66,8 @@ class TrainArgs:
     """Train an option-critic agent."""
 
     target: tyro.conf.Positional[str]
-    """A preset (see `option-critic list`), Meta-World/<task>-v3, any Gymnasium id (module:EnvId-v0 where a module of
+    """A preset (see `option-critic list`), Meta-World/<task>-v3, several tasks at once (Meta-World/MT10,
+    Meta-World/reach-v3+push-v3), any Gymnasium id (module:EnvId-v0 where a module of
     your own registers it), or module:function, which makes one environment."""
     seeds: str = "0"
     """Training seeds, one run after the other: 0,1,2 or 0..4."""
@@ -104,9 +105,10 @@ class EvaluateArgs:
 
     run: tyro.conf.Positional[Path]
     """A run folder, or a folder written by `save`."""
-    goals: str = "D"
+    goals: str = ""
     """Meta-World goal sets, e.g. A,B,C. A: the official 50; B: 200 held out; C: those of B above 9 cm;
-    D: 100 for development. Tune on D only, or figures on A to C mean nothing."""
+    D: 100 for development. Tune on D only, or figures on A to C mean nothing. Default: D; of several tasks at once
+    seed-10001, the 50 of MT1 seed 10001 for each."""
     goals_seed: int | None = None
     """The 50 goals that Meta-World's MT1 draws from this seed, instead of a set."""
     episodes: int = 100

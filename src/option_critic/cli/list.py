@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from rich.text import Text
 
-from option_critic.envs.metaworld import PREFIX, TASKS
+from option_critic.envs.metaworld import BENCHMARKS, JOIN, PREFIX, TASKS
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.legible import visible
 from option_critic.options.definitions import SETS
@@ -44,6 +44,8 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
             ", ".join(f"{name} ({', '.join(names)})" for name, names in record["options"].items()),
         )
         console.print(Text("Meta-World", "bold"), f"{PREFIX}<task>:", ", ".join(TASKS))
+        at_once = ", ".join(PREFIX + name for name in BENCHMARKS)
+        console.print(Text("several at once", "bold"), f"{at_once}, {PREFIX}<task>{JOIN}<task>")
         console.print(Text("Gymnasium", "bold"), "any registered id, or module:function")
         console.print(Text(f"runs under {visible(runs)}", "bold"), soft_wrap=True)
         for folder in found:

@@ -29,7 +29,7 @@ from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
 from option_critic.cli.which_options import remaining, which_options, with_these
 from option_critic.envs.lookup import means, named
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.source import check_kwargs
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
@@ -80,7 +80,7 @@ def train(argv: Sequence[str]) -> int:
 def check_environment(settings: Settings) -> None:
     """Raise InputError for arguments that the environment does not take."""
     source = named(settings.env_id)
-    if task_of(settings.env_id) is None:
+    if not tasks_of(settings.env_id):
         check_kwargs(source, settings.env.env_kwargs)
 
 

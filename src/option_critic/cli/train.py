@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from option_critic.agent import OptionCritic
 from option_critic.cli.list import judged
 from option_critic.cli.printing import print_timeline, what_they_are
 from option_critic.envs.make import resolve_backend
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.errors import InputError
 from option_critic.loading import as_begun, references, with_skills
@@ -92,8 +93,19 @@ def done(agent: OptionCritic, folder: RunPath, env: str | None = None) -> None:
     if (seen := agent.watch.episode) is not None:
         seen = replace(seen, unit="step" if agent.settings.env.action_repeat == 1 else "decision")
         print_timeline(seen, "a training episode" if seen.begins and seen.ends else "part of a training episode")
+    for line in tasks_in_training(agent):
+        say(line)
     say(f"{agent.num_timesteps:,} steps in {agent.state.elapsed:.0f} s; saved {find(folder)}{judged(folder)}")
     say(f"next: option-critic evaluate {folder}{naming(agent.settings, env)}")
+
+
+def tasks_in_training(agent: OptionCritic) -> list[str]:
+    """Success in training of each of several tasks, the weakest first; nothing of one alone."""
+    tasks, found = agent.spaces.tasks, agent.state.episodes.by_task(agent.spaces.tasks)
+    rates = {task: rate for task in tasks if (rate := found.get(f"task/{task}/success_any_rate")) is not None}
+    told = [f"{task} {rate:.0%}" for task, rate in sorted(rates.items(), key=lambda item: item[1])]
+    return textwrap.wrap(f"any-step success in training: {', '.join(told)}", 78, subsequent_indent="  ",
+                         break_on_hyphens=False) if told else []  # fmt: skip
 
 
 def naming(settings: Settings, env: str | None = None) -> str:
@@ -132,7 +144,7 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
     alone = s.burnt_in(agent.num_timesteps) - agent.num_timesteps
     threads = f"{s.env.env_threads or 'all'} env threads, {s.torch_threads or 'all'} update threads"
     episodes = f"judged on {s.evaluate_episodes:,} episode{'s' * (s.evaluate_episodes > 1)} of its own"
-    pooled = ", EnvPool" if task_of(s.env_id) is None and resolve_backend(s.env_id, s.env) == "envpool" else ""
+    pooled = ", EnvPool" if not tasks_of(s.env_id) and resolve_backend(s.env_id, s.env) == "envpool" else ""
     return (
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
         *what_they_are(s.options),

@@ -75,26 +75,19 @@ class EnvPoolEnvs(VectorEnvs):
         **options: Any,
     ) -> None:
         """`pool_id`: EnvPool's id; `name`: what errors call the environments; `options`: what `envpool.make` takes."""
-        import envpool
-
-        self.num_envs, self.name, threads = len(seeds), name, min(threads or usable_cores(), len(seeds))
+        self.num_envs, self.name = len(seeds), name
         before = thread_ids()
-        self.envs: Any = envpool.make(
-            pool_id,
-            env_type="gymnasium",
-            num_envs=self.num_envs,
-            num_threads=threads,
-            thread_affinity_offset=0 if has_all_cores(threads) else -1,
-            max_episode_steps=max_episode_steps,
-            env_seed=list(seeds),  # its own `seed + index` would repeat goals between runs
-            **options,
-        )
+        self.envs: Any = self.pool(pool_id, seeds, threads, max_episode_steps=max_episode_steps, **options)
         let_pass(thread_ids() - before)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bounds of observations that float32 cannot hold: nothing relies on them
             observation_space, action_space = self.envs.observation_space, self.envs.action_space
         self.spaces = Spaces.of(observation_space, single_precision(action_space), name)
         self.resets_next = np.zeros(self.num_envs, dtype=np.bool_)
+
+    def pool(self, pool_id: str, seeds: Sequence[int], threads: int, **options: Any) -> Any:
+        """What simulates them."""
+        return make_pool(pool_id, seeds, threads, **options)
 
     def reset(self) -> Observations:
         """Start every environment -> [B, D]."""
@@ -174,6 +167,22 @@ class MetaWorldEnvs(EnvPoolEnvs):
         if self.reward == "dense":
             return step
         return replace(step, reward=((step.info["success"] > 0) & step.valid).astype(np.float64))
+
+
+def make_pool(pool_id: str, seeds: Sequence[int], threads: int, **options: Any) -> Any:
+    """A pool of EnvPool's, an environment per seed. `threads`; 0: one per core."""
+    import envpool
+
+    threads = min(threads or usable_cores(), len(seeds))
+    return envpool.make(
+        pool_id,
+        env_type="gymnasium",
+        num_envs=len(seeds),
+        num_threads=threads,
+        thread_affinity_offset=0 if has_all_cores(threads) else -1,
+        env_seed=list(seeds),  # its own `seed + index` would repeat goals between runs
+        **options,
+    )
 
 
 def make_gymnasium_id(env_id: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> EnvPoolEnvs:

@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium as gym
 
 from option_critic.envs.guard import Blaming, EnvError, described
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.preprocessing import register
 from option_critic.envs.randomness import Chance
 from option_critic.envs.source import OBJECT, Source
@@ -53,7 +53,7 @@ def given(what: Any, presets: Iterable[str] = ()) -> Source:
 
 def named(name: str, presets: Iterable[str] = ()) -> Source:
     """What a text of the user's names."""
-    if task_of(name) is not None:
+    if tasks_of(name):
         return Source(name)
     module, _, rest = name.rpartition(":")
     if module:
@@ -83,7 +83,7 @@ def nothing_named(module: str, name: str, presets: Iterable[str], error: gym.err
 def known(source: Source) -> Source:
     """The same for a name that a run folder gives: no module is imported, and no function called, that only a folder
     names. A function of an imported module is found where it says that it makes environments."""
-    if not source.by_name or task_of(source.name) is not None:
+    if not source.by_name or tasks_of(source.name):
         return source
     check_findable(source.name)
     module, _, name = source.name.rpartition(":")

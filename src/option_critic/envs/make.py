@@ -18,7 +18,8 @@ from option_critic.envs.given import GivenEnvs
 from option_critic.envs.guard import Blaming, EnvError, close_env
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.lookup import given, known
-from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, PREFIX, make_official, task_of
+from option_critic.envs.many_tasks import make_tasks, spaces_of_tasks
+from option_critic.envs.metaworld import HORIZON, PREFIX, make_official, tasks_of
 from option_critic.envs.processes import decide, make_in_processes
 from option_critic.envs.randomness import Chance
 from option_critic.envs.settings import Backend, EnvSettings
@@ -36,7 +37,7 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> Backend:
 
     Raises ValueError where the asked-for backend cannot.
     """
-    if task_of(env_id) is not None:
+    if tasks_of(env_id):
         return resolve_metaworld(env_id, settings)
     if settings.backend == "official":
         raise InputError(f"backend must be auto, gymnasium or envpool for {env_id}, got official")
@@ -53,14 +54,17 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> Backend:
 
 
 def resolve_metaworld(env_id: str, settings: EnvSettings) -> Backend:
-    """The same for a task of Meta-World."""
+    """The same for a task of Meta-World. Of several, `envpool` has those whose goals stay where they are."""
     refuse_arguments(env_id, settings)
     if settings.backend == "gymnasium":
         raise InputError(f"backend must be auto, envpool or official for {env_id}, got gymnasium")
-    drifts = task_of(env_id) in envpool.DRIFTING
-    if settings.backend == "envpool" and drifts:
+    tasks = tasks_of(env_id)
+    drifting = [task for task in tasks if task in envpool.DRIFTING]
+    drifts = len(drifting) == len(tasks)
+    if settings.backend == "envpool" and drifting:
+        whose = "its goal moves" if drifts else f"the goals of {' and '.join(drifting)} move"
         raise InputError(
-            f"backend cannot be envpool for {env_id}: there its goal moves away by metres from episode to episode; "
+            f"backend cannot be envpool for {env_id}: there {whose} away by metres from episode to episode; "
             "take official, or auto"
         )
     if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available() and not drifts):
@@ -80,7 +84,7 @@ def with_backend(env_id: str, settings: EnvSettings) -> EnvSettings:
     """The settings with the backend that `auto` means now, for what is about to be written: it must not mean another
     one when a run goes on elsewhere. On Meta-World it stays: both backends there are. Raises as `resolve_backend`."""
     backend = resolve_backend(env_id, settings)
-    if settings.backend != "auto" or task_of(env_id) is not None:
+    if settings.backend != "auto" or tasks_of(env_id):
         return settings
     return replace(settings, backend=backend)
 
@@ -121,7 +125,7 @@ def episode_limit(source: Source, settings: EnvSettings) -> int | None:
     """Steps after which episodes of training are truncated; none where nothing says so without making one."""
     if settings.max_episode_steps is not None:
         return settings.max_episode_steps
-    if task_of(source.name) is not None:
+    if tasks_of(source.name):
         return HORIZON
     if source.by_name:
         return gym.spec(source.name.rpartition(":")[2]).max_episode_steps
@@ -182,15 +186,17 @@ def make_envs(source: Source | str, settings: EnvSettings, seeds: Sequence[int])
     """One group of environments of a source (a text is an id, Meta-World's too), one per seed."""
     source = Source(source) if isinstance(source, str) else source
     backend = resolve_backend(source.name, settings)
-    task, limit, count = task_of(source.name), settings.max_episode_steps, settings.action_repeat
-    if task is None and backend == "envpool":
+    tasks, limit, count = tasks_of(source.name), settings.max_episode_steps, settings.action_repeat
+    if len(tasks) > 1:
+        return make_tasks(source.name, tasks, settings, seeds, backend)
+    if not tasks and backend == "envpool":
         return make_pooled(source, settings, seeds)
-    if task is None:
+    if not tasks:
         return make_plain(source, settings, seeds) if source.own_number else make_in_processes(source, settings, seeds)
     if backend == "envpool":
-        envs = MetaWorldEnvs(task, seeds, limit or HORIZON, settings.env_threads, settings.reward)
+        envs = MetaWorldEnvs(tasks[0], seeds, limit or HORIZON, settings.env_threads, settings.reward)
         return envs if count == 1 else HeldTogether(envs, count)
-    return make_official(task, seeds, limit or HORIZON, workers=settings.env_threads,
+    return make_official(tasks[0], seeds, limit or HORIZON, workers=settings.env_threads,
                          timeout=settings.worker_timeout, action_repeat=count, reward=settings.reward)  # fmt: skip
 
 
@@ -220,9 +226,9 @@ def spaces_of(source: Source | str, settings: EnvSettings | None = None) -> Spac
     unsupported spaces."""
     source, settings = given(source), settings or EnvSettings()
     name = source.name
-    if task_of(name) is not None:
+    if tasks := tasks_of(name):
         refuse_arguments(name, settings)
-        return Spaces.of(OBSERVATION_SPACE, ACTION_SPACE, name)
+        return spaces_of_tasks(tasks, name)
     if source.vector is not None:
         return GivenEnvs(source.vector, [0], name).spaces
     chance = Chance([0])

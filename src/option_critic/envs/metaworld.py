@@ -22,6 +22,7 @@ from option_critic.envs.settings import EnvSettings, Reward
 from option_critic.envs.unstable import became_unstable
 from option_critic.envs.workers import WorkerEnvs
 from option_critic.errors import InputError
+from option_critic.value_types import shown
 
 PREFIX = "Meta-World/"
 KEPT_INFO = ("success", "near_object", "grasp_success", "obj_to_target")
@@ -35,24 +36,66 @@ DIFFERENCES = (0, 4, 1, 5, 2, 6, 4, 36, 5, 37, 6, 38)
 """What is to be brought together: the hand and the first object, the object and the goal."""
 HORIZON = 500
 """Steps of an official episode."""
+JOIN = "+"
+"""Between the tasks of an id that names several."""
 OBSERVATION_SPACE = gym.spaces.Box(-np.inf, np.inf, (39,), np.float64)
 ACTION_SPACE = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
 """The same for every task, so that a saved agent loads where Meta-World is not installed."""
 
 
-def task_of(env_id: str) -> str | None:
-    """Meta-World/pick-place-v3 -> pick-place-v3; None for ids that are not ours.
+def tasks_of(env_id: str) -> tuple[str, ...]:
+    """Meta-World/pick-place-v3 -> (pick-place-v3,); Meta-World/MT10 and Meta-World/reach-v3+push-v3 -> all that are
+    trained at once; nothing for ids that are not ours.
 
-    Raises ValueError, with the nearest match, for a task that does not exist.
+    Raises InputError, with the nearest match, for a task that does not exist, and for one that is named twice.
     """
     if not env_id.startswith(PREFIX):
-        return None
-    task = env_id.removeprefix(PREFIX)
-    if task not in TASKS:
-        near = difflib.get_close_matches(task, TASKS, n=1, cutoff=0.4)
-        hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
-        raise InputError(f"Meta-World has no task {task!r}.{hint} `option-critic list` names all.")
-    return task
+        return ()
+    name = env_id.removeprefix(PREFIX)
+    if name in BENCHMARKS:
+        return BENCHMARKS[name]
+    tasks = tuple(name.split(JOIN))
+    for task in tasks:
+        if task not in TASKS:
+            near = difflib.get_close_matches(task[:80], (*TASKS, *BENCHMARKS), n=1, cutoff=0.4)
+            hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
+            raise InputError(f"Meta-World has no task {shown(task)}.{hint} `option-critic list` names all.")
+        if tasks.count(task) > 1:
+            raise InputError(f"{env_id} names {task} twice; name each task once")
+    return tasks
+
+
+def task_of(env_id: str) -> str | None:
+    """Meta-World/pick-place-v3 -> pick-place-v3; None for ids that are not ours, and for several tasks at once.
+
+    Raises as `tasks_of`.
+    """
+    tasks = tasks_of(env_id)
+    return tasks[0] if len(tasks) == 1 else None
+
+
+def refuse_several(env_id: str, what: str) -> None:
+    """Raise InputError where `env_id` is several tasks at once, and `what` takes one."""
+    if (count := len(tasks_of(env_id))) > 1:
+        raise InputError(f"{env_id} is {count} tasks at once, and {what} takes one environment: name a single task")
+
+
+def check_number(env_id: str, num_envs: int, env_groups: int) -> None:
+    """Raise InputError, with the nearest number that is right, unless each of several tasks gets as many environments,
+    in each group."""
+    name = env_id.removeprefix(PREFIX)
+    if name == env_id or not (name in BENCHMARKS or JOIN in name):
+        return
+    tasks = len(tasks_of(env_id))
+    each = tasks * env_groups
+    if num_envs % each == 0:
+        return
+    nearest = max(1, round(num_envs / each)) * each
+    groups = f" in each of {env_groups} groups" if env_groups > 1 else ""
+    raise InputError(
+        f"num_envs of {env_id} must be a multiple of {each}, as {tasks} tasks have as many environments each{groups}; "
+        f"got {num_envs}, the nearest is {nearest}"
+    )
 
 
 def check_reward(env_id: str, reward: Reward) -> None:
@@ -89,13 +132,17 @@ class OfficialTask(gym.Env[Any, Any]):
         self.task, self.env = task, raw_environment(task)
         self.env._set_task_called = True
         self.env._partially_observable = False
-        self.env._freeze_rand_vec = goals is not None
-        self.env.seeded_rand_vec = goals is None
         self.env.max_path_length = max_episode_steps
         self.env.__dict__.pop("sawyer_observation_space", None)  # cached with the goal hidden
-        self.goals, self.turn, self.initial_height, self.reward = goals, 0, 0.0, reward
+        self.initial_height, self.reward = 0.0, reward
+        self.take_goals(goals)
         self.observation_space: gym.Space[Any] = OBSERVATION_SPACE
         self.action_space: gym.Space[Any] = ACTION_SPACE
+
+    def take_goals(self, goals: Array | None) -> None:
+        """These [G, 6] in turn from the next reset on; none: those that the seed draws."""
+        self.env._freeze_rand_vec, self.env.seeded_rand_vec = goals is not None, goals is None
+        self.goals, self.turn = goals, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start the next episode."""
@@ -125,7 +172,7 @@ class OfficialTask(gym.Env[Any, Any]):
 
 
 def make_official(
-    task: str,
+    task: str | Sequence[str],
     seeds: Sequence[int],
     max_episode_steps: int = HORIZON,
     goals: Sequence[Array] | None = None,
@@ -136,15 +183,15 @@ def make_official(
 ) -> WorkerEnvs:
     """An official environment per seed, in `workers` processes (0: one per core); `goals`: one list [G, 6] each.
 
-    `timeout`: seconds that a step may take; each action is held for `action_repeat` steps. Results do not depend on
-    the number of workers.
+    `task`: of all, or that of each; `timeout`: seconds that a step may take; each action is held for `action_repeat`
+    steps. Results do not depend on the number of workers.
     """
-    count = min(workers or usable_cores(), len(seeds))
+    count, tasks = min(workers or usable_cores(), len(seeds)), for_each(task, len(seeds))
     slices = [list(part) for part in np.array_split(np.arange(len(seeds)), count)]
     makers = [
         partial(
             make_slice,
-            task,
+            [tasks[i] for i in part],
             [seeds[i] for i in part],
             max_episode_steps,
             None if goals is None else [goals[i] for i in part],
@@ -153,28 +200,39 @@ def make_official(
         )
         for part in slices
     ]
-    return WorkerEnvs(makers, preload=["metaworld", __name__], name=PREFIX + task, timeout=timeout)
+    return WorkerEnvs(makers, preload=["metaworld", __name__], name=named(tasks), timeout=timeout)
 
 
 def make_slice(
-    task: str,
+    task: str | Sequence[str],
     seeds: Sequence[int],
     max_episode_steps: int,
     goals: Sequence[Array] | None,
     action_repeat: int = 1,
     reward: Reward = "dense",
 ) -> GymnasiumEnvs:
-    """Official environments in this process."""
+    """Official environments in this process; `task`: of all, or that of each."""
+    tasks = for_each(task, len(seeds))
 
     def make(i: int) -> gym.Env[Any, Any]:
-        env = OfficialTask(task, max_episode_steps, None if goals is None else goals[i], reward)
+        env = OfficialTask(tasks[i], max_episode_steps, None if goals is None else goals[i], reward)
         return env if action_repeat == 1 else HeldAction(env, action_repeat)
 
     makers = [partial(make, i) for i in range(len(seeds))]
     chance = Chance(seeds)
     with chance:
         envs = SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-    return GymnasiumEnvs(envs, seeds, PREFIX + task, chance)
+    return GymnasiumEnvs(envs, seeds, named(tasks), chance)
+
+
+def for_each(task: str | Sequence[str], count: int) -> list[str]:
+    """The task of each of so many environments."""
+    return [task] * count if isinstance(task, str) else list(task)
+
+
+def named(tasks: Sequence[str]) -> str:
+    """The id of environments of these tasks."""
+    return PREFIX + JOIN.join(dict.fromkeys(tasks))
 
 
 NAMES = """
@@ -187,3 +245,21 @@ stick-push sweep sweep-into window-close window-open
 """
 TASKS = tuple(f"{name}-v3" for name in NAMES.split())
 """The 50 tasks by name, known without importing the package."""
+
+MT10 = """
+reach push pick-place door-open drawer-open drawer-close button-press-topdown peg-insert-side window-open
+window-close
+"""
+MT50 = """
+assembly basketball bin-picking box-close button-press-topdown button-press-topdown-wall button-press
+button-press-wall coffee-button coffee-pull coffee-push dial-turn disassemble door-close door-lock door-open
+door-unlock hand-insert drawer-close drawer-open faucet-open faucet-close hammer handle-press-side
+handle-press handle-pull-side handle-pull lever-pull pick-place-wall pick-out-of-hole pick-place plate-slide
+plate-slide-side plate-slide-back plate-slide-back-side peg-insert-side peg-unplug-side soccer stick-push
+stick-pull push push-wall push-back reach reach-wall shelf-place sweep-into sweep window-open window-close
+"""
+BENCHMARKS = {
+    "MT10": tuple(f"{name}-v3" for name in MT10.split()),
+    "MT50": tuple(f"{name}-v3" for name in MT50.split()),
+}
+"""What the package calls several tasks -> these, in its order, which is that of its one-hot vectors."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from option_critic.envs.contract import Array
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.metaworld import tasks_of
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
 from option_critic.evaluation.episodes import OnStep
-from option_critic.evaluation.evaluate import Judged, cuts, plain_summary, run_goals, run_plain, spread
+from option_critic.evaluation.evaluate import Judged, cuts, goals_of, plain_summary, run_plain, run_tasks
 from option_critic.evaluation.expert import expert_trace
 from option_critic.evaluation.intervals import Estimate, proportion
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort
@@ -62,39 +63,38 @@ def study(
     """Deterministic, on `episodes` goals of a goal set (Meta-World) or plain episodes, the same for all parts. Plain
     ones are cut at `max_episode_steps`."""
     effort = Effort(episodes, workers, max_episode_steps)
-    task, rules = task_of(agent.settings.env_id), agent.settings.options
-    vectors = None if task is None else spread(metaworld_protocol.goal_set(task, goals).vectors, episodes)
-    learned = run(agent, task, vectors, effort, NOTHING, on_step)
-    figures, cut = {NOTHING.name: kept(task, learned)}, {NOTHING.name: cuts(learned)}
+    tasks, rules = tasks_of(agent.settings.env_id), agent.settings.options
+    vectors = goals_of(tasks, goals, episodes) if tasks else None
+    learned = run(agent, vectors, effort, NOTHING, on_step)
+    figures, cut = {NOTHING.name: kept(tasks, learned)}, {NOTHING.name: cuts(learned)}
     for ablation in ablations(rules, agent.state.spaces.discrete) if with_ablations else []:
-        trace = run(agent, task, vectors, effort, ablation, on_step)
-        figures[ablation.name], cut[ablation.name] = kept(task, trace), cuts(trace)
-    if task is None and (agent.state.episodes.tells_success or any("any" in found for found in figures.values())):
+        trace = run(agent, vectors, effort, ablation, on_step)
+        figures[ablation.name], cut[ablation.name] = kept(tasks, trace), cuts(trace)
+    if not tasks and (agent.state.episodes.tells_success or any("any" in found for found in figures.values())):
         never = proportion(np.zeros(episodes))  # some environments tell success only when it happens
         figures = {name: {"any": never, "final": never} | found for name, found in figures.items()}
     meant_for = tuple(o.phase for o in rules.definitions) or ("",) * rules.num_options
     expert = None
-    if task is not None and vectors is not None and rules.definitions:
-        expert = diagnose(expert_trace(task, vectors, rules), rules.names, meant_for)
+    if len(tasks) == 1 and vectors is not None and rules.definitions:
+        expert = diagnose(expert_trace(tasks[0], vectors[tasks[0]], rules), rules.names, meant_for)
     return Study(diagnose(learned, rules.names, meant_for), figures, expert, learned, cut)
 
 
-def kept(task: str | None, trace: Trace) -> Figures:
+def kept(tasks: Sequence[str], trace: Trace) -> Figures:
     """The figures that stand beside each other: success at any step, success at the end, return."""
-    summary = plain_summary(trace) if task is None else metaworld_protocol.summary(trace)
-    at_the_end = "final" if task is None else "held"
+    summary = metaworld_protocol.summary(trace) if tasks else plain_summary(trace)
+    at_the_end = "held" if tasks else "final"
     return {name: summary[name] for name in ("any", at_the_end, "return") if name in summary}
 
 
 def run(
     agent: Judged,
-    task: str | None,
-    goals: Array | None,
+    goals: Mapping[str, Array] | None,
     effort: Effort,
     ablation: Ablation,
     on_step: OnStep,
 ) -> Trace:
     """One evaluation under an ablation."""
-    if task is None or goals is None:
+    if goals is None:
         return run_plain(agent, effort.episodes, True, on_step, ablation, effort.max_episode_steps)
-    return run_goals(agent, task, goals, True, effort.workers, on_step, ablation)
+    return run_tasks(agent, goals, True, effort.workers, on_step, ablation)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy.typing as npt
 from option_critic.envs.contract import Array, Mask, VectorEnvs, env_seeds
 from option_critic.envs.lookup import known
 from option_critic.envs.make import abandon, make_plain, own_limit
-from option_critic.envs.metaworld import available, make_official, task_of
+from option_critic.envs.many_tasks import Told
+from option_critic.envs.metaworld import available, make_official, tasks_of
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.evaluation import metaworld_protocol
@@ -21,6 +22,8 @@ from option_critic.evaluation.ablations import NOTHING, Ablation
 from option_critic.evaluation.episodes import OnStep, run_episodes
 from option_critic.evaluation.intervals import Estimate, mean, proportion
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort, check_trace
+from option_critic.evaluation.tasks import TaskFigures, by_task, joined, means
+from option_critic.evaluation.tasks import rows as rows_of_tasks
 from option_critic.evaluation.trace import Trace
 from option_critic.model.act import Generators
 from option_critic.settings import Settings
@@ -54,36 +57,43 @@ class Result:
     mode: str
     """deterministic or stochastic"""
     summary: dict[str, Estimate | None]
+    """Of several tasks the means over them."""
     episodes: list[dict[str, Any]]
     trace: Trace
+    tasks: dict[str, TaskFigures] = field(default_factory=dict)
+    """Of each of several tasks."""
 
 
 def evaluate(
     agent: Judged,
-    goals: Sequence[str] = ("D",),
+    goals: Sequence[str] = (),
     modes: Sequence[str] = ("deterministic",),
     num_episodes: int = 100,
     workers: int = 0,
     on_step: OnStep = lambda *_: None,
     max_episode_steps: int = MAX_EPISODE_STEPS,
 ) -> list[Result]:
-    """Evaluate on goal sets (Meta-World) or on `num_episodes` (anything else), once per mode.
+    """Evaluate on goal sets (Meta-World; default: D, and of several tasks 50 goals each, of MT1 seed 10001) or on
+    `num_episodes` (anything else), once per mode.
 
     Frozen weights and normalisers, nothing from training episodes. Results do not depend on `workers`. Episodes of
     anything else are cut at `max_episode_steps` (`cuts`).
     """
     Effort(num_episodes, workers, max_episode_steps)
-    task = task_of(agent.settings.env_id)
-    if task is None:
+    tasks = tasks_of(agent.settings.env_id)
+    if not tasks:
         traces = telling(agent, [run_plain(agent, num_episodes, m == "deterministic", on_step,
                                            max_episode_steps=max_episode_steps) for m in modes])  # fmt: skip
         return [Result("episodes", m, plain_summary(t), plain_rows(t), t) for m, t in zip(modes, traces, strict=True)]
+    goals = goals or [metaworld_protocol.usual_goals(tasks)]
+    if len(tasks) > 1:
+        return [run_set(agent, name, mode, workers, on_step) for mode in modes for name in goals]
     results = []
     for mode in modes:
         deterministic = mode == "deterministic"
-        sets = [metaworld_protocol.goal_set(task, name) for name in goals]
+        sets = [metaworld_protocol.goal_set(tasks[0], name) for name in goals]
         vectors, members = union(sets)
-        everything = run_goals(agent, task, vectors, deterministic, workers, on_step)
+        everything = run_tasks(agent, {tasks[0]: vectors}, deterministic, workers, on_step)
         for chosen, member in zip(sets, members, strict=True):
             trace = everything.take(member)
             results.append(
@@ -92,6 +102,22 @@ def evaluate(
                 )
             )
     return results
+
+
+def run_set(agent: Judged, name: str, mode: str, workers: int, on_step: OnStep) -> Result:
+    """One goal set of each of several tasks, in one mode."""
+    goals = goals_of(tasks_of(agent.settings.env_id), name)
+    trace = run_tasks(agent, goals, mode == "deterministic", workers, on_step)
+    found = by_task(trace, list(goals), agent.settings.options.names)
+    return Result(name, mode, means(found), rows_of_tasks(trace, goals), trace, found)
+
+
+def goals_of(tasks: Sequence[str], name: str, count: int | None = None) -> dict[str, Array]:
+    """Task -> the goals of a set; `count`: only so many in all, evenly spread over tasks and sets, but one of each."""
+    sets = {task: metaworld_protocol.goal_set(task, name).vectors for task in tasks}
+    if count is None:
+        return sets
+    return {task: spread(vectors, max(1, count // len(tasks))) for task, vectors in sets.items()}
 
 
 def union(sets: Sequence[metaworld_protocol.GoalSet]) -> tuple[Array, list[npt.NDArray[np.int64]]]:
@@ -106,9 +132,10 @@ def union(sets: Sequence[metaworld_protocol.GoalSet]) -> tuple[Array, list[npt.N
 
 def num_episodes_of(agent: Judged, goals: Sequence[str], modes: Sequence[str], num_episodes: int) -> int:
     """How many episodes `evaluate` will run, for a progress bar. Raises ValueError for unknown goals."""
-    task = task_of(agent.settings.env_id)
-    one = num_episodes if task is None else len(union([metaworld_protocol.goal_set(task, g) for g in goals])[0])
-    return one * len(modes)
+    tasks = tasks_of(agent.settings.env_id)
+    goals = goals or [metaworld_protocol.usual_goals(tasks)]
+    each = [len(union([metaworld_protocol.goal_set(task, g) for g in goals])[0]) for task in tasks]
+    return (sum(each) if tasks else num_episodes) * len(modes)
 
 
 def spread(goals: Array, count: int) -> Array:
@@ -122,6 +149,21 @@ def check_official() -> None:
         raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
 
 
+def run_tasks(
+    agent: Judged,
+    goals: Mapping[str, Array],
+    deterministic: bool,
+    workers: int,
+    on_step: OnStep,
+    ablation: Ablation = NOTHING,
+) -> Trace:
+    """One official 500-step episode per goal, in the order of the goals. `goals`: task -> [E, G]; of several tasks, one
+    after the other."""
+    check_official()
+    traces = [run_goals(agent, task, own, deterministic, workers, on_step, ablation) for task, own in goals.items()]
+    return traces[0] if len(agent.state.spaces.tasks) < 2 else joined(traces)
+
+
 def run_goals(
     agent: Judged,
     task: str,
@@ -131,13 +173,14 @@ def run_goals(
     on_step: OnStep,
     ablation: Ablation = NOTHING,
 ) -> Trace:
-    """One official 500-step episode per goal [E, 6], in the order of the goals."""
-    check_official()
+    """The same of one task: its goals [E, G]."""
     num_envs = min(NUM_ENVS, len(goals))
     shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
-    envs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
-                         goals=[goals[i] for i in shares], workers=workers,
-                         timeout=agent.settings.env.worker_timeout)  # fmt: skip
+    envs: VectorEnvs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
+                                     goals=[goals[i] for i in shares], workers=workers,
+                                     timeout=agent.settings.env.worker_timeout)  # fmt: skip
+    if len(tasks := tasks_of(agent.settings.env_id)) > 1:
+        envs = Told(envs, [tasks.index(task)] * num_envs, tasks, agent.settings.env_id)
     trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_step, ablation)
     return replace(trace.take(np.argsort(np.concatenate(shares))), goal=goals)
 

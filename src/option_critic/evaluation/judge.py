@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from option_critic.envs.metaworld import task_of
+from option_critic.envs.contract import Array
+from option_critic.envs.metaworld import tasks_of
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation import metaworld_protocol
 from option_critic.evaluation.episodes import OnStep
 from option_critic.evaluation.evaluate import (
     Judged,
     check_official,
+    goals_of,
     plain_limits,
     plain_summary,
-    run_goals,
     run_plain,
-    spread,
+    run_tasks,
     telling,
 )
 from option_critic.evaluation.intervals import mean
@@ -50,17 +51,17 @@ class Judge:
 
     def __init__(self, agent: Judged) -> None:
         """Raises InputError where `agent` cannot be judged, or not on so many episodes as its settings say."""
-        self.agent, self.task = agent, task_of(agent.settings.env_id)
-        self.episodes, self.goals = agent.settings.evaluate_episodes, None
+        self.agent, self.tasks = agent, tasks_of(agent.settings.env_id)
+        self.episodes, self.goals = agent.settings.evaluate_episodes, dict[str, Array]()
         try:
             if agent.source.own_number is not None:
                 raise InputError(f"{agent.source.name} is there once, and is trained; pass a function that makes it")
-            if self.task is None:
+            if not self.tasks:
                 plain_limits(agent, self.episodes, MAX_EPISODE_STEPS)
             else:
                 check_official()
-                self.goals = spread(metaworld_protocol.goal_set(self.task, GOALS).vectors, self.episodes)
-                self.episodes = len(self.goals)
+                self.goals = goals_of(self.tasks, GOALS, self.episodes)
+                self.episodes = sum(map(len, self.goals.values()))
         except InputError as error:
             raise InputError(f"it cannot be judged while it trains (evaluate_every): {error}") from error
 
@@ -72,14 +73,14 @@ class Judge:
         except (InputError, RunError) as error:
             steps = self.agent.state.env_steps
             raise RunError(f"in the evaluation after {steps:,} steps of training: {error}") from error
-        if self.task is None:
+        if not self.tasks:
             (trace,) = telling(self.agent, [trace])
             found = plain_summary(trace)
-        else:
+        else:  # of several tasks each has as many episodes
             found = metaworld_protocol.summary(trace) | {"length": mean(trace.length)}
         return {metric: x.value for name, metric in NAMES.items() if (x := found.get(name)) is not None}
 
     def _run(self, on_step: OnStep) -> Trace:
-        if self.task is None or self.goals is None:
+        if not self.tasks:
             return run_plain(self.agent, self.episodes, True, on_step)
-        return run_goals(self.agent, self.task, self.goals, True, 0, on_step)
+        return run_tasks(self.agent, self.goals, True, 0, on_step)

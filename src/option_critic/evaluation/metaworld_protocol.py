@@ -11,6 +11,7 @@ A, B and C are for finished recipes: tune on D, or the figures on A to C are wor
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from option_critic.evaluation.limits import GOAL_SEEDS, check_goal_seed
 from option_critic.evaluation.trace import Trace
 
 GOAL_SETS = {"A": (42,), "B": (10001, 10002, 10003, 10004), "C": (10001, 10002, 10003, 10004), "D": (20001, 20002)}
+SEVERAL = "seed-10001"
+"""Of each of several tasks that are judged together: MT1's goals are those of MT10 and MT50 for their tasks."""
 LIFT = 0.02
 """An object counts as lifted once it is so far (m) above its start."""
 HIGH_GOAL = 0.09
@@ -57,6 +60,11 @@ def goal_set(task: str, name: str) -> GoalSet:
             raise InputError(f"goal set C is defined for pick-place only, not for {task}")
         vectors = vectors[vectors[:, GOAL_Z] > HIGH_GOAL]
     return GoalSet(name, vectors)
+
+
+def usual_goals(tasks: Sequence[str]) -> str:
+    """The goal set on which one task, or several at once, are judged where nobody says which."""
+    return SEVERAL if len(tasks) > 1 else "D"
 
 
 def success_by_episode(trace: Trace) -> dict[str, Mask]:

@@ -33,9 +33,11 @@ def snapshot(model: OptionModel) -> Network[NDArray]:
     alike = model.looks is None
     return Network(
         see=view(model),
-        trunks=trunks(model.policy_trunk, model.option_trunk) if alike else None,
+        trunks=(trunks(model) if model.hidden is None else trunks_without_task(model)) if alike else None,
         policy_head=in_numpy(model.pi_head) if alike else None,
-        choice_heads=choice_heads(model) if alike else choice_heads_of_one(model),
+        choice_heads=(choice_heads(model) if model.hidden is None else choice_heads_apart(model))
+        if alike
+        else choice_heads_of_one(model),
         looking=None if alike else looking(model),
         log_std=array(model.log_std),
         discrete=model.discrete,
@@ -49,6 +51,12 @@ def choice_heads(model: OptionModel) -> Callable[[Any], tuple[NDArray, NDArray]]
     """mu and beta of the same features, at once."""
     mu_and_beta, k = side_by_side(model.mu_head, model.beta_head), model.num_options
     return lambda features: ((both := mu_and_beta(features))[:, :k], both[:, k:])
+
+
+def choice_heads_apart(model: OptionModel) -> Callable[[Any], tuple[NDArray, NDArray]]:
+    """mu and beta, each of features of its own."""
+    mu, beta = in_numpy(model.mu_head), in_numpy(model.beta_head)
+    return lambda features: (mu(features[0]), beta(features[1]))
 
 
 def choice_heads_of_one(model: OptionModel) -> Callable[[Any], tuple[NDArray, NDArray]]:
@@ -107,8 +115,26 @@ def view_in_numpy(theirs: View[Tensor]) -> View[NDArray]:
     )
 
 
-def trunks(policy: nn.Sequential, choice: nn.Sequential) -> Callable[[NDArray], tuple[NDArray, NDArray]]:
-    """Both trunks of what is seen. Their first layers, where they are alike, as one operation."""
+def trunks_without_task(model: OptionModel) -> Callable[[NDArray], tuple[NDArray, Any]]:
+    """The trunks of what is seen, where options do not see the task: of policies, and of choice and terminations."""
+    assert model.hidden is not None
+    hidden, choice = model.hidden, in_numpy(model.option_trunk)
+    own = trunks_of(model.policy_trunk, model.termination_trunk)
+
+    def all_three(x: NDArray) -> tuple[NDArray, Any]:
+        policy, end = own(np.concatenate([x[:, : hidden.start], x[:, hidden.stop :]], 1))
+        return policy, (choice(x), end)
+
+    return all_three
+
+
+def trunks(model: OptionModel) -> Callable[[NDArray], tuple[NDArray, NDArray]]:
+    """Both trunks of what is seen."""
+    return trunks_of(model.policy_trunk, model.option_trunk)
+
+
+def trunks_of(policy: nn.Sequential, choice: nn.Sequential) -> Callable[[NDArray], tuple[NDArray, NDArray]]:
+    """Two trunks of the same. Their first layers, where they are alike, as one operation."""
     first, other = policy[0], choice[0]
     if not isinstance(first, nn.Linear) or not isinstance(other, nn.Linear) or not alike(policy, choice):
         one, two = in_numpy(policy), in_numpy(choice)

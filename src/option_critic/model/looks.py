@@ -30,6 +30,8 @@ class Looks:
     own: int = 0
     """The last so many of these only the latter see: interests of the agent's own options, which no skill could bring
     along."""
+    hidden: slice | None = None
+    """Of these, too: the one-hot of the task, where options do not see it"""
 
     @property
     def size(self) -> int:
@@ -40,17 +42,14 @@ class Looks:
         """[K, 1, S]: 1 where an option looks."""
         mask = torch.zeros((len(self.options), 1, self.common + self.size), dtype=torch.float32, device=device)
         for k, option in enumerate(self.options):
-            if option.sees is None:
-                mask[k, :, : self.common - self.own] = 1
-            for start, feature in self._starts():
-                if option.sees is not None and feature in option.sees:
-                    mask[k, :, start : start + len(feature)] = 1
+            mask[k, :, self.columns(option)] = 1
         return mask
 
     def columns(self, option: Option) -> list[int]:
         """Where, in what is seen, an option looks."""
         if option.sees is None:
-            return list(range(self.common - self.own))
+            hidden = range(0) if self.hidden is None else range(self.hidden.start, self.hidden.stop)
+            return [i for i in range(self.common - self.own) if i not in hidden]
         return [s + i for s, f in self._starts() if f in option.sees for i in range(len(f))]
 
     def _starts(self) -> list[tuple[int, Feature]]:

@@ -134,16 +134,40 @@ class ObservationNormalizer(nn.Module):
         return self.view(obs)
 
 
+class TaskMoments(RunningMoments):
+    """Mean and variance of one number for each of N tasks, each with a count of its own: `count`, `mean`, `var` [N]."""
+
+    def __init__(self, tasks: int, device: str = "cpu") -> None:
+        super().__init__(tasks, device)
+        self.count = torch.zeros(tasks, dtype=torch.float64, device=device)
+
+    @torch.no_grad()
+    def update_tasks(self, values: Tensor, task: Tensor) -> None:
+        """Merge numbers [M], each of a task [M]. Tasks of which there is none stay as they are."""
+        for i in range(len(self.mean)):
+            own = values[task == i]
+            if len(own):
+                one = RunningMoments(1, str(values.device))
+                for name, x in one.named_buffers():
+                    x.copy_(getattr(self, name)[i])
+                one.update(own.unsqueeze(-1))
+                for name, x in one.named_buffers():
+                    getattr(self, name)[i] = x.squeeze()
+
+
 class RewardScaler(nn.Module):
     """Divides rewards by the running std of the discounted return; never shifts them.
 
     Shifting would change what an episode's length is worth. The reward then has the unit of the
-    deliberation cost: standard deviations of the return.
+    deliberation cost: standard deviations of the return. Of several tasks each has its own, so that the critic sees
+    returns of one size: else tasks that pay much win (BRC, ARS).
     """
 
-    def __init__(self, enabled: bool, device: str = "cpu") -> None:
+    moments: RunningMoments
+
+    def __init__(self, enabled: bool, device: str = "cpu", tasks: int = 1) -> None:
         super().__init__()
-        self.moments = RunningMoments(1, device)
+        self.moments = RunningMoments(1, device) if tasks == 1 else TaskMoments(tasks, device)
         self.enabled = enabled
 
     def forget(self) -> None:
@@ -153,8 +177,16 @@ class RewardScaler(nn.Module):
         self.moments.var.fill_(1.0)
 
     @torch.no_grad()
-    def update(self, reward: Tensor, cut: Tensor, valid: Tensor, gamma: float, total: Tensor | None = None) -> Tensor:
-        """Merge the discounted returns-so-far of a rollout: reward, cut, valid [T, B].
+    def update(
+        self,
+        reward: Tensor,
+        cut: Tensor,
+        valid: Tensor,
+        gamma: float,
+        total: Tensor | None = None,
+        task: Tensor | None = None,
+    ) -> Tensor:
+        """Merge the discounted returns-so-far of a rollout: reward, cut, valid and, of several tasks, task [T, B].
 
         `total` [B]: what they had come to when the rollout began (none: episodes began with it). Returns what they have
         come to, to be passed with the next rollout: the scale may not depend on where rollouts are cut.
@@ -165,15 +197,18 @@ class RewardScaler(nn.Module):
             total = total * gamma + reward[t]
             returns[t] = total
             total = torch.where(cut[t], 0.0, total)
-        if self.enabled:
+        if self.enabled and isinstance(self.moments, TaskMoments):
+            assert task is not None
+            self.moments.update_tasks(returns[valid], task[valid])
+        elif self.enabled:
             self.moments.update(returns[valid].unsqueeze(-1))
         return total
 
-    def forward(self, reward: Tensor) -> Tensor:
-        """Raw [...] -> scaled [...]."""
+    def forward(self, reward: Tensor, task: Tensor | None = None) -> Tensor:
+        """Raw [...], of several tasks those `task` [...] -> scaled [...]."""
         if not self.enabled:
             return reward
-        var = self.moments.var[0]
+        var = self.moments.var[0] if task is None else self.moments.var[task]
         # until a reward was seen there is no scale
         std = torch.where(var > EPSILON, var + EPSILON, 1.0).sqrt().to(reward.dtype)
         return (reward / std).clamp(-CLIP_REWARD, CLIP_REWARD)

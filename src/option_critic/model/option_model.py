@@ -74,19 +74,23 @@ class OptionModel(nn.Module):
         super().__init__()
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         width, s = settings.hidden_dim, settings
+        self.tasks = len(spaces.tasks)
+        self.blind = self.tasks > 0 and num_options > 1 and not s.options_see_task
         obs_size = self._look(spaces, num_options, s, seed, device, options)
-        self.reward_norm = RewardScaler(s.normalize_reward, device)
+        self.reward_norm = RewardScaler(s.normalize_reward, device, max(1, self.tasks))
 
         common = obs_size if self.looks is None else self.looks.common
-        self.policy_trunk = mlp(obs_size, width, s.policy_layers, s.activation, device)
+        own = obs_size if self.hidden is None else obs_size - self.tasks
+        self.policy_trunk = mlp(own, width, s.policy_layers, s.activation, device)
         if s.shared_trunk:
             self.critic_trunk = self.option_trunk = self.policy_trunk
         else:
             self.critic_trunk = mlp(common, width, s.critic_layers, s.activation, device)
             self.option_trunk = mlp(common, width, s.option_layers, s.activation, device)
         if self.looks is not None:
-            self.termination_trunk = mlp(obs_size, width, s.option_layers, s.activation, device)
             self.register_buffer("look", self.looks.mask(device), persistent=False)
+        if self.ends_apart:
+            self.termination_trunk = mlp(own, width, s.option_layers, s.activation, device)
             initialise(self.termination_trunk, math.sqrt(2), seed, "termination_trunk")
         self.pi_head = linear(width, num_options * spaces.action_size, device)
         self.define(spaces, options, s, device)
@@ -130,16 +134,32 @@ class OptionModel(nn.Module):
         watched = watched_by(s, options)
         differences, features = () if watched else s.differences, all_features(options)
         check_looks(options, obs_size, s, bool(images))
+        if self.blind and s.shared_trunk:
+            raise InputError(
+                "options that do not see the task have a trunk of their own; leave out shared_trunk, or say "
+                "options_see_task"
+            )
         self.obs_norm = ObservationNormalizer(
             obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device, features
         )
         own = len(watched) if s.observe_interest == OWN else 0
-        looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)), own)
+        hidden = slice(obs_size - self.tasks, obs_size) if self.blind else None
+        looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)), own, hidden)
         self.looks = looks if features or own else None
+        self.hidden = None if features or own else hidden
         check_size(self.obs_norm.size, num_options, spaces.action_size, s, row)
         self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
         self.encoder = Encoder(row, images, s, seed, device) if images else None
         return self.obs_norm.size + (0 if self.encoder is None else self.encoder.size)
+
+    @property
+    def ends_apart(self) -> bool:
+        """Whether terminations have a trunk of their own, as they see less than the policy over options."""
+        return self.looks is not None or self.hidden is not None
+
+    def task(self, obs: Tensor) -> Tensor | None:
+        """Raw observations [..., D] -> the numbers of their tasks [...]; none where there is one alone."""
+        return obs[..., -self.tasks :].argmax(-1) if self.tasks else None
 
     @property
     def view(self) -> View[Tensor]:
@@ -175,13 +195,15 @@ class OptionModel(nn.Module):
         return Factors(self.factor_index, self.factor_exists) if self.factored else None
 
     def _policy_features(self, x: Tensor) -> Any:
-        return self.policy_trunk(x if self.looks is None else apart(x, self.look)), x.shape[:-1]
+        return self.policy_trunk(self._without_task(x) if self.looks is None else apart(x, self.look)), x.shape[:-1]
 
     def _policy_head(self, features: Any) -> Tensor:
         known, lead = features
         return self.pi_head(known) if self.looks is None else own_head(self.pi_head, known, lead)
 
     def _choice_features(self, x: Tensor) -> Any:
+        if self.hidden is not None:
+            return self.option_trunk(x), self.termination_trunk(self._without_task(x)), x.shape[:-1]
         if self.looks is None:
             return (known := self.option_trunk(x)), known, x.shape[:-1]
         return self.option_trunk(self._common(x)), self.termination_trunk(apart(x, self.look)), x.shape[:-1]
@@ -190,6 +212,10 @@ class OptionModel(nn.Module):
         known, own, lead = features
         beta = self.beta_head(own) if self.looks is None else own_head(self.beta_head, own, lead)
         return self.mu_head(known), beta
+
+    def _without_task(self, x: Tensor) -> Tensor:
+        """What options see of all that is seen, where the task is hidden from them and nothing else."""
+        return x if self.hidden is None else torch.cat([x[..., : self.hidden.start], x[..., self.hidden.stop :]], -1)
 
     def _common(self, x: Tensor) -> Tensor:
         """What policy over options and critic see of all that is seen [..., S]."""
@@ -227,7 +253,7 @@ class OptionModel(nn.Module):
             "option": [*([] if self.encoder is None else [self.encoder]), self.policy_trunk, self.pi_head],
             "critic": [self.critic_trunk, self.q_head],
             "master": [self.option_trunk, self.mu_head],
-            "termination": [*([] if self.looks is None else [self.termination_trunk]), self.beta_head],
+            "termination": [*([self.termination_trunk] if self.ends_apart else []), self.beta_head],
         }
         seen: set[int] = set()
         groups: list[dict[str, Any]] = []

@@ -69,6 +69,10 @@ class ModelSettings:
     """A set of definitions (as for options_from; own: the agent's `options`) whose interests the networks see beside
     the observation. With one option: what the definitions know, without the options; the fair flat baseline of named
     ones."""
+    options_see_task: bool = False
+    """Of several tasks at once: whether options, what they do and when they end, see which one it is. If not, they are
+    shared: the policy over options, which sees it as the critic does, says which option serves which task. A single
+    option always sees it."""
     encoder: str = "auto"
     """What reads images (arrays of bytes). auto: those of at least 36 x 36 pixels go through convolutions, smaller ones
     are read as numbers, as other observations are. conv: all go through them. flat: none. module:NAME: a network of

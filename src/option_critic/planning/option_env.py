@@ -218,6 +218,7 @@ def made(source: Source, settings: EnvSettings) -> gym.Env[Any, Any]:
     """One environment, as its maker gives it; Meta-World's with a goal drawn at each reset. Raises InputError."""
     if source.env is not None:
         return source.env
+    metaworld.refuse_several(source.name, "OptionEnv")
     task = metaworld.task_of(source.name)
     if task is None:
         return bare_one(source, settings)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace, TraceError
 from option_critic.report.groups import in_groups
-from option_critic.report.run_data import CURVES, JUDGED, OVER_TRAINING, SHARE, Evaluated, RunData, by_interest
+from option_critic.report.run_data import CURVES, JUDGED, OVER_TRAINING, SHARE, Evaluated, RunData, by_interest, several
 from option_critic.runs import figures
 from option_critic.runs.files import MAX_JSON, FormatError
 from option_critic.runs.inventory import runs_in
@@ -110,6 +110,7 @@ def read_locked(folder: RunPath, room: Room) -> RunData:
         options=names,
         versions=told(figures.read_versions, folder / "versions.json", problems) or {},
         metrics=lines(folder / "metrics.jsonl", wanted, problems, "there are no curves of the training"),
+        by_task=last_of_tasks(folder / "metrics.jsonl", config, names),
         judged=evaluations_in(folder / "metrics.jsonl", config),
         timing=lines(folder / "timing.jsonl", ["time/time_elapsed"], problems, "there are no curves of the training"),
         alarms=lines(folder / "alarms.jsonl", ["says"], problems, limit=MAX_JSON),
@@ -166,6 +167,18 @@ def lines(
     if not whole:
         problems.append(f"{path.name} is longer than any of a run; its end is left out")
     return found
+
+
+def last_of_tasks(metrics: RunPath, config: RunConfig | None, names: Iterable[str]) -> Row:
+    """What the last row of a log says of each of several tasks; what is wrong with the log was told before."""
+    tasks = several(config.shown.env_id) if config else ()
+    if not tasks or is_missing(metrics):
+        return {}
+    wanted = ["success_any_rate", *(f"share/{name}" for name in names)]
+    try:
+        return read_thinned(metrics, [f"task/{t}/{name}" for t in tasks for name in wanted], 1)[0][-1]
+    except (CheckpointError, IndexError):
+        return {}
 
 
 def evaluations_in(metrics: RunPath, config: RunConfig | None) -> list[Row]:

@@ -25,6 +25,7 @@ from option_critic.report.encode import encode, size
 from option_critic.report.run_data import RunData, by_interest
 from option_critic.report.summary import figure_tables, group_rows, headline
 from option_critic.report.tables import ablation_table, diagnosis_table, label, settings_rows
+from option_critic.report.tasks import task_tables
 from option_critic.runs.files import writing
 from option_critic.runs.logs import STEPS
 from option_critic.runs.paths import RunPath
@@ -72,6 +73,7 @@ def build(
         figures=figure_tables(runs),
         diagnosis=diagnosis_table(runs),
         ablations=ablation_table(runs),
+        tasks=task_tables(runs),
         judged=any(run.judged for run in runs),
         rooms=bool(rooms),
         alarms=[

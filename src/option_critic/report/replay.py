@@ -14,11 +14,12 @@ from gymnasium.envs.registration import load_env_creator
 from option_critic.action_space import from_record
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.lookup import known
-from option_critic.envs.metaworld import HORIZON, OfficialTask, task_of
+from option_critic.envs.metaworld import HORIZON, OfficialTask, tasks_of
 from option_critic.envs.randomness import seed_spaces
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source, bare_one
 from option_critic.envs.unstable import shows_warnings
+from option_critic.evaluation.tasks import TASK
 from option_critic.evaluation.trace import Trace
 from option_critic.report.headless import VideoError, failing, needed, prepare, without_window
 from option_critic.report.overlay import Frame, measures
@@ -63,9 +64,10 @@ def episode_frames(
     differs, or nothing can be rendered.
     """
     source = Source(source) if isinstance(source, str) else source
-    task = task_of(source.name)
+    tasks = tasks_of(source.name)
     with failing(f"{source.name} cannot be rendered"):
-        if task is not None:
+        if tasks:
+            task = tasks[int(trace.info[TASK][episode, 0]) if len(tasks) > 1 else 0]
             yield from metaworld_frames(task, trace, episode, count, size)
         else:
             yield from plain_frames(source, dict(env_kwargs or {}), trace, episode, count, size)
@@ -82,7 +84,9 @@ def camera(task: str) -> Any:
 
 def metaworld_frames(task: str, trace: Trace, episode: int, count: int, size: int) -> Iterator[Frame]:
     """Physics start afresh at each reset, so that an episode is replayed by itself."""
-    env = OfficialTask(task, HORIZON, goals=trace.goal[episode].astype(np.float64)[None])
+    env = OfficialTask(task, HORIZON)
+    width = env.env._random_reset_space.low.size  # in a record of several tasks all are as long as the longest
+    env.take_goals(trace.goal[episode, :width].astype(np.float64)[None])
     try:
         with drawn(env, size) as draw:
             for _ in replay(env, trace, episode, count):

@@ -18,6 +18,7 @@ from option_critic.report.headless import VideoError
 from option_critic.report.pictures import picture, rendered
 from option_critic.report.run_data import Evaluated, RunData, by_interest
 from option_critic.report.tables import label
+from option_critic.report.tasks import task_picture
 from option_critic.runs.files import WriteError, writing
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import CheckpointError, RunPath
@@ -76,6 +77,8 @@ def pictures(run: RunData, evaluated: Evaluated) -> None:
         title = f"{legible(run.env_id)}, {legible(run.name)}, {evaluated.result.goals} episode {episode} ({why})"
         for suffix, content in rendered(picture(evaluated.trace, episode, run.option_names, title)).items():
             found[f"{evaluated.key}-{episode}.{suffix}"] = content
+    if (of_tasks := task_picture(run, evaluated)) is not None:
+        found |= {f"{evaluated.key}-tasks.{suffix}": content for suffix, content in rendered(of_tasks).items()}
     folder = run.folder / "pictures"
     with figures(run.folder), writing(folder):
         for name, content in found.items():

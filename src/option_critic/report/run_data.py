@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from option_critic.envs.metaworld import tasks_of
+from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace
 from option_critic.legible import legible
 from option_critic.runs.figures import Diagnosis, Result
@@ -72,6 +74,8 @@ class RunData:
     diagnosis: Diagnosis | None
     problems: tuple[str, ...]
     """what could not be read, a sentence each"""
+    by_task: Row = field(default_factory=dict)
+    """what its last row says of each of several tasks (`task/...`)"""
     group: str = ""
     """of the seeds of one recipe: no other group on the page has this name"""
 
@@ -86,6 +90,11 @@ class RunData:
     def name(self) -> str:
         """Of the run within its group."""
         return legible(self.place.name, LONG_NAME)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those that it was trained for at once, where they are several."""
+        return several(self.env_id)
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -124,6 +133,15 @@ class RunData:
         """Whether there is anything to show."""
         return bool(self.config or self.versions or self.metrics or self.timing or self.alarms or self.evaluated
                     or self.diagnosis)  # fmt: skip
+
+
+def several(env_id: str) -> tuple[str, ...]:
+    """The tasks of an id that names several; none of others, and of one that means nothing here."""
+    try:
+        tasks = tasks_of(env_id)
+    except InputError:
+        return ()
+    return tasks if len(tasks) > 1 else ()
 
 
 def by_interest(evaluated: Sequence[Evaluated]) -> list[Evaluated]:

@@ -9,6 +9,7 @@ from typing import Any
 from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.evaluation.intervals import Estimate, interquartile_mean
 from option_critic.evaluation.labels import cell, labels
+from option_critic.evaluation.metaworld_protocol import SEVERAL
 from option_critic.legible import legible
 from option_critic.report.charts import groups, points
 from option_critic.report.run_data import SUCCESS, RunData
@@ -149,12 +150,14 @@ def headline(runs: Sequence[RunData]) -> str:
     first = runs[0]
     what = legible(first.env_id).removeprefix("Meta-World/") or "an unknown environment"
     for group, members in groups(runs).items():
-        for goals in ("B", "A", "C", "D", "episodes"):
+        for goals in ("B", "A", "C", "D", "episodes", SEVERAL):
             results = [e.result for run in members for e in run.evaluated
                        if e.result.goals == goals and e.result.mode == "deterministic"]  # fmt: skip
             if results:
                 name = "any" if "any" in results[0].summary else "return"
                 where = "full episodes" if goals == "episodes" else f"goal set {goals}, official package"
+                if tasks := len(results[0].tasks):
+                    where = f"mean over {tasks} tasks, {where}"
                 value = over(name, [r.summary.get(name) for r in results])
                 seeds = f"{len(results)} seed{'s' * (len(results) > 1)}{paid(members)}"
                 return f"{what}: {labels(bool(paid(members)))[name]} {value} ({group}, {seeds}, {where}, deterministic)"

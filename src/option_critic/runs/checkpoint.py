@@ -15,7 +15,6 @@ not at all.
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -34,7 +33,7 @@ from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.state_file import read_counters
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
-from option_critic.training.state import WINDOW, Episodes, TrainState, nearest_device
+from option_critic.training.state import Episodes, TrainState, nearest_device
 
 SKILLS = "skills"
 Bring = Callable[[RunPath, Settings], Settings]
@@ -79,7 +78,7 @@ def read(folder: RunPath, bring: Bring, **changes: Any) -> tuple[TrainState, Set
     _restore_counters(state, counters)
     if settings.env.reward != saved.env.reward:
         state.model.reward_norm.forget()
-        state.episodes = Episodes()
+        state.episodes = Episodes.of(len(spaces.tasks))
     return state, settings, spaces
 
 
@@ -142,6 +141,7 @@ def _counters(state: TrainState) -> dict[str, Any]:
             "successes": list(e.successes),
             "last_successes": list(e.last_successes),
             "tells_success": e.tells_success,
+            **({"tasks": list(e.tasks)} if e.tasks else {}),
         },
     }
 
@@ -152,10 +152,10 @@ def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
     state.skipped_in_row = data.get("skipped_in_row", 0)  # older checkpoints do not say
     e = data["episodes"]
     # older checkpoints hold successes only where the task told of them, and none of last steps
-    windows: dict[str, Any] = {
-        name: deque(e.get(name, []), maxlen=WINDOW) for name in ("returns", "lengths", "successes", "last_successes")
-    }
-    state.episodes = Episodes(**windows, tells_success=e.get("tells_success", bool(e["successes"])))
+    state.episodes = Episodes.of(len(state.spaces.tasks))
+    state.episodes.tells_success = e.get("tells_success", bool(e["successes"]))
+    for name in ("returns", "lengths", "successes", "last_successes", "tasks"):
+        getattr(state.episodes, name).extend(e.get(name, []))
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

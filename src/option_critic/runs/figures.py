@@ -34,6 +34,14 @@ class Interval(Struct, frozen=True):
     n: Count
 
 
+class TaskRow(Struct, frozen=True):
+    """What was found of one of several tasks."""
+
+    summary: Annotated[dict[str, Interval | None], Meta(max_length=100)]
+    shares: Annotated[dict[str, Number], Meta(max_length=MOST_OPTIONS)] = {}
+    """option -> share of the steps"""
+
+
 class EpisodeRow(Struct, frozen=True):
     """What is told of one episode; success as far as the task has it."""
 
@@ -42,6 +50,8 @@ class EpisodeRow(Struct, frozen=True):
     goal: Annotated[tuple[Number, ...], Meta(max_length=1_000)] | None = None
     any: bool | None = None
     held: bool | None = None
+    task: str = ""
+    """Of several."""
 
 
 class Result(Struct, frozen=True):
@@ -52,6 +62,8 @@ class Result(Struct, frozen=True):
     mode: Literal["deterministic", "stochastic"]
     summary: Annotated[dict[str, Interval | None], Meta(max_length=100)]
     episodes: Annotated[tuple[EpisodeRow, ...], Meta(min_length=1, max_length=100_000)]
+    tasks: Annotated[dict[str, TaskRow], Meta(max_length=100)] = {}
+    """of several; empty: it was one"""
 
     @property
     def key(self) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 
 from option_critic.runs.files import check_format, read_json
 from option_critic.runs.paths import CheckpointError, RunPath
-from option_critic.training.state import WINDOW
+from option_critic.training.state import WINDOW, WINDOW_OF_TASK
 from option_critic.value_types import is_finite, is_whole
+
+LONGEST = max(WINDOW, WINDOW_OF_TASK * 50)
+"""Of a window: Meta-World has fifty tasks."""
 
 
 def _is_count(value: Any) -> bool:
@@ -21,15 +24,18 @@ def _is_time(value: Any) -> bool:
 
 
 def _is_window(value: Any, fits: Callable[[Any], bool] = is_finite) -> bool:
-    return isinstance(value, list) and len(value) <= WINDOW and all(map(fits, value))
+    return isinstance(value, list) and len(value) <= LONGEST and all(map(fits, value))
 
 
 def _are_episodes(value: Any) -> bool:
     return (
         isinstance(value, dict)
+        and (bool(value.get("tasks")) or not any(len(x) > WINDOW for x in value.values() if isinstance(x, list)))
         and all(_is_window(value.get(name)) for name in ("returns", "successes"))
         and _is_window(value.get("lengths"), _is_count)
         and _is_window(value.get("last_successes", []))
+        and _is_window(value.get("tasks", []), _is_count)
+        and len(value.get("tasks", [])) in (0, len(value["returns"]))
         and isinstance(value.get("tells_success", False), bool)
     )
 

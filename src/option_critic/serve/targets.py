@@ -11,7 +11,7 @@ from typing import Any
 from option_critic.agent import OptionCritic
 from option_critic.envs.lookup import given, known
 from option_critic.envs.make import refuse_arguments
-from option_critic.envs.metaworld import HORIZON, OfficialTask, available, task_of
+from option_critic.envs.metaworld import HORIZON, OfficialTask, available, refuse_several, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
@@ -90,6 +90,7 @@ def env_of(options: OptionCritic | list[Any], where: Where) -> tuple[OptionEnv, 
         source = known(Source(options.settings.env_id))  # no code that only a folder names
     else:
         source = given(preset_id(where.env), PRESETS)
+    refuse_several(source.name, "serve")
     task = task_of(source.name)
     if task is not None:
         refuse_arguments(source.name, EnvSettings(env_kwargs=where.env_kwargs))

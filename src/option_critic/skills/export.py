@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +30,7 @@ from option_critic.skills.record import (
     check,
 )
 from option_critic.skills.skill import Skill
+from option_critic.spaces import Spaces
 from option_critic.value_types import is_whole, nearest, shown
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def record_of(
     return SkillRecord(
         format_version=FORMAT_VERSION,
         name=rules.names[k],
-        spaces=agent.spaces.to_dict(),
+        spaces=seen_spaces(agent, own).to_dict(),
         action_repeat=agent.settings.env.action_repeat,
         sees=sees(agent, own),
         networks=Networks(
@@ -144,7 +146,20 @@ def sees(agent: OptionCritic, own: Option) -> Sees:
 
 def columns(model: OptionModel, own: Option) -> list[int]:
     """Where that stands in all that the agent sees."""
-    return list(range(model.obs_norm.size)) if model.looks is None else model.looks.columns(own)
+    if model.looks is not None:
+        return model.looks.columns(own)
+    hidden = range(0) if model.hidden is None else range(model.hidden.start, model.hidden.stop)
+    return [i for i in range(model.obs_norm.size) if i not in hidden]
+
+
+def seen_spaces(agent: OptionCritic, own: Option) -> Spaces:
+    """Those of the agent; where an option does not see which of several tasks it is, those of one alone, whose
+    observations have no one-hot."""
+    spaces = agent.spaces
+    size = spaces.obs_size - len(spaces.tasks)
+    if not agent.state.model.blind or any(f.last >= size for f in own.sees or ()):
+        return spaces
+    return replace(spaces, obs_size=size, obs_shapes=((size,),), tasks=())
 
 
 def inherited(own: Option, base: Skill) -> bool:

@@ -67,8 +67,10 @@ def cut_out(network: SkillNetwork, model: OptionModel, k: int, columns: Sequence
     own.count.copy_(moments.count)
     for mine, theirs in ((own.mean, moments.mean), (own.var, moments.var)):
         mine.copy_(theirs[list(columns)])
+    if model.hidden is not None:  # its trunks have these columns alone
+        columns = range(len(columns))
     a = model.action_size
-    trunk = model.option_trunk if model.looks is None else model.termination_trunk
+    trunk = model.termination_trunk if model.ends_apart else model.option_trunk
     if network.policy is not None:
         fill(network.policy, model.policy_trunk, columns, model.pi_head, slice(k * a, (k + 1) * a))
         network.log_std.copy_(model.log_std[k])

@@ -138,6 +138,7 @@ def stack(
         valid=column("valid"),
         success=told(steps, "success", device),
         success_last=told(steps, "success_last", device),
+        task=model.task(obs),
         steps=column("steps").long(),
         unstable=sum(int(s.info["unstable"].sum()) for rows in steps for s in rows if "unstable" in s.info),
     )
@@ -177,7 +178,7 @@ def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings
     arriving = Carry(d.option, d.next_age, torch.zeros_like(d.is_first))  # s' is never a first state
     there = arrive(mu_logits, beta_logits, rollout.next_interest, arriving, rules)
     return Values(
-        reward=model.reward_norm(rollout.reward + rollout.own_reward),
+        reward=model.reward_norm(rollout.reward + rollout.own_reward, rollout.task),
         q=q,
         log_mu=here.log_mu,
         beta=here.beta,

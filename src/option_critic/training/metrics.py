@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -55,6 +57,21 @@ def option_metrics(rollout: Rollout, values: Values, names: tuple[str, ...]) -> 
         "option/saturation": float((((d.beta - 0.5).abs() > 0.5 - SATURATED) & free).sum() / free.sum().clamp(min=1)),
         "option/choice": float((open_choice & d.ended & valid).sum() / decisions),
         "option/choice_entropy": float((entropy(values.log_mu) * (d.ended & valid)).sum() / decisions),
+    }
+
+
+def shares_by_task(rollout: Rollout, names: Sequence[str], tasks: Sequence[str]) -> dict[str, float]:
+    """Which option serves which of several tasks: task/<task>/share/<name>, the share of the task's decisions in which
+    it ran. Nothing of one option."""
+    if rollout.task is None or len(names) == 1:
+        return {}
+    pair = (rollout.task * len(names) + rollout.decision.option)[rollout.valid]
+    counts = torch.bincount(pair, minlength=len(tasks) * len(names)).reshape(len(tasks), -1).double()
+    shares = counts / counts.sum(-1, keepdim=True).clamp(min=1)
+    return {
+        f"task/{task}/share/{name}": share
+        for task, row in zip(tasks, shares.tolist(), strict=True)
+        for name, share in zip(names, row, strict=True)
     }
 
 

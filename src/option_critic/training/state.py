@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,8 @@ from option_critic.spaces import Spaces
 
 WINDOW = 128
 """Training episodes over which return, length and success are averaged."""
+WINDOW_OF_TASK = 32
+"""The same of each task, where several are trained at once: so all of them count alike."""
 
 
 @dataclass
@@ -31,12 +34,21 @@ class Episodes:
     """At any step of the episode ..."""
     last_successes: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     """... and at its last."""
+    tasks: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    """The task of each; empty where there is one alone."""
     tells_success: bool = False
     """Whether the task ever told of a success or of none. Until then both are 0, and not shown."""
     running: dict[str, Tensor] = field(default_factory=dict)
     """name -> [B]; empty before the first rollout and after environments were made anew."""
     ended: int = 0
     """Since environments were made anew."""
+
+    @staticmethod
+    def of(tasks: int) -> Episodes:
+        """None yet, of so many tasks (0 or 1: one alone)."""
+        size = WINDOW if tasks < 2 else WINDOW_OF_TASK * tasks
+        returns, successes, last = (deque[float](maxlen=size) for _ in range(3))
+        return Episodes(returns, deque(maxlen=size), successes, last, deque(maxlen=size))
 
     def begin(self) -> None:
         """All environments were made anew."""
@@ -54,6 +66,7 @@ class Episodes:
         )
         if not self.running:
             self.running = {name: torch.zeros_like(reward[0]) for name in ("return", "length", "success")}
+        task = None if rollout.task is None else rollout.task[0].tolist()
         total, length, any_success = (self.running[name] for name in ("return", "length", "success"))
         for t in range(len(reward)):
             total += reward[t]
@@ -64,6 +77,7 @@ class Episodes:
                 self.lengths.append(int(length[b]))
                 self.successes.append(float(any_success[b]))
                 self.last_successes.append(float(last[t, b]))
+                self.tasks.extend([] if task is None else [task[b]])
                 total[b] = length[b] = any_success[b] = 0
                 self.ended += 1
 
@@ -80,6 +94,17 @@ class Episodes:
         if self.tells_success:
             named |= {"rollout/success_rate": self.last_successes, "rollout/success_any_rate": self.successes}
         return {name: float(np.mean(np.array(values))) for name, values in named.items() if values}
+
+    def by_task(self, names: Sequence[str]) -> dict[str, float]:
+        """The same of each of several tasks: task/<name>/ep_rew_mean, success_rate and success_any_rate."""
+        figures: dict[str, deque[float]] = {"ep_rew_mean": self.returns}
+        if self.tells_success:
+            figures |= {"success_rate": self.last_successes, "success_any_rate": self.successes}
+        task, found = np.array(self.tasks), dict[str, float]()
+        for i, name in enumerate(names):
+            if (own := task == i).any():
+                found |= {f"task/{name}/{figure}": float(np.array(x)[own].mean()) for figure, x in figures.items()}
+        return found
 
 
 @dataclass
@@ -124,6 +149,7 @@ class TrainState:
             parts={name: start(model) for name, start in ALGORITHMS[settings.algorithm].parts.items()},
             spaces=spaces,
             schedule_end=settings.total_timesteps,
+            episodes=Episodes.of(len(spaces.tasks)),
         )
 
     @property

@@ -21,7 +21,14 @@ from option_critic.settings import Settings
 from option_critic.spaces import check_fit
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.memory import keep_memory
-from option_critic.training.metrics import action_std, clipped_actions, divergence, explained_variance, option_metrics
+from option_critic.training.metrics import (
+    action_std,
+    clipped_actions,
+    divergence,
+    explained_variance,
+    option_metrics,
+    shares_by_task,
+)
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
@@ -180,7 +187,7 @@ def iterate(
         "time/improve_seconds": ended - collected,
         "train/learning_rate": state.optimizer.param_groups[0]["lr"],
         "train/explained_variance": explained_variance(rollout, values, targets),
-        "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt()),
+        "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt().mean()),
     }
     metrics |= {name: float(value) for name, value in learned.items()}
     if not state.model.discrete:
@@ -189,6 +196,8 @@ def iterate(
     if rollout.unstable:
         metrics["rollout/unstable"] = float(rollout.unstable)
     metrics |= state.episodes.metrics() | option_metrics(rollout, values, rules.names)
+    if tasks := state.spaces.tasks:
+        metrics |= state.episodes.by_task(tasks) | shares_by_task(rollout, rules.names, tasks)
     if rules.num_options > 1:
         metrics["option/divergence"] = divergence(state.model, rollout)
     return metrics, live
@@ -198,4 +207,6 @@ def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> Non
     """Let the statistics see the rollout, now that nothing reads it any more."""
     state.model.update_view(rollout.obs[rollout.valid])
     reward = rollout.reward + rollout.own_reward
-    state.discounted = state.model.reward_norm.update(reward, rollout.cut, rollout.valid, gamma, state.discounted)
+    state.discounted = state.model.reward_norm.update(
+        reward, rollout.cut, rollout.valid, gamma, state.discounted, rollout.task
+    )

@@ -1,0 +1,102 @@
+"""Several tasks judged at once: the official goals of each, figures of each, their means."""
+
+import json
+
+import numpy as np
+import pytest
+
+import option_critic as oc
+from option_critic.cli import evaluate as verb
+from option_critic.evaluation import evaluate as evaluation
+from option_critic.evaluation import metaworld_protocol, tasks
+from option_critic.evaluation.goals import GOALS_PER_SEED, mt1_goals
+from option_critic.evaluation.judge import Judge
+from option_critic.evaluation.trace import Trace
+from option_critic.runs.figures import read_evaluation
+from option_critic.runs.paths import RunPath
+
+NAMES = ("door-close-v3", "push-v3")
+SMALL = dict(num_envs=2, max_episode_steps=4, rollout_length=3, hidden_dim=8, minibatch_size=4, torch_threads=1,
+             num_options=2)  # fmt: skip
+
+
+def made():
+    return oc.OptionCritic("Meta-World/" + "+".join(NAMES), seed=1, **SMALL)
+
+
+def trace(success, option, **info):
+    """Episodes by success [E, T] and option [E, T]."""
+    success, option = np.array(success, float), np.array(option)
+    shape, k = success.shape, 2
+    nothing, flags = np.zeros((*shape, k)), np.zeros(shape, bool)
+    height = {"object_height": np.zeros(shape), "initial_height": np.zeros(shape)}
+    return Trace(
+        length=np.full(shape[0], shape[1]), option=option, decided=~flags, ended=flags, forced=flags,
+        beta=np.zeros(shape), q=nothing, mu=nothing, interest=nothing + 1, distance=nothing,
+        action=np.zeros((*shape, 4)),
+        goal=np.ones((shape[0], info.pop("goal", 3))), reward=np.ones(shape), info={"success": success} | height | info,
+    )  # fmt: skip
+
+
+def test_traces_of_tasks_are_joined_and_taken_apart():
+    short = trace([[0, 1]], [[0, 0]], goal=3)
+    long = trace([[0, 0, 0], [1, 1, 1]], [[1, 0, 1], [1, 1, 1]], goal=6, near_object=np.ones((2, 3)))
+    both = tasks.joined([short, long])
+    assert both.goal.shape == (3, 6) and both.option.shape == (3, 3) and both.length.tolist() == [2, 3, 3]
+    assert both.info["task"][:, 0].tolist() == [0, 1, 1] and both.info["near_object"][0].tolist() == [0, 0, 0]
+    found = tasks.by_task(both, NAMES, ("a", "b"))
+    assert [found[n].summary["any"].value for n in NAMES] == [1, 0.5]
+    assert found[NAMES[0]].shares == {"a": 1, "b": 0} and found[NAMES[1]].shares["b"] == pytest.approx(5 / 6)
+    mean = tasks.means(found)
+    assert mean["any"].value == 0.75 and mean["any"].n == 2 and (mean["any"].low, mean["any"].high) == (0, 1)
+
+
+def test_the_goals_are_those_of_the_protocol():
+    assert metaworld_protocol.usual_goals(NAMES) == "seed-10001" and metaworld_protocol.usual_goals(NAMES[:1]) == "D"
+    goals = evaluation.goals_of(NAMES, "seed-10001")
+    assert [len(goals[name]) for name in NAMES] == [GOALS_PER_SEED] * 2
+    assert np.array_equal(goals["push-v3"], mt1_goals("push-v3", 10001))
+    assert evaluation.num_episodes_of(made(), [], ["deterministic"], 7) == 100
+    assert [len(x) for x in evaluation.goals_of(NAMES, "seed-10001", 7).values()] == [3, 3]
+    assert [len(x) for x in evaluation.goals_of(NAMES, "seed-10001", 1).values()] == [1, 1]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """One goal of each task, and short official episodes."""
+    monkeypatch.setattr(metaworld_protocol, "mt1_goals", lambda task, _: mt1_goals(task, 10001)[:1])
+    official = evaluation.make_official
+
+    def short(task, seeds, **more):
+        return official(task, seeds, 12, **more)
+
+    monkeypatch.setattr(evaluation, "make_official", short)
+
+
+def test_figures_of_each_are_printed_and_kept(few, tmp_path, capsys):
+    agent = made()
+    (result,) = evaluation.evaluate(agent)
+    assert list(result.tasks) == list(NAMES) and result.name == "seed-10001"
+    assert [row["task"] for row in result.episodes] == list(NAMES)
+    assert len(result.episodes[0]["goal"]) != result.trace.goal.shape[1]  # theirs are of different lengths
+    assert result.summary["any"].n == 2
+    run = RunPath.of(tmp_path / "run")
+    run.make()
+    kept = verb.keep(run, agent, 0, [result])
+    told = json.loads((tmp_path / "run" / "evaluation.json").read_text())["results"]
+    assert told == kept["results"] and list(next(iter(told.values()))["tasks"]) == list(NAMES)
+    verb.print_tasks(result, agent.option_names)
+    said = capsys.readouterr().out
+    assert all(name in said for name in (*NAMES, *agent.option_names))
+    (read,) = read_evaluation(run / "evaluation.json").sound().values()
+    assert list(read.tasks) == list(NAMES) and read.tasks["push-v3"].shares.keys() == set(agent.option_names)
+    assert read.episodes[1].task == "push-v3"
+
+
+def test_it_is_judged_while_it_trains(few, monkeypatch):
+    from contextlib import nullcontext
+
+    agent = oc.OptionCritic("Meta-World/" + "+".join(NAMES), evaluate_every=12, evaluate_episodes=3, **SMALL)
+    judge = Judge(agent)
+    found = judge(lambda episodes: nullcontext(lambda *_: None))
+    assert judge.episodes == 2 and 0 <= found["eval/success_any_rate"] <= 1 and found["eval/mean_ep_length"] == 12
