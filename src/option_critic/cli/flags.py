@@ -208,6 +208,38 @@ class ExportSkillsArgs:
 
 
 @dataclass
+class ExportArgs:
+    """Write a trained agent, or a skill, as one file that runs without this package and without Python: what is
+    observed, the option that runs and its age go in, the action, the option and its age come out; the normaliser is
+    inside."""
+
+    what: tyro.conf.Positional[Path]
+    """A run folder, a folder written by `save`, or a skill."""
+    format: Literal["onnx", "torch"] = "onnx"
+    """onnx: for onnxruntime and others. torch: a program of torch.export (.pt2), for PyTorch alone."""
+    out: Path | None = None
+    """The file. Default: agent.onnx (or agent.pt2) here; of a skill by its name."""
+    mode: Literal["deterministic", "stochastic"] = "deterministic"
+    """deterministic: most likely action and option, an option ends where its termination exceeds 0.5. stochastic: the
+    chance of each decision is a further input."""
+    steps: int = 0
+    """Compare the file with the agent over so many decisions in its environment. 0: at observations that are drawn, for
+    which no environment is needed."""
+    checkpoint: str | None = None
+    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
+    options_from: str | None = None
+    """module:NAME of your own definitions, where the run has such (of several modules: with commas between them):
+    loading imports no code that you do not name."""
+    encoder: str | None = None
+    """module:NAME of your own encoder of images, where the run has one: likewise."""
+    env: str | None = None
+    """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
+    is imported that you do not name."""
+
+
+@dataclass
 class ListSkillsArgs:
     """List the skills in a folder: what each is for, what it sees, where it comes from, how good it was there."""
 

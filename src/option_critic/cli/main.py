@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from option_critic.cli.export import export
 from option_critic.cli.flags import (
     BenchArgs,
     DiagnoseArgs,
@@ -51,6 +52,7 @@ USAGE = """usage: option-critic VERB ...
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
   skills VERB       options that leave their run: export, list, show
+  export RUN|SKILL  an agent or a skill as ONNX, or for torch.export
   serve RUN|SKILLS  options as tools of language models and other programs (MCP)
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
@@ -231,6 +233,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "diagnose": diagnose,
     "report": report,
     "skills": skills,
+    "export": export,
     "serve": serve,
     "list": list_,
     "bench": bench,
