@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from option_critic import card
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.guard import described
 from option_critic.envs.lookup import given
@@ -36,7 +37,7 @@ from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
 from option_critic.runs.files import writing
 from option_critic.runs.paths import RunPath
-from option_critic.runs.run_folder import Run
+from option_critic.runs.run_folder import Run, versions
 from option_critic.settings import Settings
 from option_critic.skills.gather import check_skills, gathered
 from option_critic.spaces import Spaces, check_fit
@@ -330,7 +331,8 @@ class OptionCritic:
         return carry
 
     def save(self, path: str | Path | RunPath) -> None:
-        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON).
+        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON), and a card
+        (`README.md`) that tells people and model hubs what it is.
 
         It is created, or replaced if it is empty or a saved agent. Raises InputError if it is anything else.
         """
@@ -342,4 +344,18 @@ class OptionCritic:
         ):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
         with writing(folder):
-            checkpoints.write(folder, self.state, self.settings, self.spaces)
+            checkpoints.write(folder, self.state, self.settings, self.spaces, {card.FILE: self._card(folder.name)})
+
+    def _card(self, name: str) -> bytes:
+        """What is told of it beside its files."""
+        settings, steps = self.settings, self.num_timesteps
+        told = card.Card(
+            kind="agent",
+            name=name,
+            task=settings.env_id,
+            facts=card.facts_of(settings, steps),
+            command=card.command_of(settings),
+            versions=versions(),
+            options_from=card.named_by(settings),
+        )
+        return told.text.encode()

@@ -210,17 +210,23 @@ def settings_for(target: str) -> Settings:
     """
     if target in PRESETS:
         return PRESETS[target]
+    if task_of(target) is None and all(preset.env_id != target for preset in PRESETS.values()):
+        named(target, PRESETS)
+    return usual(target)
+
+
+def usual(env_id: str) -> Settings:
+    """The same for what is known to be the name of an environment: nobody looks whether it leads to one."""
     for preset in PRESETS.values():
-        if preset.env_id == target:
+        if preset.env_id == env_id:
             return preset
-    task = task_of(target)
+    task = task_of(env_id)
     if task is not None:
         return metaworld(task)
-    named(target, PRESETS)
     for start, name in RECIPES.items():
-        if target.startswith(start):
-            return PRESETS[name].override(env_id=target)
-    return generic(target)
+        if env_id.startswith(start):
+            return PRESETS[name].override(env_id=env_id)
+    return generic(env_id)
 
 
 def name_for(target: str) -> str:

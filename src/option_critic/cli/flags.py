@@ -240,6 +240,20 @@ class ExportArgs:
 
 
 @dataclass
+class CardArgs:
+    """Write README.md into the folder of a run, a saved agent or a skill: what it is, what was measured of it, a
+    timeline of its options, the command that trains it, how to load it, and the metadata that model hubs read.
+    Nothing goes to the network."""
+
+    what: tyro.conf.Positional[Path]
+    """A run folder, a folder written by `save`, or a skill. Evaluate it first: figures are those of evaluation.json."""
+    license: str = "unknown"
+    """Of the weights, by the name that hubs know: mit, apache-2.0, cc-by-4.0."""
+    overwrite: bool = False
+    """Replace a README.md that is not ours."""
+
+
+@dataclass
 class ListSkillsArgs:
     """List the skills in a folder: what each is for, what it sees, where it comes from, how good it was there."""
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from option_critic.cli.card import card
 from option_critic.cli.export import export
 from option_critic.cli.flags import (
     BenchArgs,
@@ -53,6 +54,7 @@ USAGE = """usage: option-critic VERB ...
   report RUN ...    a page: curves, timelines of the options, videos
   skills VERB       options that leave their run: export, list, show
   export RUN|SKILL  an agent or a skill as ONNX, or for torch.export
+  card RUN|SKILL    a README.md with what was measured, for people and model hubs
   serve RUN|SKILLS  options as tools of language models and other programs (MCP)
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
@@ -234,6 +236,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "report": report,
     "skills": skills,
     "export": export,
+    "card": card,
     "serve": serve,
     "list": list_,
     "bench": bench,
