@@ -164,6 +164,20 @@ def facts_of(settings: Settings, steps: int) -> list[tuple[str, str]]:
     ]
 
 
+def of_agent(name: str, settings: Settings, steps: int, versions: dict[str, str], **more: Any) -> Card:
+    """Of an agent with these settings, which learned for so many steps. `more`: what else the card has."""
+    return Card(
+        kind="agent",
+        name=name,
+        task=settings.env_id,
+        facts=facts_of(settings, steps),
+        command=command_of(settings),
+        versions=versions,
+        options_from=named_by(settings),
+        **more,
+    )
+
+
 def named_by(settings: Settings) -> str:
     """What must be named to load an agent: the modules of its own that define its options."""
     references = [settings.options.options_from, *(Entry.read(text).reference for text in settings.options.options)]

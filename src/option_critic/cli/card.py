@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from option_critic import card as cards
 from option_critic.card import Card, Figure
@@ -70,22 +70,13 @@ def card_of_run(folder: RunPath, licence: str) -> tuple[Card, list[str]]:
     run, problems = found[0], list(found[0].problems)
     settings = settings_of(run.settings)
     steps = max((e.result.training_steps for e in run.evaluated), default=0) or last_step(folder)
-    facts = [("task", run.env_id), ("options", ", ".join(run.options))]
-    if settings is not None:
-        facts = cards.facts_of(settings, steps)
     picture, wrong = timeline(folder, run)
-    return Card(
-        kind="agent",
-        name=run.place.name,
-        task=run.env_id,
-        facts=facts,
-        figures=measured(run),
-        command="" if settings is None else cards.command_of(settings),
-        versions=run.versions,
-        picture=picture,
-        licence=licence,
-        options_from="" if settings is None else cards.named_by(settings),
-    ), [*problems, *wrong]
+    more: dict[str, Any] = {"figures": measured(run), "picture": picture, "licence": licence}
+    if settings is not None:
+        return cards.of_agent(run.place.name, settings, steps, run.versions, **more), [*problems, *wrong]
+    facts = [("task", run.env_id), ("options", ", ".join(run.options))]
+    made = Card(kind="agent", name=run.place.name, task=run.env_id, facts=facts, versions=run.versions, **more)
+    return made, [*problems, *wrong]
 
 
 def settings_of(written: dict[str, object]) -> Settings | None:
