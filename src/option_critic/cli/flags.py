@@ -77,6 +77,9 @@ class TrainArgs:
     resume: Literal["never", "auto"] = "never"
     """auto: go on with runs that are there and unfinished, skip finished ones, start the others. For
     schedulers, which start the same command again."""
+    track: Literal["trackio", "wandb", "mlflow"] | None = None
+    """Tell a tracker of experiments, too: metrics by their names, and the page at the end. Each writes on this machine
+    unless you have told it otherwise (docs/trackers.md)."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=lambda: generic("CartPole-v1"))
 
 
@@ -95,6 +98,8 @@ class ResumeArgs:
     env: str | None = None
     """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
     is imported that you do not name."""
+    track: Literal["trackio", "wandb", "mlflow"] | None = None
+    """Tell a tracker of experiments of what is to come, as `train` does."""
 
 
 @dataclass
