@@ -45,6 +45,17 @@ def test_lines_about_environments_run(tmp_path, monkeypatch):
     assert len(blocks) == 6 and sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mine", "pendulum"]
 
 
+@pytest.mark.filterwarnings("ignore:the checkpoint after")
+def test_lines_about_callbacks_run(tmp_path, monkeypatch, capsys):
+    (block,) = re.findall(r"^```python\n(.+?)^```$", (ROOT / "docs" / "callbacks.md").read_text(), re.M | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    short = "evaluate_every=256, evaluate_episodes=2, num_envs=2, rollout_length=64"
+    exec(block.replace("evaluate_every=20_000", short).replace("100_000", "256"), {"__name__": "page"})
+    said = capsys.readouterr().out
+    assert f"256 {tmp_path / 'runs'}" in said or "256 runs" in said
+    assert " episode " in said and (tmp_path / "best" / "README.md").is_file()
+
+
 def test_lines_about_planners_run(capsys):
     page = (ROOT / "docs" / "planners.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.+?)^```$", page, re.MULTILINE | re.DOTALL)

@@ -132,7 +132,8 @@ def test_several_callbacks(small):
     agent.learn(64, callback=[])
     for wrong in ([len, "log"], object(), "log"):
         with pytest.raises(
-            InputError, match=r"callback must be a function of \(agent, metrics\), or a list of such, got"
+            InputError,
+            match=r"callback must be a function of \(agent, metrics\), or an object with one of on_iteration, on",
         ):
             agent.learn(64, callback=wrong)
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from option_critic import card
 from option_critic.algorithms.update import DivergedError
 from option_critic.envs.lookup import given
 from option_critic.envs.make import ready, resolve_backend, spaces_of, who_steps, with_backend
@@ -31,12 +32,12 @@ from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
 from option_critic.runs.files import writing
 from option_critic.runs.paths import RunPath
-from option_critic.runs.run_folder import Run
+from option_critic.runs.run_folder import Run, versions
 from option_critic.settings import Settings
 from option_critic.skills.gather import check_skills, gathered
 from option_critic.spaces import Spaces, check_fit
 from option_critic.training.alarms import Alarms, OptionWarning
-from option_critic.training.callbacks import Callback, Callbacks, as_one
+from option_critic.training.callbacks import Callbacks, Heard, as_one
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, Running, train
@@ -168,35 +169,36 @@ class OptionCritic:
     ) -> OptionCritic:
         """Train for `total_timesteps` more steps (default: as in the settings).
 
-        `callback(agent, metrics)`, or each of several, is called once an iteration; returning False stops. Nothing is
-        written unless a `run_folder` is given; there, metrics and checkpoints are kept, and environments are made
-        anew at each checkpoint. Without one they are kept: the next call goes on in the same episodes (`close` ends
-        them). With `evaluate_every` it is judged meanwhile, with or without a run folder: `eval/...` in the metrics.
+        `callback(agent, metrics)`, or each of several, is called once an iteration; returning False stops. An object
+        with methods (`callbacks.Callback`) hears of checkpoints and of ends of options, too. Nothing is written unless
+        a `run_folder` is given; there, metrics and checkpoints are kept, and environments are made anew at each
+        checkpoint. Without one they are kept: the next call goes on in the same episodes (`close` ends them). With
+        `evaluate_every` it is judged meanwhile, with or without a run folder: `eval/...` in the metrics.
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
-        steps, call = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
+        steps, heard = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
         self.source = ready(self.source, self.settings.env)
         env = with_backend(self.source.name, self.settings.env)
         self.state.schedule_start, self.state.schedule_end = self.state.env_steps, self.state.env_steps + steps
         self.settings = self.settings.override(total_timesteps=steps, backend=env.backend)
         if run_folder is not None and self.state.env_steps:
             self._meet(self.source, self.settings.env)  # before anything is written
-        judge = self._judge()
+        judge = self._judge(heard)
         run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
-        return self._learn(run, call, progress, judge)
+        return self._learn(run, heard, progress, judge)
 
-    def _judge(self) -> Judge | None:
+    def _judge(self, heard: Heard) -> Judge | None:
         """What judges it while it trains, if anything does. Raises InputError where that cannot be: ask for it before
         anything is written."""
         if not self.settings.evaluate_every:
             return None
         from option_critic.evaluation.judge import Judge  # late: SciPy is slow to import
 
-        return Judge(self)
+        return Judge(self, partial(heard.on_trace, self))
 
-    def _learn(self, run: Run | None, call: Callback, progress: bool, judge: Judge | None) -> OptionCritic:
+    def _learn(self, run: Run | None, heard: Heard, progress: bool, judge: Judge | None) -> OptionCritic:
         """To the end of the schedule."""
         # the environment is not named once more: its id would leave no room for the numbers
         title, success_only = f"seed {self.settings.seed}", self.settings.env.reward == "success"
@@ -216,14 +218,15 @@ class OptionCritic:
             display.show(metrics)
             for line in raised.values():
                 warnings.warn(line, OptionWarning, stacklevel=2)
-            return call(self, metrics)
+            return heard.on_iteration(self, metrics)
 
         if run is not None:
             self.close()  # it begins with environments of its own, to be repeated
         try:
             display.tell(who_steps(self.source, self.settings.env))
             with display:
-                self._train(on_iteration, run, None if judge is None else partial(judge, display.judging))
+                judging = None if judge is None else partial(judge, display.judging)
+                self._train(on_iteration, run, judging, heard)
             if run is not None:
                 self.close()
         except BaseException:
@@ -235,16 +238,22 @@ class OptionCritic:
         return self
 
     def _train(
-        self, on_iteration: Callable[[Metrics], bool], run: Run | None, judge: Callable[[], Metrics] | None
+        self,
+        on_iteration: Callable[[Metrics], bool],
+        run: Run | None,
+        judge: Callable[[], Metrics] | None,
+        heard: Heard,
     ) -> None:
         """As long as `on_iteration` does not say False; what is cut short is kept."""
 
-        def keep(name: str | None = None) -> None:
-            if run is not None:
-                run.checkpoint(self.state, name)
-                run.picture(self.watch.episode, self.state.env_steps)
+        def keep(name: str | None = None) -> RunPath | None:
+            if run is None:
+                return None
+            saved = run.checkpoint(self.state, name)
+            run.picture(self.watch.episode, self.state.env_steps)
+            return saved
 
-        on_boundary = None if run is None else keep
+        on_boundary = None if run is None else lambda: heard.on_boundary(self, keep())
         try:
             with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
                 for metrics in train(
@@ -284,7 +293,8 @@ class OptionCritic:
         return predicted(self, self._generators, obs, state, episode_start, deterministic)
 
     def save(self, path: str | Path | RunPath) -> None:
-        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON).
+        """Write the agent, with all it needs to go on learning, to the folder `path` (safetensors and JSON), and a card
+        (`README.md`) that tells people and model hubs what it is.
 
         It is created, or replaced if it is empty or a saved agent. Raises InputError if it is anything else.
         """
@@ -295,5 +305,6 @@ class OptionCritic:
             not folder.is_free() and not empty and (link or not manifest.is_checkpoint(folder))
         ):
             raise InputError(f"{folder} exists and is no saved agent; choose another name")
+        told = card.of_agent(folder.name, self.settings, self.num_timesteps, versions())
         with writing(folder):
-            checkpoints.write(folder, self.state, self.settings, self.spaces)
+            checkpoints.write(folder, self.state, self.settings, self.spaces, {card.FILE: told.text.encode()})

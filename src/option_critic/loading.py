@@ -102,7 +102,7 @@ def resume(
     """
     if options_from is not None:
         import_definitions(options_from)
-    folder, call = RunPath.of(path), as_one(callback)
+    folder, heard = RunPath.of(path), as_one(callback)
     config_or_copy(folder)  # before anything is written: is it a run?
     with ExitStack() as lock:
         held = holding(folder, lock)
@@ -115,9 +115,9 @@ def resume(
                 give_back(agent, given(env))
             agent.source = ready(agent.source, agent.settings.env)
             agent._meet(agent.source, agent.settings.env)
-            judge = agent._judge()
+            judge = agent._judge(heard)
             run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
-            agent._learn(run, call, progress, judge)
+            agent._learn(run, heard, progress, judge)
     return agent
 
 

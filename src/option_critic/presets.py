@@ -224,18 +224,24 @@ def settings_for(target: str) -> Settings:
     """
     if target in PRESETS:
         return PRESETS[target]
+    if not tasks_of(target) and all(preset.env_id != target for preset in PRESETS.values()):
+        named(target, PRESETS)
+    return usual(target)
+
+
+def usual(env_id: str) -> Settings:
+    """The same for what is known to be the name of an environment: nobody looks whether it leads to one."""
     for preset in PRESETS.values():
-        if preset.env_id == target:
+        if preset.env_id == env_id:
             return preset
-    if len(tasks := tasks_of(target)) > 1:
-        return many_tasks(target.removeprefix(PREFIX), 4 * len(tasks), 256, 2_000_000 * len(tasks))
+    if len(tasks := tasks_of(env_id)) > 1:
+        return many_tasks(env_id.removeprefix(PREFIX), 4 * len(tasks), 256, 2_000_000 * len(tasks))
     if tasks:
         return metaworld(tasks[0])
-    named(target, PRESETS)
     for start, name in RECIPES.items():
-        if target.startswith(start):
-            return PRESETS[name].override(env_id=target)
-    return generic(target)
+        if env_id.startswith(start):
+            return PRESETS[name].override(env_id=env_id)
+    return generic(env_id)
 
 
 def name_for(target: str) -> str:

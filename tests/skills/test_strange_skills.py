@@ -63,7 +63,7 @@ def test_what_is_no_file_of_a_skill(name, kind, whole, tmp_path, monkeypatch, ca
             assert "no skill" in str(refusal) or "link" in str(refusal)
     finally:
         signal.alarm(0)
-    assert (outside / "skill.json").read_text() == SECRET and len(list(outside.iterdir())) == 3
+    assert (outside / "skill.json").read_text() == SECRET and len(list(outside.iterdir())) == 4
 
 
 def rewrite(folder, change):

@@ -78,6 +78,9 @@ class TrainArgs:
     resume: Literal["never", "auto"] = "never"
     """auto: go on with runs that are there and unfinished, skip finished ones, start the others. For
     schedulers, which start the same command again."""
+    track: Literal["trackio", "wandb", "mlflow"] | None = None
+    """Tell a tracker of experiments, too: metrics by their names, and the page at the end. Each writes on this machine
+    unless you have told it otherwise (docs/trackers.md)."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=lambda: generic("CartPole-v1"))
 
 
@@ -96,6 +99,8 @@ class ResumeArgs:
     env: str | None = None
     """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
     is imported that you do not name."""
+    track: Literal["trackio", "wandb", "mlflow"] | None = None
+    """Tell a tracker of experiments of what is to come, as `train` does."""
 
 
 @dataclass
@@ -207,6 +212,52 @@ class ExportSkillsArgs:
     loading imports no code that you do not name."""
     json: Path | None = None
     """Write what was exported here as JSON; - for standard output."""
+
+
+@dataclass
+class ExportArgs:
+    """Write a trained agent, or a skill, as one file that runs without this package and without Python: what is
+    observed, the option that runs and its age go in, the action, the option and its age come out; the normaliser is
+    inside."""
+
+    what: tyro.conf.Positional[Path]
+    """A run folder, a folder written by `save`, or a skill."""
+    format: Literal["onnx", "torch"] = "onnx"
+    """onnx: for onnxruntime and others. torch: a program of torch.export (.pt2), for PyTorch alone."""
+    out: Path | None = None
+    """The file. Default: agent.onnx (or agent.pt2) here; of a skill by its name."""
+    mode: Literal["deterministic", "stochastic"] = "deterministic"
+    """deterministic: most likely action and option, an option ends where its termination exceeds 0.5. stochastic: the
+    chance of each decision is a further input."""
+    steps: int = 0
+    """Compare the file with the agent over so many decisions in its environment. 0: at observations that are drawn, for
+    which no environment is needed."""
+    checkpoint: str | None = None
+    """A checkpoint's step, or `best`, `interrupted`, `saved`. Default: the last."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
+    options_from: str | None = None
+    """module:NAME of your own definitions, where the run has such (of several modules: with commas between them):
+    loading imports no code that you do not name."""
+    encoder: str | None = None
+    """module:NAME of your own encoder of images, where the run has one: likewise."""
+    env: str | None = None
+    """module:EnvId-v0 or module:function, where a module of your own registers or makes the run's environment: no code
+    is imported that you do not name."""
+
+
+@dataclass
+class CardArgs:
+    """Write README.md into the folder of a run, a saved agent or a skill: what it is, what was measured of it, a
+    timeline of its options, the command that trains it, how to load it, and the metadata that model hubs read.
+    Nothing goes to the network."""
+
+    what: tyro.conf.Positional[Path]
+    """A run folder, a folder written by `save`, or a skill. Evaluate it first: figures are those of evaluation.json."""
+    license: str = "unknown"
+    """Of the weights, by the name that hubs know: mit, apache-2.0, cc-by-4.0."""
+    overwrite: bool = False
+    """Replace a README.md that is not ours."""
 
 
 @dataclass

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from option_critic.cli.card import card
+from option_critic.cli.export import export
 from option_critic.cli.flags import (
     BenchArgs,
     DiagnoseArgs,
@@ -42,6 +44,7 @@ from option_critic.value_types import check_range, nearest, shown
 
 if TYPE_CHECKING:
     from option_critic.runs.paths import RunPath
+    from option_critic.trackers import Kind
 
 USAGE = """usage: option-critic VERB ...
 
@@ -51,6 +54,8 @@ USAGE = """usage: option-critic VERB ...
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
   skills VERB       options that leave their run: export, list, show
+  export RUN|SKILL  an agent or a skill as ONNX, or for torch.export
+  card RUN|SKILL    a README.md with what was measured, for people and model hubs
   serve RUN|SKILLS  options as tools of language models and other programs (MCP)
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
@@ -71,10 +76,20 @@ def train(argv: Sequence[str]) -> int:
     check_environment(args.settings)
     from option_critic.cli.train import train_seeds  # here and below late, with PyTorch: bad input is answered at once
 
+    check_track(args.track)
     out = args.out or Path("runs") / name_for(args.target)
     with Interrupt() as interrupt:
         return ended(interrupt, lambda: train_seeds(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
-                                                    args.resume == "auto", interrupt.on_iteration))  # fmt: skip
+                                                    args.resume == "auto", interrupt.on_iteration,
+                                                    args.track))  # fmt: skip
+
+
+def check_track(kind: Kind | None) -> None:
+    """Raise InputError for a tracker, or what its page needs, that is not installed."""
+    if kind is not None:
+        from option_critic.trackers import check_installed
+
+        check_installed(kind)
 
 
 def check_environment(settings: Settings) -> None:
@@ -103,11 +118,12 @@ def resume(argv: Sequence[str]) -> int:
     folders = [folder for path in args.runs for folder in runs_in(path)]
     name_env(args.env, folders)
     import_module_of(args.encoder or "", "the encoder is defined")
+    check_track(args.track)
     from option_critic.cli.train import resume_runs
 
     with Interrupt() as interrupt:
         return ended(interrupt, lambda: resume_runs(folders, interrupt.on_iteration, args.options_from,
-                                                    args.env))  # fmt: skip
+                                                    args.env, args.track))  # fmt: skip
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -231,6 +247,8 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "diagnose": diagnose,
     "report": report,
     "skills": skills,
+    "export": export,
+    "card": card,
     "serve": serve,
     "list": list_,
     "bench": bench,

@@ -12,6 +12,7 @@ from pathlib import Path
 from option_critic.agent import OptionCritic
 from option_critic.cli.list import judged
 from option_critic.cli.printing import print_timeline, what_they_are
+from option_critic.cli.track import tracking
 from option_critic.envs.make import resolve_backend
 from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import SUCCESS_ONLY
@@ -24,6 +25,7 @@ from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import check_free
 from option_critic.settings import Settings
 from option_critic.terminal import say
+from option_critic.trackers import Kind
 from option_critic.training.train import Metrics
 
 OnIteration = Callable[[OptionCritic, RunPath], bool]
@@ -31,9 +33,16 @@ OnIteration = Callable[[OptionCritic, RunPath], bool]
 
 
 def train_seeds(
-    settings: Settings, seeds: Sequence[int], root: Path, overwrite: bool, go_on: bool, on_iteration: OnIteration
+    settings: Settings,
+    seeds: Sequence[int],
+    root: Path,
+    overwrite: bool,
+    go_on: bool,
+    on_iteration: OnIteration,
+    track: Kind | None = None,
 ) -> None:
-    """Train one agent per seed, each into a run folder of its own under `root`; `go_on` with those there are."""
+    """Train one agent per seed, each into a run folder of its own under `root`; `go_on` with those there are. `track`:
+    the tracker that is told."""
     folders = {seed: RunPath.of(root / f"seed-{seed}") for seed in seeds}
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
@@ -43,27 +52,32 @@ def train_seeds(
         check_writable(folder.base)
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
-            resume_runs([folder], on_iteration, env=settings.env_id)
+            resume_runs([folder], on_iteration, env=settings.env_id, track=track)
             continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
         say(*header(agent, folder))
-        with saying(folder):
-            agent.learn(callback=partial(telling, on_iteration, folder), run_folder=folder,
+        with saying(folder), tracking(track, agent.settings, folder) as told:
+            agent.learn(callback=[partial(telling, on_iteration, folder), *told], run_folder=folder,
                         overwrite=overwrite, progress=True)  # fmt: skip
         done(agent, folder)
 
 
 def resume_runs(
-    folders: Sequence[RunPath], on_iteration: OnIteration, options_from: str | None = None, env: str | None = None
+    folders: Sequence[RunPath],
+    on_iteration: OnIteration,
+    options_from: str | None = None,
+    env: str | None = None,
+    track: Kind | None = None,
 ) -> None:
     """Go on with each run that is not finished."""
     for folder in folders:
         steps, total = position(folder) or (0, 0)
         if steps < total:
             say(f"{folder}: going on at {steps:,} of {total:,} steps")
-        with saying(folder, env):
-            agent = go_on_with(folder, partial(telling, on_iteration, folder), progress=True, options_from=options_from,
-                               env=env)  # fmt: skip
+        settings = config_of(folder).get("settings", {})
+        with saying(folder, env), tracking(track if steps < total else None, settings, folder) as told:
+            agent = go_on_with(folder, [partial(telling, on_iteration, folder), *told], progress=True,
+                               options_from=options_from, env=env)  # fmt: skip
         done(agent, folder, env)
 
 

@@ -49,8 +49,10 @@ class Judge:
     the same. And no simulators take memory while it trains: 20 of Meta-World's are 0.6 GB, and a fifth of the time.
     """
 
-    def __init__(self, agent: Judged) -> None:
-        """Raises InputError where `agent` cannot be judged, or not on so many episodes as its settings say."""
+    def __init__(self, agent: Judged, on_trace: Callable[[Trace], None] = lambda _: None) -> None:
+        """`on_trace` sees the episodes of each evaluation. Raises InputError where `agent` cannot be judged, or not on
+        so many episodes as its settings say."""
+        self.on_trace = on_trace
         self.agent, self.tasks = agent, tasks_of(agent.settings.env_id)
         self.episodes, self.goals = agent.settings.evaluate_episodes, dict[str, Array]()
         try:
@@ -73,6 +75,7 @@ class Judge:
         except (InputError, RunError) as error:
             steps = self.agent.state.env_steps
             raise RunError(f"in the evaluation after {steps:,} steps of training: {error}") from error
+        self.on_trace(trace)
         if not self.tasks:
             (trace,) = telling(self.agent, [trace])
             found = plain_summary(trace)

@@ -51,6 +51,11 @@ def single(x: Numbers) -> Numbers:
     return x.astype(np.float32, copy=False) if isinstance(x, np.ndarray) else x.float()
 
 
+def alike(x: Numbers, like: Numbers) -> Numbers:
+    """In the type of `like`."""
+    return x.astype(like.dtype, copy=False) if isinstance(x, np.ndarray) else x.to(like.dtype)
+
+
 def sigmoid(x: Numbers) -> Numbers:
     """1 / (1 + exp(-x))."""
     return 1 / (1 + np.exp(-x)) if isinstance(x, np.ndarray) else torch.sigmoid(x)

@@ -7,7 +7,7 @@ images into vectors.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -60,9 +60,13 @@ class Encoder(nn.Module):
 
     def _features(self, rows: Tensor) -> Tensor:
         """[N, W] -> [N, F]."""
+        return self.read([self.row.image(rows, i) for i in self.images])
+
+    def read(self, images: Sequence[Tensor]) -> Tensor:
+        """The bytes of each image as the environment has it, [N, *shape] -> [N, F]."""
         found = []
-        for i, (order, shape), network in zip(self.images, self.orders, self.networks, strict=True):
-            image = self.row.image(rows, i).permute(0, *(1 + axis for axis in order)).reshape(-1, *shape)
+        for image, (order, shape), network in zip(images, self.orders, self.networks, strict=True):
+            image = image.permute(0, *(1 + axis for axis in order)).reshape(-1, *shape)
             # Channels innermost: convolutions on a CPU take half the time. In two steps: one takes five times as long.
             # The weights stay as they are: Adam takes weights and moments of different layouts for alike.
             pixels = image.float().contiguous(memory_format=torch.channels_last)

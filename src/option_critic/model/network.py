@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Generic
 
 from option_critic.functional.anew import ask_anew
-from option_critic.functional.arrays import Numbers, clamp, real, single, take, xp
+from option_critic.functional.arrays import Numbers, alike, clamp, real, single, take, xp
 from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies, policy_of_one
 from option_critic.model.fixed import FixedActions
 from option_critic.model.given import GivenPolicies
@@ -74,7 +74,8 @@ class View(Generic[Numbers]):
             minuend, subtrahend = self.differences
             parts.append(take(x, minuend) - take(x, subtrahend))
         if self.watched:
-            parts.append(ask_anew(partial(wishes, options=self.watched), obs) if wished is None else wished)
+            known = ask_anew(partial(wishes, options=self.watched), obs) if wished is None else wished
+            parts.append(alike(known, x))
         if self.features is not None:
             plus, minus, less = self.features
             parts.append(take(x, plus) - take(x, minus) * less)

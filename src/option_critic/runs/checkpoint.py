@@ -15,8 +15,7 @@ not at all.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import safetensors.torch
@@ -40,15 +39,24 @@ Bring = Callable[[RunPath, Settings], Settings]
 """(folder, settings) -> the settings with the skills that lie in the folder."""
 
 
-def write(folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces) -> None:
-    """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete."""
+def write(
+    folder: RunPath, state: TrainState, settings: Settings, spaces: Spaces, beside: Mapping[str, bytes] | None = None
+) -> None:
+    """Write the checkpoint `folder`; one that is there already is replaced once the new one is complete. `beside`:
+    files that nobody needs to read it."""
     files = {
         "config.json": encoded(configuration(settings, spaces)),
         "state.json": encoded(_counters(state)),
     }
     for part in parts_of(settings.algorithm):
         files[part.file] = safetensors.torch.save(_plain(part.tensors(state)))
-    manifest.write(folder, files, partial(save_skills, settings=settings))
+
+    def others(new: RunPath) -> None:
+        save_skills(new, settings)
+        for name, data in (beside or {}).items():
+            (new / name).create(data)
+
+    manifest.write(folder, files, others)
 
 
 @torch.inference_mode(False)  # what is loaded within that mode could never be trained

@@ -7,12 +7,14 @@ from pathlib import Path
 import safetensors.torch
 from torch import Tensor
 
+from option_critic.card import FILE
 from option_critic.model.option_model import MAX_WEIGHTS
 from option_critic.runs import manifest
 from option_critic.runs.files import encoded, writing
 from option_critic.runs.parts import check_values, compare, form, load_finite
 from option_critic.runs.paths import RunPath
 from option_critic.runs.tensor_files import header
+from option_critic.skills.card import card_of
 from option_critic.skills.folder import JSON, TENSORS, check_free, read_whole, told
 from option_critic.skills.network import SkillNetwork, by_name
 from option_critic.skills.record import SkillError, SkillRecord, as_json
@@ -25,7 +27,8 @@ def write(folder: RunPath, record: SkillRecord, tensors: dict[str, Tensor]) -> N
     check_free(folder)
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with writing(folder):
-        manifest.write(folder, {JSON: encoded(as_json(record)), TENSORS: safetensors.torch.save(plain)})
+        files = {JSON: encoded(as_json(record)), TENSORS: safetensors.torch.save(plain)}
+        manifest.write(folder, files, lambda new: (new / FILE).create(card_of(record).text.encode()))
 
 
 def read(path: str | Path | RunPath) -> tuple[SkillRecord, dict[str, Tensor]]:

@@ -120,7 +120,7 @@ class Skill:
         """The most likely actions, in the environment's units: [..., A] within their bounds, or [...] numbers of
         choices ([..., M] of several at once). What the definition fixes is written in. Raises InputError for
         observations of another size."""
-        action, side = self._action(obs), self._side(obs)
+        action, side = self.decide(obs), self._side(obs)
         if self.spaces.discrete:
             return action + side.start
         low, high, middle, half = side.stretch
@@ -134,7 +134,7 @@ class Skill:
         else."""
         rows, batched = read_observations(obs, self.spaces)
         numbers = self.spaces.row.numbers(rows)
-        action = self.spaces.to_env(self._action(numbers))
+        action = self.spaces.to_env(self.decide(numbers))
         if batched:
             return action
         return action[0, ...] if self.spaces.policy_shape else action[0]
@@ -196,8 +196,8 @@ class Skill:
 
     # --- how
 
-    def _action(self, obs: Numbers) -> Numbers:
-        """In the policies' units, not clipped: [..., A]; numbers of choices from 0 on."""
+    def decide(self, obs: Numbers) -> Numbers:
+        """Actions in the policies' units, not clipped: [..., A]; numbers of choices from 0 on."""
         side = self._side(obs)
         raw = single(obs)
         said: Any = None if side.policy is None else side.policy(side.see(obs))

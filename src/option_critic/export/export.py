@@ -1,0 +1,115 @@
+"""A trained agent, or a skill, as a file that runs without this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+import option_critic
+from option_critic.agent import OptionCritic
+from option_critic.envs.settings import EnvSettings
+from option_critic.envs.source import Source
+from option_critic.errors import InputError
+from option_critic.export.check import AgentDecides, Decides, Parity, SkillDecides, compare, episodes, latency, probes
+from option_critic.export.graph import AgentGraph, SkillGraph
+from option_critic.export.program import OPSET, Format, answering, as_bytes
+from option_critic.functional.arrays import NDArray
+from option_critic.model.normalize import ObservationNormalizer
+from option_critic.planning.option_env import made
+from option_critic.skills.skill import Skill
+
+Mode = Literal["deterministic", "stochastic"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file, and what is known of it."""
+
+    content: bytes
+    about: dict[str, Any]
+    """what it tells of itself"""
+    parity: Parity
+    where: str
+    """at what observations that was found"""
+    seconds: tuple[float, float]
+    """of one decision at one observation on one core: of the file, and of what it was made of"""
+
+
+def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic", steps: int = 0) -> Exported:
+    """Turn an agent, as it is now, or a skill into a file.
+
+    `kind`: onnx, or torch for a program of `torch.export`. `mode`: stochastic has the chance of decisions as further
+    inputs; a skill has none. It is compared with what it was made of at observations that are drawn, and at `steps`
+    decisions in the environment. Raises InputError, naming it, for what cannot be traced, and where the file says
+    something else.
+    """
+    graph, decides, see = parts_of(what, mode)
+    about = {"made_by": f"option-critic {option_critic.__version__}", **told(what, mode)}
+    about |= {"inputs": [str(p) for p in graph.inputs], "outputs": [str(p) for p in graph.outputs]}
+    about |= {"opset": OPSET} if kind == "onnx" else {}
+    content = as_bytes(graph, kind, about)
+    answer = answering(content, kind, graph)
+    size = graph.spaces.obs_size
+    probed = compare(decides, answer, probes(graph.spaces, *spread(see, size)))
+    if not probed.holds:
+        raise InputError(
+            f"the exported graph says something else than {name_of(what)} at observations drawn at random (by up to "
+            f"{probed.largest:.2g}, another whole number at {probed.others} of {probed.steps}): something in it is "
+            "Python that was asked once, when it was traced; write it with operations on tensors alone"
+        )
+    obs, _ = next(probes(graph.spaces, *spread(see, size)))
+    seconds = latency(decides, answer, obs)
+    if not steps:
+        return Exported(content, about, probed, "observations drawn at random", seconds)
+    source, settings, holds = lives_in(what)
+    env = made(source, settings)
+    try:
+        found = compare(decides, answer, episodes(env, steps, holds))
+    finally:
+        if source.env is None:
+            env.close()
+    return Exported(content, about, found, f"decisions in {source.name}", seconds)
+
+
+def parts_of(what: OptionCritic | Skill, mode: Mode) -> tuple[AgentGraph | SkillGraph, Decides, ObservationNormalizer]:
+    """The graph, what it is compared with, and its normaliser."""
+    if isinstance(what, Skill):
+        graph = SkillGraph(what)
+        return graph, SkillDecides(what, graph), what.network.see
+    whole = AgentGraph(what, mode == "stochastic")
+    return whole, AgentDecides(what, whole), what.state.model.obs_norm
+
+
+def spread(see: ObservationNormalizer, size: int) -> tuple[NDArray, NDArray]:
+    """Mean and standard deviation of the numbers of observations, [D] each; 0 and 1 where nobody kept them."""
+    mean, var = see.moments.mean.cpu().numpy(), see.moments.var.cpu().numpy()
+    known = len(see.w) if see.whole else 0
+    rest = np.zeros(size - known)
+    return np.concatenate([mean[:known], rest]), np.concatenate([np.sqrt(var[:known]), rest + 1])
+
+
+def told(what: OptionCritic | Skill, mode: Mode) -> dict[str, Any]:
+    """What a file tells of where it comes from."""
+    if isinstance(what, Skill):
+        return {"skill": what.name, "task": what.provenance.task, "action_repeat": what.action_repeat}
+    return {
+        "task": what.settings.env_id,
+        "options": list(what.option_names),
+        "mode": mode,
+        "action_repeat": what.settings.env.action_repeat,
+        "training_steps": what.num_timesteps,
+    }
+
+
+def name_of(what: OptionCritic | Skill) -> str:
+    """In a sentence."""
+    return f"the skill {what.name}" if isinstance(what, Skill) else "the agent"
+
+
+def lives_in(what: OptionCritic | Skill) -> tuple[Source, EnvSettings, int]:
+    """The environment of an agent, or that which a skill comes from; for how many steps an action is held."""
+    if isinstance(what, Skill):
+        return Source(what.provenance.task), EnvSettings(), what.action_repeat
+    return what.source, what.settings.env, what.settings.env.action_repeat

@@ -1,0 +1,244 @@
+"""What is exported says what the agent says: as a graph for all kinds of spaces and options, as a file for a few."""
+
+import json
+import re
+from pathlib import Path
+
+import gymnasium as gym
+import makers
+import numpy as np
+import observation_kinds
+import pytest
+import torch
+
+import option_critic as oc
+from option_critic.cli import main
+from option_critic.export import export as exporting
+from option_critic.export.check import AgentDecides, SkillDecides, compare, episodes, probes
+from option_critic.export.graph import AgentGraph, SkillGraph
+from option_critic.export.program import as_bytes, in_torch
+from option_critic.options.option import Option
+from option_critic.skills.export import skill_of
+
+DOCS = Path(__file__).parents[2] / "docs" / "export.md"
+FEW = {"num_envs": 1, "hidden_dim": 8, "torch_threads": 1, "env_workers": "never"}
+ACTIONS = ("MultiDiscreteTable", "MultiBinary", "Matrix", "Scalar", "Whole")
+
+
+def eager(graph):
+    """The graph as an answer, not yet traced."""
+    return lambda values: [x.numpy() for x in graph(*map(torch.from_numpy, values))]
+
+
+def drawn(what, count=40):
+    see = what.network.see if isinstance(what, oc.Skill) else what.state.model.obs_norm
+    return probes(what.spaces, *exporting.spread(see, what.spaces.obs_size), count)
+
+
+def agrees(agent, stochastic):
+    graph = AgentGraph(agent, stochastic)
+    found = compare(AgentDecides(agent, graph), eager(graph), drawn(agent))
+    return found.steps == 40 and found.largest < 1e-5 and not found.others
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+@pytest.mark.parametrize("name", makers.AGENTS)
+def test_graphs_of_all_kinds_of_agents_say_the_same(name, stochastic):
+    assert agrees(makers.agent(name, beta_ceil=0.9), stochastic)
+
+
+@pytest.mark.parametrize("kind", observation_kinds.SPACES)
+def test_graphs_take_what_environments_show(kind):
+    agent = oc.OptionCritic(observation_kinds.env_id(kind), num_options=2, conv_layers=(4, 8, 8), encoder_dim=8, **FEW)
+    with torch.no_grad():
+        for p in agent.state.model.parameters():
+            p.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+    graph, env = AgentGraph(agent, False), gym.make(observation_kinds.env_id(kind))
+    found = compare(AgentDecides(agent, graph), eager(graph), episodes(env, 12))
+    assert (found.steps, found.others) == (12, 0) and agrees(agent, False)
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_graphs_act_as_environments_take_it(kind, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+    agent = makers.learned(oc.OptionCritic(f"kinds:Kinds/{kind}-v0", num_options=2, **FEW))
+    assert agrees(agent, True)
+
+
+def test_what_it_is_compared_with_is_what_predict_says():
+    agent = makers.agent("defined")
+    decides, state = AgentDecides(agent, AgentGraph(agent, False)), None
+    for obs, first in drawn(agent):
+        _, (action, option, age) = decides(obs, first)
+        said, state = agent.predict(obs, state, first, deterministic=True)
+        assert np.array_equal(action[0], said)
+        assert (option[0], age[0]) == (state.option, state.carry.option_age[0])
+
+
+@pytest.mark.parametrize("name", ["defined", "views", "given", "factors", "discrete", "quaternions"])
+def test_graphs_of_skills_say_the_same(name):
+    agent = makers.agent(name)
+    for k in range(len(agent.option_names)):
+        skill = skill_of(agent, k)
+        graph = SkillGraph(skill)
+        found = compare(SkillDecides(skill, graph), eager(graph), drawn(skill))
+        assert (found.steps, found.others) == (40, 0) and found.largest < 1e-5
+
+
+def test_another_agent_is_found_out():
+    agent, other = makers.agent("plain"), makers.learned(makers.agent("plain"), seed=5)
+    found = compare(AgentDecides(agent, AgentGraph(agent, False)), eager(AgentGraph(other, False)), drawn(agent))
+    assert not found.holds and found.largest > 1e-2
+
+
+# --- files
+
+
+@pytest.fixture(scope="module")
+def onnx():
+    """Exporters and the runtime, whose table of operators is read once for all tests: it takes seconds."""
+    from functools import cache
+
+    pytest.importorskip("onnxruntime", reason='pip install "option-critic[export]"')
+    pytest.importorskip("onnxscript")
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    before = ONNXRegistry.__dict__["from_torchlib"]
+    ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))
+    yield
+    ONNXRegistry.from_torchlib = before
+
+
+class Table(gym.Env):
+    """Shows an arm that comes to an object and lifts it, whatever is done: thrice ten states and some noise."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (39,), np.float64)
+    action_space = gym.spaces.Box(-1, 1, (4,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.seen(), {}
+
+    def step(self, action):
+        self.t += 1
+        return self.seen(), 0.0, False, self.t == 30, {}
+
+    def seen(self):
+        thing = np.array([0.02, 0.62, 0.12 if self.t >= 20 else 0.02])
+        away = np.array([0.1 if self.t < 10 else 0.0, 0, 0.045])
+        hand = thing + away + self.np_random.normal(0, 0.002, 3)
+        rest = self.np_random.normal(0, 0.1, 29)
+        return np.concatenate([hand, [1.0 if self.t < 15 else 0.45], thing, rest, [0.1, 0.8, 0.2]])
+
+
+def test_named_options_go_to_onnx(onnx, tmp_path):
+    agent = oc.OptionCritic(Table, options_from="reach-grasp-move", action_repeat=2, seed=1, **FEW)
+    makers.learned(agent)
+    agent.save(tmp_path / "agent")
+    loaded = oc.load(tmp_path / "agent", env=Table)
+    made = exporting.export(loaded, "onnx", steps=200)
+    assert made.parity.steps == 200 and made.parity.largest < 1e-5 and made.parity.others == 0
+    assert made.about["inputs"][0] == "obs float64 [batch, 39]" and made.about["action_repeat"] == 2
+    assert b"/export/" not in made.content and str(Path(oc.__file__).parent).encode() not in made.content
+    options = [decided[1].item() for decided in walked(loaded)]
+    assert len(set(options)) == 3, "all three must have acted"
+
+
+def walked(agent):
+    """What an agent decides at drawn states of the table."""
+    decides, walk = AgentDecides(agent, AgentGraph(agent, False)), episodes(Table(), 60)
+    obs, first = next(walk)
+    for _ in range(59):
+        _, out = decides(obs, first)
+        yield out
+        obs, first = walk.send(out[0][0])
+
+
+def run(*argv):
+    return main.VERBS["export"]([str(a) for a in argv])
+
+
+def test_the_lines_of_the_page_run(onnx, tmp_path, monkeypatch, capsys):
+    agent = makers.agent("discrete")
+    agent.save(tmp_path / "saved")
+    monkeypatch.chdir(tmp_path)
+    assert run("saved", "--steps", 50) == 0 and run("saved", "--format", "torch") == 0
+    said = capsys.readouterr().out
+    assert "agent.onnx" in said and "compared at 50 decisions in CartPole-v1" in said and "agent.pt2" in said
+    blocks = re.findall(r"^```python\n(.+?)^```$", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2 and len(blocks[0].splitlines()) <= 16
+    space = {}
+    for block in blocks:
+        exec(block, space)
+    obs, total, state, over = None, 0.0, None, False
+    env = gym.make("CartPole-v1")
+    obs, _ = env.reset(seed=0)
+    while not over:
+        action, state = agent.predict(obs, state, deterministic=True)
+        obs, reward, terminated, truncated, _ = env.step(action)
+        total, over = total + reward, terminated or truncated
+    assert space["total"] == total
+    assert json.loads(space["about"]["about.json"])["task"] == "CartPole-v1"
+
+
+def test_images_and_chance_go_to_onnx(onnx):
+    small = {"conv_layers": (4, 8, 8), "encoder_dim": 8}
+    agent = oc.OptionCritic(observation_kinds.env_id("both"), num_options=2, **small, **FEW)
+    with torch.no_grad():
+        for p in agent.state.model.parameters():
+            p.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+    made = exporting.export(agent, "onnx", "stochastic", steps=40)
+    assert made.parity.steps == 40 and made.parity.largest < 1e-5 and made.parity.others == 0
+    assert [x.split()[0] for x in made.about["inputs"]] == [
+        "obs_image", "obs_vector", "option", "age", "first", "end_uniform", "option_gumbel", "action_gumbel",
+    ]  # fmt: skip
+
+
+def test_a_skill_goes_to_onnx(onnx, tmp_path, capsys):
+    skill_of(makers.agent("defined"), "up").save(tmp_path / "up")
+    assert run(tmp_path / "up", "--out", tmp_path / "up.onnx", "--steps", 20) == 0
+    assert "obs float64 [batch, 9]" in (said := capsys.readouterr().out) and "20 decisions in Skills/Arm-v0" in said
+    with pytest.raises(oc.errors.InputError, match="is there already; --overwrite"):
+        run(tmp_path / "up", "--out", tmp_path / "up.onnx")
+    with pytest.raises(oc.errors.InputError, match="draws nothing"):
+        run(tmp_path / "up", "--mode", "stochastic")
+
+
+def test_a_program_needs_no_package(monkeypatch):
+    agent = makers.agent("views")
+    content = as_bytes(graph := AgentGraph(agent, False), "torch", {})
+    monkeypatch.setitem(__import__("sys").modules, "option_critic", None)
+    found = compare(AgentDecides(agent, graph), in_torch(content), drawn(agent))
+    assert found.largest < 1e-5 and not found.others
+
+
+# --- what cannot be
+
+
+def branching(obs):
+    return torch.ones_like(obs[..., 0]) if obs.sum() > 0 else torch.zeros_like(obs[..., 0])
+
+
+def counting(obs):
+    return (obs[..., 0] > 0) * torch.ones(len(obs))
+
+
+BRANCHING = (Option(name="left", interest=counting), Option(name="right", end=branching))
+
+
+def test_python_is_refused_by_name(monkeypatch, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, "exporting_test", __import__("sys").modules[__name__])
+    agent = oc.OptionCritic("Pendulum-v1", options_from="exporting_test:BRANCHING", **FEW)
+    with pytest.raises(oc.errors.InputError, match=r"^end of option right is Python that cannot be traced"):
+        as_bytes(AgentGraph(agent, False), "torch", {})
+
+
+def test_bad_places_are_named_before_anything_is_loaded(tmp_path):
+    makers.agent("plain").save(tmp_path / "saved")
+    with pytest.raises(oc.errors.InputError, match=r"must end in \.pt2"):
+        run(tmp_path / "saved", "--format", "torch", "--out", tmp_path / "a.onnx")
+    with pytest.raises(oc.errors.InputError, match="takes a file"):
+        (tmp_path / "x.onnx").mkdir()
+        run(tmp_path / "saved", "--out", tmp_path / "x.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["saved", "x.onnx"]
