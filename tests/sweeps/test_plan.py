@@ -1,5 +1,7 @@
 """What an experiment says, and what it may not."""
 
+import sys
+
 import pytest
 
 from option_critic.errors import InputError
@@ -78,9 +80,11 @@ def test_what_is_wrong_is_named(tmp_path, text, says):
         read_plan(written(tmp_path / "bad.toml", text))
 
 
-def test_python_gives_a_list_of_runs(tmp_path):
+def test_python_gives_a_list_of_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
     lines = "from option_critic.sweeps.plan import PlannedRun\nRUNS = [PlannedRun('cartpole', seed=s) for s in (0, 1)]"
     assert [run.seed for run in read_plan(written(tmp_path / "random.py", lines))] == [0, 1]
+    assert sys.path[-1] == str(tmp_path)  # what lies beside it is found, and hides no library
     for text, says in (
         ("RUNS = [1]", "must define RUNS"),
         ("", "must define RUNS"),

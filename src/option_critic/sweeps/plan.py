@@ -143,7 +143,9 @@ def runs_of(path: Path) -> list[PlannedRun]:
     """RUNS of the user's own module, which finds what lies beside it. Raises InputError."""
     if not path.is_file():
         raise InputError(f"there is no file {path}")
-    sys.path.insert(0, str(path.absolute().parent))  # it stays: runs import what they name in processes of their own
+    beside = str(path.absolute().parent)
+    if beside not in sys.path:
+        sys.path.append(beside)  # it stays, for the runs in processes of their own; last, so that it hides no library
     spec = importlib.util.spec_from_file_location(MODULE, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
