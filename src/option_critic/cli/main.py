@@ -27,6 +27,7 @@ from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
 from option_critic.cli.sweep import sweep
+from option_critic.cli.tune import tune
 from option_critic.cli.which_options import remaining, which_options, with_these
 from option_critic.envs.lookup import means, named
 from option_critic.envs.metaworld import task_of
@@ -48,6 +49,7 @@ USAGE = """usage: option-critic VERB ...
   train TARGET      train a preset or environment: pick-place, Hopper-v5, module:make_env, ...
   resume RUN ...    go on with trainings that were stopped, to the same result
   sweep FILE        many trainings, judged: targets, seeds and settings of a file
+  tune TARGET       settings found by a search (Optuna)
   evaluate RUN      success and return of a trained agent, with intervals
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
@@ -214,6 +216,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "resume": resume,
     "sweep": sweep,
+    "tune": tune,
     "evaluate": evaluate,
     "diagnose": diagnose,
     "report": report,
