@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -36,7 +36,16 @@ class SweepArgs:
     out: Path | None = None
     """Folder of the sweep: OUT/<name>/<target>/seed-<n>, and sweep.json. Default: runs/<experiment>."""
     jobs: int = 0
-    """Trainings side by side, which share the cores; 0: one per core."""
+    """Trainings side by side on this machine, which share its cores; 0: one per core."""
+    on: Literal["here", "ray", "slurm"] = "here"
+    """here: processes of this machine. ray: tasks of a Ray cluster. slurm: jobs of a Slurm cluster. The folder must
+    then be on storage that all machines share."""
+    address: str = ""
+    """Of the Ray cluster. Default: what RAY_ADDRESS says, or this machine."""
+    partition: str = ""
+    """Of the Slurm cluster."""
+    minutes: int = 1440
+    """That a job of Slurm's may take. What it does not finish goes on with the same command."""
 
 
 def sweep(argv: Sequence[str]) -> int:
@@ -47,7 +56,21 @@ def sweep(argv: Sequence[str]) -> int:
     out = RunPath.of(args.out or Path("runs") / args.experiment.stem)
     check_writable(out.base)
     check_there(runs, out)
-    return run_all(runs, out, Processes(args.jobs))
+    return run_all(runs, out, engine_of(args, out))
+
+
+def engine_of(args: SweepArgs, out: RunPath) -> Engine:
+    """Where it runs. Raises InputError where what that needs is not installed."""
+    if args.on == "ray":
+        from option_critic.sweeps.on_ray import RayTasks
+
+        return RayTasks(args.address)
+    if args.on == "slurm":
+        from option_critic.sweeps.on_slurm import SlurmJobs
+
+        check_range("--minutes", args.minutes, 1, 1_000_000)
+        return SlurmJobs(out, args.minutes, args.partition)
+    return Processes(args.jobs)
 
 
 def check_there(runs: Sequence[PlannedRun], out: RunPath) -> None:
@@ -105,10 +128,11 @@ def finish(run: PlannedRun, out: RunPath) -> int:
     from option_critic.runs.inventory import find
 
     folder, settings = run.folder(out), run.resolved()
+    parent = folder.base.joinpath(*folder.parts[:-1])  # on other machines the working directory is another one
     own = settings.env_id if ":" in settings.env_id else None
 
     def work() -> None:
-        train_seeds(settings, [run.seed], folder.parent.path, False, True, interrupt.on_iteration)
+        train_seeds(settings, [run.seed], parent, False, True, interrupt.on_iteration)
         if run.evaluation is not None and interrupt.received is None and not is_done(run, out):
             effort = Effort(run.evaluation.episodes)
             evaluate_run(folder, find(folder), run.evaluation.sets, run.evaluation.modes, effort, None, env=own)
