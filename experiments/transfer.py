@@ -42,16 +42,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from transfer_agents import AGENTS, EPISODE, ITERATION, PARENT_OF, Cell, Plan, trained
 from transfer_figures import EITHER, UNTRAINED, draw, tables
 
@@ -67,6 +64,8 @@ from option_critic.runs.inventory import last_whole
 from option_critic.runs.logs import STEPS, read_log
 from option_critic.runs.paths import RunPath
 from option_critic.runs.run_folder import versions
+from option_critic.sweeps.jobs import Job, work_through
+from option_critic.sweeps.processes import Processes
 
 TASKS = ("push", "pick-place-wall", "pick-out-of-hole", "shelf-place", "bin-picking", "basketball", "hand-insert",
          "sweep-into")  # fmt: skip
@@ -99,7 +98,7 @@ def finish(cell: Cell, plan: Plan) -> None:
         judged = judge(agent, cell.task, plan.goals)
         curve = [[0, judged["any_150"]], [plan.steps, judged["any_150"]]]
     else:
-        agent = trained(folder, lambda: AGENTS[cell.agent](cell, plan), plan.steps, plan.progress)
+        agent = trained(folder, lambda: AGENTS[cell.agent](cell, plan), plan.steps)
         judged = judge(agent, cell.task, plan.goals)
         curve = curve_of(RunPath.of(folder), agent.state.schedule_start)
     parent = PARENT_OF.get(cell.agent)
@@ -108,39 +107,21 @@ def finish(cell: Cell, plan: Plan) -> None:
         "parent_steps": plan.parent(parent, cell.seed).num_timesteps if parent else 0,
         "curve": curve, "judged": judged, "versions": versions(),
     }  # fmt: skip
-    write_json(RunPath.of(plan.out / "results") / f"{cell.name}.json", record)
+    write_json(record_of(cell, plan), record)
     print(f"{cell.name}: {curve[-1][1]:.2f} in training, {judged['any']:.2f} judged", flush=True)
 
 
-def work(plan: Plan, cells: Sequence[Cell]) -> int:
-    """Finish what is not done and nobody else is at; how many failed. What fails is told, and the rest goes on."""
-    results, failed = plan.out / "results", 0
-    for cell in cells:
-        with suppress(Timeout), FileLock(results / f"{cell.name}.lock", blocking=False):
-            if (results / f"{cell.name}.json").exists():
-                continue
-            print(cell.name, flush=True)
-            try:
-                finish(cell, plan)
-            except (InputError, RunError) as error:
-                failed += 1
-                print(f"{cell.name} failed: {error}", file=sys.stderr, flush=True)
-    return failed
-
-
-def worker(plan: Plan, cells: Sequence[Cell], cores: Sequence[int]) -> None:
-    """`work` in a process of its own, on cores of its own."""
-    os.setpgrp()  # Ctrl-C goes to the one that started it, which tells it once: a second signal would end the saving
-    os.sched_setaffinity(0, cores)
-    sys.exit(stoppable(plan, cells))
-
-
-def stoppable(plan: Plan, cells: Sequence[Cell]) -> int:
-    """`work`, which stops and saves when it is told to; the exit code."""
-    failed = []
+def stoppable(cell: Cell, plan: Plan) -> int:
+    """`finish`, which stops and saves when it is told to; the exit code. Another command may have been faster."""
+    if record_of(cell, plan).is_file():
+        return 0
     with Interrupt() as interrupt:
-        code = ended(interrupt, lambda: failed.append(work(plan, cells)))
-    return code or int(any(failed))
+        return ended(interrupt, lambda: finish(cell, plan))
+
+
+def record_of(cell: Cell, plan: Plan) -> RunPath:
+    """Where what was found is kept."""
+    return RunPath.of(plan.out / "results") / f"{cell.name}.json"
 
 
 def check(plan: Plan, cells: Sequence[Cell]) -> None:
@@ -160,31 +141,23 @@ def check(plan: Plan, cells: Sequence[Cell]) -> None:
 
 
 def run(plan: Plan, cells: Sequence[Cell], jobs: int) -> int:
-    """Finish all cells, in so many processes that share the cores; the exit code. Raises InputError."""
+    """Finish all cells, so many side by side; the exit code. What fails is told, and the rest goes on. Raises
+    InputError."""
     check(plan, cells)
-    (plan.out / "results").mkdir(parents=True, exist_ok=True)
-    if jobs == 1:
-        return stoppable(plan, cells)
-    cores = sorted(os.sched_getaffinity(0))
-    shares = [cores[i % len(cores) :: jobs] for i in range(jobs)]
-    processes = [multiprocessing.get_context("spawn").Process(target=worker, args=(plan, cells, s)) for s in shares]
+    left = {record_of(cell, plan).parent / cell.name: cell for cell in cells if not record_of(cell, plan).is_file()}
+    failed = []
+
+    def follow() -> None:
+        with Processes(jobs) as engine:
+            for some in work_through(
+                [Job(place, partial(stoppable, cell, plan)) for place, cell in left.items()], engine
+            ):
+                for job, outcome in some:
+                    print(f"{job.place.name}: {outcome.became} {outcome.reason}".rstrip(), flush=True)
+                    failed.extend([job] * (outcome.became == "failed"))
+
     with Interrupt() as interrupt:
-        return ended(interrupt, lambda: join(processes)) or max(int(process.exitcode != 0) for process in processes)
-
-
-def join(processes: Sequence[Any]) -> None:
-    """Start them and wait. Who is told to stop tells them to, and waits until they have saved."""
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-    finally:
-        alive = [process for process in processes if process.is_alive()]
-        for process in alive:
-            process.terminate()
-        for process in alive:
-            process.join()
+        return ended(interrupt, follow) or int(bool(failed))
 
 
 def read_plan(a: argparse.Namespace) -> tuple[Plan, list[Cell]]:
@@ -202,7 +175,6 @@ def read_plan(a: argparse.Namespace) -> tuple[Plan, list[Cell]]:
         parents=a.parents or a.out / "parents",
         parent_steps=0 if a.parents else a.parent_steps // ITERATION * ITERATION,
         goals=a.goals,
-        progress=a.jobs == 1,
     )
     cells = [Cell(agent, task, EITHER if agent in UNTRAINED else reward, seed)
              for seed in a.seeds for reward in a.rewards for task in tasks for agent in a.agents]  # fmt: skip

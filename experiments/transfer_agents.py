@@ -42,7 +42,6 @@ class Plan:
     parent_steps: int
     """0: the parents are given, and not trained"""
     goals: int
-    progress: bool
 
     def folder(self, which: str, seed: int) -> Path:
         """Of a parent."""
@@ -57,7 +56,7 @@ class Plan:
         with FileLock(folder.with_suffix(".lock")):  # whoever needs it too waits for it
             settings = settings_for("pick-place").override(**PARENTS[which])
             return trained(folder, lambda: oc.OptionCritic.from_settings(settings.override(
-                seed=seed, **budget(self.parent_steps))), self.parent_steps, self.progress)  # fmt: skip
+                seed=seed, **budget(self.parent_steps))), self.parent_steps)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,9 @@ class Cell:
         return {"seed": self.seed, "reward": "success" if self.reward == "success" else "dense", **budget(plan.steps)}
 
     def new(self, plan: Plan, **settings: Any) -> oc.OptionCritic:
-        """An untrained agent by the preset of the task."""
-        return oc.OptionCritic(PREFIX + self.task, **self.settings(plan), **settings)
+        """An untrained agent by the preset of the task, with episodes of one length on all tasks."""
+        whole = {"max_episode_steps": EPISODE, "rollout_length": EPISODE // metaworld(self.task).env.action_repeat + 1}
+        return oc.OptionCritic(PREFIX + self.task, **whole | self.settings(plan) | settings)
 
 
 def budget(steps: int) -> dict[str, int]:
@@ -181,15 +181,15 @@ def skills(agent: oc.OptionCritic) -> list[oc.Skill]:
     return [skill_of(agent, name) for name in agent.option_names]
 
 
-def trained(folder: Path, make: Callable[[], oc.OptionCritic], steps: int, progress: bool) -> oc.OptionCritic:
+def trained(folder: Path, make: Callable[[], oc.OptionCritic], steps: int) -> oc.OptionCritic:
     """The agent of a run folder at the end of its training: begun, gone on with or there already.
 
     Raises InputError for a run of another length.
     """
     run = RunPath.of(folder)
     if last_whole(run) is None:  # what was begun has saved nothing that `make` would not begin with
-        return make().learn(run_folder=run, overwrite=True, progress=progress)
+        return make().learn(run_folder=run, overwrite=True, progress=True)
     own = read_config(run)["settings"]["total_timesteps"]
     if own != steps:
         raise InputError(f"{folder} was trained for {own:,} steps, not {steps:,}: say so, or choose another --out")
-    return oc.resume(run, progress=progress)
+    return oc.resume(run, progress=True)

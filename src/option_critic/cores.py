@@ -7,11 +7,17 @@ import os
 from functools import cache
 from pathlib import Path
 
+CORES = "OPTION_CRITIC_CORES"
+"""Environment variable: cores that a scheduler has given this process without tying it to any."""
+
 
 def usable_cores(system: Path = Path("/")) -> int:
-    """Cores of the affinity (taskset, cpusets), or of the quota (`docker --cpus`) if that is less; 1 at least."""
+    """Cores of the affinity (taskset, cpusets), or of the quota (`docker --cpus`) or OPTION_CRITIC_CORES if that is
+    less; 1 at least."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(allowed, quota(system))))
+    told = os.environ.get(CORES, "")
+    given = int(told) if told.isdigit() else math.inf
+    return max(1, math.ceil(min(allowed, quota(system), given)))
 
 
 @cache

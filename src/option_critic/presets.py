@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
+from option_critic.envs.expert_steps import EXPERT_STEPS
 from option_critic.envs.lookup import named
-from option_critic.envs.metaworld import DIFFERENCES, PREFIX, QUATERNIONS, tasks_of
+from option_critic.envs.metaworld import DIFFERENCES, HORIZON, PREFIX, QUATERNIONS, tasks_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings
@@ -18,14 +19,23 @@ def learning(rate: float, kind: type[PPOSettings] = DACSettings, **others: Any) 
     return kind(**dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), rate) | others)
 
 
+def horizon(task: str) -> int:
+    """Steps of a training episode on a Meta-World task: a fifth more than the scripted expert needs, in fifties.
+
+    150 at least, which holds 43 of the 50 tasks, and an official episode at most.
+    """
+    return min(HORIZON, max(150, -(-6 * EXPERT_STEPS[task] // 250) * 50))
+
+
 def metaworld(task: str) -> Settings:
     """The recipe for one Meta-World task with three options."""
+    steps = horizon(task)
     return Settings(
         env_id=PREFIX + task,
         total_timesteps=1_490_000,
         # 32 simulators run faster than 64: more of them stay in the processor's cache
         # each action is held for two steps: half the decisions, and half the rows to learn from
-        env=EnvSettings(num_envs=32, max_episode_steps=150, action_repeat=2),
+        env=EnvSettings(num_envs=32, max_episode_steps=steps, action_repeat=2),
         options=OptionSettings(num_options=3),
         model=ModelSettings(quaternions=QUATERNIONS, differences=DIFFERENCES),
         learning=learning(
@@ -34,8 +44,9 @@ def metaworld(task: str) -> Settings:
             lr_termination=3e-3,
             gamma=0.98**2,  # per decision, as lam: 0.98 and 0.95 per step
             lam=0.95**2,
-            # 150 steps and the one in which EnvPool resets: whole episodes, so no batch holds just one phase
-            rollout_length=76,
+            # its decisions and the row in which EnvPool resets: whole episodes, so no batch holds just one phase.
+            # Of longer ones an iteration takes more steps, and as many more updates
+            rollout_length=steps // 2 + 1,
             epochs=2,
             minibatch_size=400,
             entropy_master=0.001,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -160,3 +161,18 @@ def whole(text: str) -> int:
         if not float(text).is_integer():
             raise
         return int(float(text))
+
+
+MAX_NUMBERS = 1000
+"""In one flag: runs that follow each other, or columns of a table."""
+
+
+def numbers(text: str, flag: str) -> list[int]:
+    """0,1,2 or 0..4 -> numbers, each once. Raises InputError."""
+    parts = [re.fullmatch(r"([0-9]{1,20})(?:\.\.([0-9]{1,20}))?", part.strip()) for part in text.split(",")]
+    ranges = [range(int(p[1]), int(p[2] or p[1]) + 1) for p in parts if p is not None]
+    if len(ranges) < len(parts) or not all(ranges):
+        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {shown(text)}")
+    if sum(r[-1] - r[0] + 1 for r in ranges) > MAX_NUMBERS:
+        raise InputError(f"--{flag} takes at most {MAX_NUMBERS:,} numbers at a time, got {shown(text)}")
+    return list(dict.fromkeys(n for r in ranges for n in r))

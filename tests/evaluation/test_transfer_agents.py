@@ -20,7 +20,7 @@ def plan(tmp_path_factory):
                 p.add_(0.125)
         parent.state.model.update_view(torch.rand(50, 39, generator=torch.Generator().manual_seed(0)))
         parent.save(folder / which / "seed-0")
-    return Plan(folder, 9600, folder, 0, 1, False)
+    return Plan(folder, 9600, folder, 0, 1)
 
 
 def made(plan, agent, reward="dense", task="bin-picking-v3"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 from option_critic.errors import InputError
+from option_critic.search_space import Among, Between
 from option_critic.value_types import check_ranges, conform
 
 RANGES = {
@@ -25,6 +26,19 @@ RANGES = {
 """Setting -> (lowest, highest): beyond them nothing is learned, or the numbers alone take all memory."""
 BURN_IN = 20_000
 """`burn_in` of an agent that corrects an option, where nothing else is said."""
+SEARCH: dict[str, Between | Among] = {
+    "gamma": Among((0.9, 0.95, 0.98, 0.99, 0.995, 0.998)),
+    "lam": Between(0.8, 1.0),
+    "clip": Between(0.1, 0.4),
+    "epochs": Between(1, 16, log=True, whole=True),
+    "minibatch_size": Among((64, 128, 256, 512, 1024, 2048)),
+    "target_kl": Among((0.0, 0.01, 0.03, 0.1)),
+    **dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), Between(3e-5, 1e-2, log=True)),
+    **dict.fromkeys(("entropy_master", "entropy_option"), Between(0.0, 0.05)),
+    "deliberation_cost": Between(0.0, 0.1),
+    "max_grad_norm": Between(0.2, 5.0, log=True),
+}
+"""Setting -> where `option-critic tune` looks for its value."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,7 +179,7 @@ class ReportArgs:
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help_behavior_hint="")]
     """Run folders, or folders of such (runs/pick-place with its seed-0, seed-1, ...): the seeds of one recipe.
-    Several are compared side by side."""
+    Several are compared side by side; of a sweep all."""
     out: Path | None = None
     """The page. Default: report.html in the first folder that is named."""
     videos: bool = False

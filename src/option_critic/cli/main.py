@@ -7,7 +7,6 @@ saved. With OPTION_CRITIC_DEBUG set, a failure also shows where it happened.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -29,6 +28,8 @@ from option_critic.cli.flags import (
 from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
+from option_critic.cli.sweep import sweep
+from option_critic.cli.tune import tune
 from option_critic.cli.which_options import remaining, which_options, with_these
 from option_critic.envs.lookup import means, named
 from option_critic.envs.metaworld import tasks_of
@@ -40,7 +41,7 @@ from option_critic.references import import_module_of
 from option_critic.runs.files import check_json, check_writable
 from option_critic.settings import Settings, names_of_others
 from option_critic.terminal import open_terminal, say
-from option_critic.value_types import check_range, nearest, shown
+from option_critic.value_types import check_range, nearest, numbers
 
 if TYPE_CHECKING:
     from option_critic.runs.paths import RunPath
@@ -50,6 +51,8 @@ USAGE = """usage: option-critic VERB ...
 
   train TARGET      train a preset or environment: pick-place, Hopper-v5, module:make_env, ...
   resume RUN ...    go on with trainings that were stopped, to the same result
+  sweep FILE        many trainings, judged: targets, seeds and settings of a file
+  tune TARGET       settings found by a search (Optuna)
   evaluate RUN      success and return of a trained agent, with intervals
   diagnose RUN      what its options do: shares, durations, ends, phases, ablations
   report RUN ...    a page: curves, timelines of the options, videos
@@ -225,24 +228,11 @@ def bench(argv: Sequence[str]) -> int:
     return 0
 
 
-def numbers(text: str, flag: str) -> list[int]:
-    """0,1,2 or 0..4 -> numbers, each once. Raises InputError."""
-    parts = [re.fullmatch(r"([0-9]{1,20})(?:\.\.([0-9]{1,20}))?", part.strip()) for part in text.split(",")]
-    ranges = [range(int(p[1]), int(p[2] or p[1]) + 1) for p in parts if p is not None]
-    if len(ranges) < len(parts) or not all(ranges):
-        raise InputError(f"--{flag} takes whole numbers like 0,1,2 or 0..4, got {shown(text)}")
-    if sum(r[-1] - r[0] + 1 for r in ranges) > MAX_NUMBERS:
-        raise InputError(f"--{flag} takes at most {MAX_NUMBERS:,} numbers at a time, got {shown(text)}")
-    return list(dict.fromkeys(n for r in ranges for n in r))
-
-
-MAX_NUMBERS = 1000
-"""In one flag: runs that follow each other, or columns of a table."""
-
-
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
     "resume": resume,
+    "sweep": sweep,
+    "tune": tune,
     "evaluate": evaluate,
     "diagnose": diagnose,
     "report": report,

@@ -13,6 +13,13 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 
 
+def when_parent_dies(number: int) -> None:
+    """Have the kernel send this process a signal when the one that started it is gone. Linux only."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # a C library without prctl
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
 def die_with_parent() -> None:
     """Have the kernel kill this worker when its parent is gone, also one that hangs and never reads its pipe.
 
@@ -25,8 +32,7 @@ def die_with_parent() -> None:
         return
     from multiprocessing import forkserver  # not made for every platform
 
-    with contextlib.suppress(OSError, AttributeError):  # a C library without prctl
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    when_parent_dies(signal.SIGKILL)
     server: Any = getattr(forkserver, "_forkserver", None)
     alive = getattr(server, "_forkserver_alive_fd", None)
     if alive is not None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from option_critic.envs.arguments import plain_arguments
 from option_critic.errors import InputError
+from option_critic.search_space import Among, Between
 from option_critic.value_types import amount, check_ranges, conform
 
 Preprocessing = Literal["auto", "none", "atari", "minigrid"]
@@ -22,6 +23,11 @@ RANGES = {
 """Setting -> (lowest, highest)."""
 SUCCESS_ONLY = "success-only reward"
 """What marks a training with `reward` success wherever figures are shown: its returns are not official ones."""
+SEARCH: dict[str, Between | Among] = {
+    "num_envs": Among((4, 8, 16, 32, 64)),
+    "action_repeat": Among((1, 2, 4)),
+}
+"""Setting -> where `option-critic tune` looks for its value."""
 
 
 @dataclass(frozen=True, kw_only=True)

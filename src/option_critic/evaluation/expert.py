@@ -43,6 +43,24 @@ def expert_trace(task: str, goals: Array, rules: OptionSettings) -> Trace:
     return to_trace(episodes)
 
 
+def expert_steps(task: str, goals: Array) -> Array:
+    """[E] steps up to and with the expert's first success on each goal [E, 6]; NaN where there is none in an official
+    episode."""
+    env, actions = OfficialTask(task, HORIZON, goals), scripted_actions(task)
+    first = np.full(len(goals), np.nan)
+    try:
+        for e in range(len(goals)):
+            obs, _ = env.reset(seed=0) if e == 0 else env.reset()
+            for step in range(HORIZON):
+                obs, _, _, _, info = env.step(actions(obs))
+                if info["success"] > 0:
+                    first[e] = step + 1
+                    break
+    finally:
+        env.close()
+    return first
+
+
 def scripted_actions(task: str) -> Callable[[Array], Array]:
     """What the package's script for a task does: observations [..., 39] -> actions [..., 4], clipped to the space.
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from option_critic.errors import InputError
+from option_critic.search_space import Among, Between
 from option_critic.value_types import check_range, check_ranges, conform, shown
 
 Activation = Literal["tanh", "relu", "elu"]
@@ -21,6 +22,14 @@ RANGES = {
 """Setting -> (lowest, highest). How large the whole network may be: `option_model.py: MAX_WEIGHTS`."""
 MAX_COMPONENT = 1_000_000
 """The highest number of a component of an observation that a setting may name."""
+SEARCH: dict[str, Between | Among] = {
+    "hidden_dim": Among((32, 64, 128, 256)),
+    **dict.fromkeys(("policy_layers", "critic_layers"), Among((1, 2, 3))),
+    "activation": Among(("tanh", "relu")),
+    "initial_log_std": Between(-2.0, 0.5),
+    "initial_beta": Between(0.02, 0.5, log=True),
+}
+"""Setting -> where `option-critic tune` looks for its value."""
 
 
 ENCODERS = ("auto", "conv", "flat")

@@ -12,6 +12,7 @@ from option_critic.errors import InputError
 from option_critic.options.definitions import find, load
 from option_critic.options.entries import Entry, composed, kind, origins
 from option_critic.options.option import MAX_LENGTH, Ends, Option
+from option_critic.search_space import Among, Between
 from option_critic.value_types import check_name, check_ranges, conform
 
 RANGES = {
@@ -20,6 +21,8 @@ RANGES = {
     "max_option_length": (1, MAX_LENGTH),
 }
 """Setting -> (lowest, highest)."""
+SEARCH: dict[str, Between | Among] = {"num_options": Between(1, 8, log=True, whole=True)}
+"""Setting -> where `option-critic tune` looks for its value."""
 
 
 @dataclass(frozen=True, kw_only=True)

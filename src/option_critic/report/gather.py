@@ -17,7 +17,7 @@ from option_critic.report.groups import in_groups
 from option_critic.report.run_data import CURVES, JUDGED, OVER_TRAINING, SHARE, Evaluated, RunData, by_interest, several
 from option_critic.runs import figures
 from option_critic.runs.files import MAX_JSON, FormatError
-from option_critic.runs.inventory import runs_in
+from option_critic.runs.inventory import runs_below, runs_in
 from option_critic.runs.locks import figures as locked
 from option_critic.runs.logs import Row, read_thinned
 from option_critic.runs.paths import MAX_LOG, CheckpointError, RunPath
@@ -60,7 +60,8 @@ def gather(paths: list[Path]) -> list[RunData]:
 
 
 def runs_at(path: Path) -> list[RunPath]:
-    """The run folders at `path`, one without a config.json too if there are metrics or figures in it."""
+    """The run folders at `path`, one without a config.json too if there are metrics or figures in it; where none lies
+    there itself, those further below: of a sweep."""
 
     def is_run(folder: RunPath) -> bool:
         return any((folder / name).kind() != "none" for name in KEPT)
@@ -73,7 +74,7 @@ def runs_at(path: Path) -> list[RunPath]:
         return found
     if links := [run for run in inside if run.kind() == "link"]:
         raise CheckpointError(f"{path} holds links, no runs; name the runs themselves: {links[0]}")
-    return runs_in(path)
+    return runs_below(path) or runs_in(path)
 
 
 def read(folder: RunPath, room: Room) -> RunData:

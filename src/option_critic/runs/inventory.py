@@ -218,7 +218,7 @@ def runs_below(path: Path) -> list[RunPath]:
     found, level = list[RunPath](), [RunPath.of(path)]
     for _ in range(MAX_DEPTH + 1):
         runs = [folder for folder in level if is_run(folder)]
-        found += [RunPath.of(folder.path) for folder in runs]
+        found += runs
         level = [inner for folder in level if folder not in runs for inner in folders_in(folder)][:MAX_FOLDERS]
     return sorted(found, key=str)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from option_critic.runs.handles import write_all
+from option_critic.runs.handles import read_all, write_all
 from option_critic.runs.paths import MAX_LOG, RunPath
 
 MAX_LINE = 1 << 20
@@ -80,6 +80,16 @@ def read_thinned(
         if sound >= MAX_LINES or damaged >= MAX_DAMAGED:
             return rows, damaged, False
     return rows if not rows or rows[-1] is last else [*rows, last], damaged, True
+
+
+def last_row(path: RunPath) -> Row | None:
+    """The last whole row of a log, read from its end; none where there is none. Raises CheckpointError."""
+    if path.kind() == "none":
+        return None
+    with path.opened(MAX_LOG) as (handle, size):
+        os.lseek(handle, max(0, size - MAX_LINE), os.SEEK_SET)
+        lines = read_all(handle, MAX_LINE).splitlines(keepends=True)
+    return next((row for line in reversed(lines) if (row := row_of(line)) is not None), None)
 
 
 def lines_of(path: RunPath, limit: int = MAX_LOG) -> Iterator[tuple[bytes, Row | None]]:

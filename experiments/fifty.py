@@ -1,0 +1,151 @@
+"""All fifty tasks of Meta-World by one preset, with three options of which nothing is said and with one.
+
+    option-critic sweep experiments/fifty.py --out runs/fifty     # begins, or goes on; several may share the folder
+    python experiments/fifty.py table --out runs/fifty            # markdown
+    python experiments/fifty.py figure --out runs/fifty           # fifty.png there
+
+No setting is one task's own: what differs is the length of training episodes, by one rule (`presets.horizon`). Judged
+on the official package, on the 50 goals of MT1 seed 10001, without noise. SAC and TD-MPC2 were judged on the last of
+200 steps, on fresh goals: what can be put beside them is our own success at step 200.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from option_critic.envs.metaworld import PREFIX, TASKS
+from option_critic.errors import InputError
+from option_critic.evaluation.intervals import mean
+from option_critic.presets import horizon
+from option_critic.runs.paths import RunPath
+from option_critic.sweeps.index import read_index
+from option_critic.sweeps.plan import Evaluation, PlannedRun
+
+STEPS, SEED, GOALS = 2_000_000, 0, 10001
+OPTIONS = {"k3": 3, "k1": 1}
+RUNS = [
+    PlannedRun(
+        target=PREFIX + task, seed=SEED, name=name, evaluation=Evaluation(goals_seed=GOALS),
+        settings={"options_from": "", "num_options": k, "total_timesteps": STEPS, "checkpoint_every": STEPS // 4},
+    )
+    for name, k in OPTIONS.items() for task in TASKS
+]  # fmt: skip
+OTHERS: dict[str, tuple[float | None, float | None]] = {
+    "disassemble": (0.12, 0.62), "push-back": (0.67, 0.75), "lever-pull": (0.12, 0.76), "dial-turn": (0.76, 0.83),
+    "pick-place-wall": (0.50, 0.88), "pick-place": (0.38, 0.92), "assembly": (0.33, 1.0), "shelf-place": (0.97, 1.0),
+    "stick-pull": (0.36, 0.96), "bin-picking": (0.12, 0.96), "box-close": (0.32, 0.97), "button-press": (0.12, 0.93),
+    "hand-insert": (0.88, None), "pick-out-of-hole": (0.96, None), "peg-insert-side": (0.98, None),
+}  # fmt: skip
+"""Task -> final-step success within 200 steps after 2 million steps of SAC and of TD-MPC2, as the repository of TD-MPC2
+(nicklashansen/tdmpc2 @e9f5932) has them; means over its seeds."""
+MEANS = (0.760, 0.963)
+"""Of both over all fifty."""
+SHOWN = ("any", "held", "final", "any_200", "final_200")
+Figures = dict[str, dict[str, float]]
+"""Task -> figure -> share of the goals."""
+
+
+def judged(out: Path, name: str) -> Figures:
+    """What was found of the tasks that are done, in the order of the names. Raises InputError for a damaged index."""
+    runs, found = read_index(RunPath.of(out))["runs"], Figures()
+    for run in (run for run in RUNS if run.name == name):
+        results = runs.get(run.place, {}).get("results", {})
+        for key, summary in results.items():
+            if key.endswith(f"-seed-{GOALS}-deterministic"):
+                found[run.target.removeprefix(PREFIX).removesuffix("-v3")] = {n: summary[n]["value"] for n in SHOWN}
+    return found
+
+
+def cells(figures: dict[str, float] | None) -> list[str]:
+    """Figures of one agent on one task."""
+    return [f"{figures[name]:.2f}" for name in SHOWN] if figures else ["-"] * len(SHOWN)
+
+
+def means(found: Figures) -> dict[str, float] | None:
+    """Of each figure, over the tasks that are there."""
+    return {n: sum(row[n] for row in found.values()) / len(found) for n in SHOWN} if found else None
+
+
+def row(*parts: str) -> str:
+    """One of a table."""
+    return f"| {' | '.join(parts)} |"
+
+
+def table(out: Path) -> str:
+    """Markdown: a row for each task, means, and the difference of three options and one."""
+    found = {name: judged(out, name) for name in OPTIONS}
+    if not any(found.values()):
+        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fifty.py --out {out}")
+    heads = [f"{name.upper()} {figure.replace('_', ' at ')}" for name in OPTIONS for figure in SHOWN]
+    lines = [row("task", "episode", *heads, "SAC", "TD-MPC2"), row("---", *["---:"] * (len(heads) + 3))]
+    for full in TASKS:
+        task = full.removesuffix("-v3")
+        others = ["" if x is None else f"{x:.2f}" for x in OTHERS.get(task, (None, None))]
+        own = [cell for name in OPTIONS for cell in cells(found[name].get(task))]
+        lines.append(row(task, str(horizon(full)), *own, *others))
+    own = [cell for name in OPTIONS for cell in cells(means(found[name]))]
+    lines.append(row("**mean**", "", *own, *(f"{x:.2f}" for x in MEANS)))
+    lines.append("")
+    for name, rows in found.items():
+        below = sorted(task for task, figures in rows.items() if figures["any"] < 0.5)
+        lines.append(
+            f"{name.upper()}: {len(rows)} of {len(TASKS)} tasks; any-step below .5: {', '.join(below) or '-'}."
+        )
+    both = found["k3"].keys() & found["k1"].keys()
+    for figure in ("any", "final_200"):
+        if e := mean([found["k3"][task][figure] - found["k1"][task][figure] for task in both]):
+            said = f"{e.value:+.3f} [{e.low:+.3f}, {e.high:+.3f}] over {e.n} tasks"
+            lines.append(f"Three options less one, {figure.replace('_', ' at ')}: {said}.")
+    return "\n".join(lines)
+
+
+def figure(out: Path) -> Path:
+    """A line for each task, the hardest on top; where the picture is."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    k3, k1 = judged(out, "k3"), judged(out, "k1")
+    tasks = sorted({**k3, **k1}, key=lambda task: -k3.get(task, k1.get(task, {}))["final_200"])
+    if not tasks:
+        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fifty.py --out {out}")
+    series: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "K = 3": ({t: f["final_200"] for t, f in k3.items()}, {"marker": "o", "s": 40}),
+        "K = 1": ({t: f["final_200"] for t, f in k1.items()}, {"marker": "s", "s": 28, "facecolors": "none"}),
+        "SAC": ({t: x for t, (x, _) in OTHERS.items()}, {"marker": "x", "s": 28}),
+        "TD-MPC2": ({t: x for t, (_, x) in OTHERS.items()}, {"marker": "+", "s": 40}),
+    }
+    plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    drawing, axes = plt.subplots(figsize=(7, 0.22 * len(tasks) + 1.2), layout="constrained")
+    for number, (label, (values, style)) in enumerate(series.items()):
+        points = [(x, y) for y, task in enumerate(tasks) if (x := values.get(task)) is not None]
+        colour = {"edgecolors" if "facecolors" in style else "color": f"C{number}"}
+        axes.scatter(*zip(*points, strict=True) if points else ([], []), label=label, **style, **colour)
+    axes.set_yticks(range(len(tasks)), tasks)
+    axes.set(xlim=(-0.03, 1.03), xlabel="success at step 200, after 2 million steps")
+    axes.grid(alpha=0.25)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False)
+    drawing.savefig(out / "fifty.png", dpi=110)
+    return out / "fifty.png"
+
+
+def main() -> int:
+    """Show what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("table", "figure"))
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    try:
+        print(table(args.out) if args.what == "table" else figure(args.out))
+    except InputError as error:
+        print(f"fifty.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Many runs: what is planned, where it runs, what became of it."""

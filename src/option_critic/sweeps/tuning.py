@@ -1,0 +1,242 @@
+"""Settings found by a search: Optuna chooses, trainings answer. Whoever shares the folder shares the search.
+
+A trial is one choice of settings, trained with each seed in turn. Its value is what the seeds reach at the end of the
+budget, the mean less their spread, so that what one seed owes to luck counts against it. While a seed trains it is
+compared with the same seed of earlier trials at the same step, and stopped where it is below their median.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Any
+
+from option_critic.algorithms.settings import SEARCH as LEARNING
+from option_critic.envs.settings import SEARCH as ENVIRONMENTS
+from option_critic.errors import InputError, RunError
+from option_critic.model.settings import SEARCH as MODEL
+from option_critic.options.settings import SEARCH as OPTIONS
+from option_critic.presets import settings_for
+from option_critic.runs.inventory import position
+from option_critic.runs.locks import RunFolderError, locked
+from option_critic.runs.paths import RunPath
+from option_critic.search_space import Among, Between
+from option_critic.settings import Settings, setting_names
+from option_critic.sweeps.index import SUCCESS, standing_of
+from option_critic.value_types import nearest
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+    from option_critic.agent import OptionCritic
+
+SPACE: dict[str, Between | Among] = {**ENVIRONMENTS, **OPTIONS, **MODEL, **LEARNING}
+"""Setting -> where its value is looked for."""
+USUAL = ("lr_option", "lr_critic", "lr_master", "lr_termination", "gamma", "lam", "epochs", "minibatch_size",
+         "entropy_option")  # fmt: skip
+"""What is searched where nothing is said."""
+RUNGS = 10
+"""Points of a learning curve at which a trial may be stopped."""
+JOURNAL, ASKING = "study.journal", ".asking.lock"
+AGAIN = "goes_on_with"
+"""Mark of a trial that goes on with one whose process is gone."""
+PATIENCE = 60.0
+GoOn = Callable[["OptionCritic", RunPath], bool]
+"""Called once an iteration; False: it was told to stop."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched."""
+
+    target: str
+    seeds: tuple[int, ...]
+    steps: int
+    """of each training; 0: those of the preset"""
+    names: tuple[str, ...]
+    trials: int
+    out: RunPath
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if name not in SPACE:
+                raise InputError(f"there is no range in which to search {name!r:.80}; choose among "
+                                 f"{', '.join(SPACE)}.{nearest(name, SPACE)}")  # fmt: skip
+        self.start()
+
+    def start(self) -> Settings:
+        """Where it starts: the preset, with the budget."""
+        preset = settings_for(self.target)
+        steps = self.steps or preset.total_timesteps
+        return preset.override(total_timesteps=steps, checkpoint_every=max(1, steps // 4))
+
+    def space(self) -> dict[str, Between | Among]:
+        """Where it looks, wide enough for where it starts."""
+        start = self.start()
+        return {name: SPACE[name].with_start(value_of(start, name)) for name in self.names}
+
+    def words(self) -> dict[str, Any]:
+        """What must be the same when it goes on."""
+        return {"target": self.target, "seeds": list(self.seeds), "steps": self.steps, "settings": list(self.names)}
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """A setting by its bare name."""
+    part = setting_names(settings.algorithm)[name]
+    return getattr(getattr(settings, part) if part else settings, name)
+
+
+def import_optuna() -> Any:
+    """Raises InputError where it is not installed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError('a search needs Optuna: pip install "option-critic[tune]"') from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def open_study(search: Search, sampler_seed: int = 0) -> Study:
+    """The search in its folder, begun or gone on with. Raises InputError for one of something else."""
+    optuna = import_optuna()
+    journal = search.out / JOURNAL
+    if journal.kind() not in ("none", "file"):
+        raise InputError(f"{journal} is no ordinary file; choose another --out")
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    path = str(journal.path.absolute())
+    study: Study = optuna.create_study(
+        storage=optuna.storages.JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path))),
+        study_name="tune", direction="maximize", load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=sampler_seed, constant_liar=True, multivariate=True),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
+    )  # fmt: skip
+    there, wanted = study.user_attrs.get("search"), search.words()
+    for name, new in wanted.items():
+        if there is not None and there.get(name) != new:
+            raise InputError(f"{search.out} holds a search with {name} {there.get(name)}, now it is {new}: say the old "
+                             "value to go on, or choose another --out")  # fmt: skip
+    if there is None:
+        study.set_user_attr("search", wanted)
+        start = search.start()
+        study.enqueue_trial({n: where.nearest(value_of(start, n)) for n, where in search.space().items()})
+    return study
+
+
+def recover(study: Study, search: Search) -> None:
+    """Trials whose process is gone are asked for again: their trainings go on from their last boundaries."""
+    from optuna.trial import TrialState
+
+    with locked(search.out, ASKING, PATIENCE):
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            try:
+                with locked(search.out / "trials", lock_of(trial.params)):
+                    study.tell(trial.number, state=TrialState.FAIL)
+                    study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+            except RunFolderError:  # somebody is at it
+                continue
+
+
+def is_over(study: Study, trials: int) -> bool:
+    """Whether so many were begun, and none waits to be gone on with."""
+    from optuna.trial import TrialState
+
+    there = study.get_trials(deepcopy=False)
+    begun = sum(t.state != TrialState.WAITING and AGAIN not in t.user_attrs for t in there)
+    return begun >= trials and not any(t.state == TrialState.WAITING and AGAIN in t.user_attrs for t in there)
+
+
+def lock_of(params: dict[str, Any]) -> str:
+    """The lock of a trial, by what it tries."""
+    return f".{folder_of(params)}.lock"
+
+
+def folder_of(params: dict[str, Any]) -> str:
+    """The folder of a trial: the same choice lies in the same place, whatever its number."""
+    return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def work_on(search: Search, sampler_seed: int, go_on: GoOn) -> None:
+    """Try until the search has as many trials as it was to have. Raises KeyboardInterrupt; `recover` knows what was
+    under way."""
+    optuna = import_optuna()
+    study = open_study(search, sampler_seed)
+    while True:
+        with ExitStack() as held:
+            with locked(search.out, ASKING, PATIENCE):
+                if is_over(study, search.trials):
+                    return
+                trial = study.ask()
+                chosen = {name: suggested(trial, name, where) for name, where in search.space().items()}
+                try:
+                    held.enter_context(locked(search.out / "trials", lock_of(trial.params)))
+                except RunFolderError:
+                    trial.set_user_attr("failed", "another trial tries the same at this moment")
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                    continue
+            try:
+                value = tried(search, chosen, trial, go_on)
+            except optuna.TrialPruned:
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            except (InputError, RunError) as error:
+                trial.set_user_attr("failed", str(error))
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                study.tell(trial, value)
+
+
+def suggested(trial: Trial, name: str, where: Between | Among) -> Any:
+    """A value for a setting."""
+    if isinstance(where, Among):
+        return trial.suggest_categorical(name, where.choices)
+    if where.whole:
+        return trial.suggest_int(name, int(where.low), int(where.high), log=where.log)
+    return trial.suggest_float(name, where.low, where.high, log=where.log)
+
+
+def tried(search: Search, chosen: dict[str, Any], trial: Trial, go_on: GoOn) -> float:
+    """Train with each seed; the value. Raises TrialPruned, KeyboardInterrupt."""
+    folder, reached = search.out / "trials" / folder_of(trial.params), []
+    for place, seed in enumerate(search.seeds):
+        settings = search.start().override(seed=seed, **chosen)
+        reached.append(trained(settings, folder / f"seed-{seed}", trial, place * RUNGS, go_on))
+        trial.set_user_attr(f"seed-{seed}", reached[-1])
+    return fmean(reached) - pstdev(reached)
+
+
+def trained(settings: Settings, folder: RunPath, trial: Trial, before: int, go_on: GoOn) -> float:
+    """What a training reaches at its end; the trial is told on the way. `before`: points that it was told before."""
+    optuna = import_optuna()
+    from option_critic.agent import OptionCritic
+    from option_critic.loading import resume
+
+    told, stopped, pruned = 0, False, False
+
+    def see(agent: OptionCritic, metrics: dict[str, float]) -> bool:
+        nonlocal told, stopped, pruned
+        rung = agent.num_timesteps * RUNGS // settings.total_timesteps
+        seen = metrics.get(SUCCESS, metrics.get("rollout/ep_rew_mean"))
+        if told < rung < RUNGS and seen is not None:
+            told = rung
+            trial.report(seen, before + rung)
+            pruned = trial.should_prune()
+        stopped = not go_on(agent, folder)
+        return not (pruned or stopped)
+
+    if position(folder) is None:
+        OptionCritic.from_settings(settings).learn(callback=see, run_folder=folder)
+    else:
+        resume(folder, see, env=settings.env_id if ":" in settings.env_id else None)
+    if stopped:
+        raise KeyboardInterrupt
+    if pruned:
+        raise optuna.TrialPruned
+    end = standing_of(folder)
+    value = end.success if end.success is not None else end.mean_return
+    if value is None:
+        raise RunError(f"{folder}: no episode ended in {settings.total_timesteps:,} steps; raise --total-timesteps")
+    return value

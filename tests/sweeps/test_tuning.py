@@ -1,0 +1,103 @@
+"""A search for settings: what is tried, what is stopped, what is gone on with."""
+
+import ast
+
+import pytest
+
+from option_critic.cli.tune import preset
+from option_critic.errors import InputError
+from option_critic.runs.inventory import position
+from option_critic.runs.paths import RunPath
+from option_critic.search_space import Among, Between
+from option_critic.settings import setting_names
+from option_critic.sweeps.tuning import (
+    SPACE,
+    USUAL,
+    Search,
+    folder_of,
+    is_over,
+    open_study,
+    recover,
+    trained,
+    value_of,
+    work_on,
+)
+
+NAMES = ("lr_option", "epochs")
+
+
+def search(out, trials=2, **other):
+    return Search(**{"target": "frozen-lake", "seeds": (0, 1), "steps": 1024, "names": NAMES, "trials": trials,
+                     "out": RunPath.of(out)} | other)  # fmt: skip
+
+
+@pytest.fixture
+def out(tmp_path):
+    pytest.importorskip("optuna", reason='pip install "option-critic[tune]"')
+    (tmp_path / "trials").mkdir()
+    return tmp_path
+
+
+def test_ranges_are_of_settings_and_hold_where_the_search_starts(tmp_path):
+    assert set(SPACE) <= set(setting_names()) and set(USUAL) <= set(SPACE)
+    start = search(tmp_path, names=tuple(SPACE)).start()
+    for name, where in search(tmp_path, names=tuple(SPACE)).space().items():
+        value = value_of(start, name)
+        assert value in where.choices if isinstance(where, Among) else where.low <= value <= where.high, name
+    assert Between(1, 8).with_start(20) == Between(1, 20) and Between(1e-4, 1, log=True).with_start(0).low == 1e-4
+    with pytest.raises(InputError, match=r"no range in which to search 'lr_options'.*Did you mean lr_option"):
+        search(tmp_path, names=("lr_options",))
+
+
+def test_trials_are_trained_with_each_seed_and_another_search_is_refused(out):
+    work_on(search(out), 0, lambda *_: True)
+    study = open_study(search(out))
+    assert is_over(study, 2) and [t.state.name for t in study.trials] == ["COMPLETE", "COMPLETE"]
+    first = study.trials[0]
+    assert first.params == {"lr_option": 1e-3, "epochs": 4}  # the preset itself
+    reached = [first.user_attrs["seed-0"], first.user_attrs["seed-1"]]
+    assert first.value == pytest.approx(sum(reached) / 2 - abs(reached[0] - reached[1]) / 2)
+    assert position(RunPath.of(out) / "trials" / folder_of(first.params) / "seed-1") == (1024, 1024)
+    with pytest.raises(InputError, match=r"holds a search with steps 1024, now it is 4096"):
+        open_study(search(out, steps=4096))
+    work_on(search(out), 0, lambda *_: True)  # nothing is left to do
+    assert len(open_study(search(out)).trials) == 2
+
+
+def test_what_was_stopped_is_asked_for_again_and_goes_on(out):
+    one = search(out, trials=1, seeds=(0,), steps=2048)
+    with pytest.raises(KeyboardInterrupt):
+        work_on(one, 0, lambda agent, _: agent.num_timesteps < 1024)
+    study = open_study(one)
+    assert [t.state.name for t in study.trials] == ["RUNNING"]
+    recover(study, one)
+    assert not is_over(study, 1)
+    work_on(one, 0, lambda *_: True)
+    old, new = open_study(one).trials
+    assert (old.state.name, new.state.name, new.params) == ("FAIL", "COMPLETE", old.params)
+
+
+def test_a_trial_is_stopped_where_the_study_says_so(out):
+    optuna = pytest.importorskip("optuna")
+
+    class Trial:
+        seen = ()
+
+        def report(self, value, step):
+            self.seen = (*self.seen, step)
+
+        def should_prune(self):
+            return len(self.seen) == 2
+
+    trial, settings = Trial(), search(out, steps=5120).start()
+    with pytest.raises(optuna.TrialPruned):
+        trained(settings, RunPath.of(out) / "one", trial, 10, lambda *_: True)
+    assert trial.seen == (12, 14)  # of the second seed
+
+
+def test_the_preset_is_python(tmp_path):
+    text = preset(search(tmp_path), {"lr_option": 0.00123, "epochs": 4}, 400.0, 7)
+    assert "lr_option=0.00123" in text and "400.000" in text
+    space = {}
+    exec(compile(ast.parse(text), "preset", "exec"), space)
+    assert space["PRESET"].learning.lr_option == 0.00123 and space["PRESET"].env_id == "FrozenLake-v1"
