@@ -97,5 +97,6 @@ def in_process(job: Job, cores: Sequence[int], writing: Connection, parent: int)
     if cores:
         os.sched_setaffinity(0, cores)
     open_terminal()
-    with writing:
-        writing.send(performed(job))
+    outcome = performed(job)
+    with writing, suppress(BrokenPipeError):  # who started it may be gone
+        writing.send(outcome)
