@@ -4,6 +4,7 @@
     python experiments/transfer.py --out runs/transfer --tasks push bin-picking --agents flat corrected --jobs 4
     python experiments/transfer.py table --out runs/transfer          # markdown, and transfer.json there
     python experiments/transfer.py figure --out runs/transfer
+    python experiments/transfer.py untrained --out runs/transfer      # a picture of `zero-shot` alone
 
 What was stopped goes on with the same command, what is done is left alone, and several of them may share one folder.
 Each agent has a run folder, OUT/<agent>/<task>/<reward>/seed-<n>, and a record in OUT/results; nothing is written
@@ -50,7 +51,7 @@ from typing import Any
 
 import numpy as np
 from transfer_agents import AGENTS, EPISODE, ITERATION, PARENT_OF, Cell, Plan, trained
-from transfer_figures import EITHER, UNTRAINED, draw, tables
+from transfer_figures import EITHER, UNTRAINED, draw, draw_untrained, tables
 
 import option_critic as oc
 from option_critic.cli.signals import Interrupt, ended
@@ -184,7 +185,7 @@ def read_plan(a: argparse.Namespace) -> tuple[Plan, list[Cell]]:
 def main() -> int:
     """Run, or show what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("run", "table", "figure"), default="run")
+    parser.add_argument("what", nargs="?", choices=("run", "table", "figure", "untrained"), default="run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", nargs="+", default=TASKS, help="of Meta-World, with or without -v3")
     parser.add_argument("--agents", nargs="+", choices=AGENTS, default=[name for name in AGENTS if name != "told"])
@@ -204,6 +205,8 @@ def main() -> int:
             print(tables(args.out, tuple(AGENTS)))
         elif args.what == "figure":
             print(draw(args.out, tuple(AGENTS)))
+        elif args.what == "untrained":
+            print(draw_untrained(args.out))
         else:
             return run(*read_plan(args), args.jobs)
     except (InputError, RunError) as error:

@@ -237,3 +237,29 @@ def draw(out: Path, names: Sequence[str]) -> Path:
     picture = out / "transfer.png"
     figure.savefig(picture, dpi=110)
     return picture
+
+
+def draw_untrained(out: Path) -> Path:
+    """What skills do on tasks that they were not trained for: a bar a task, a dot a seed. Where the picture is."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    found = {task: seeds for (agent, task, _), seeds in read_records(out).items() if agent == "zero-shot"}
+    if not found:
+        raise InputError(f"{out} holds no results of zero-shot")
+    shares = {task.removesuffix("-v3"): [r["judged"]["any"] for r in seeds.values()] for task, seeds in found.items()}
+    shares = dict(sorted(shares.items(), key=lambda one: np.mean(one[1])))
+    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
+    figure, axes = plt.subplots(figsize=(7.2, 0.42 * len(shares) + 1.1), layout="constrained")
+    axes.barh(list(shares), [np.mean(x) for x in shares.values()], color="#0b6e99", alpha=0.85)
+    for row, values in enumerate(shares.values()):
+        axes.plot(values, [row] * len(values), "o", color="0.15", markersize=4, clip_on=False)
+    axes.set(xlim=(0, 1), xlabel="goals reached, of 50; a dot is a seed")
+    axes.set_title("reach, grasp, move: trained on pick-place, never on these", fontsize=12)
+    axes.grid(axis="x", alpha=0.25)
+    picture = out / "untrained.png"
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
+    return picture

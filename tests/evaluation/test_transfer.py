@@ -4,7 +4,16 @@ import json
 import math
 
 import pytest
-from transfer_figures import area, forward_transfer, median_steps, pays_from, read_records, steps_to, tables
+from transfer_figures import (
+    area,
+    draw_untrained,
+    forward_transfer,
+    median_steps,
+    pays_from,
+    read_records,
+    steps_to,
+    tables,
+)
 
 from option_critic.errors import InputError
 
@@ -94,3 +103,7 @@ def test_tables_of_records(tmp_path):
     assert "| corrected | 0.00 | 0.000 (0 never) | 0.000 (0 never) | 3 (more than were tried) | 1 |" in dense
     assert "| push | never | 0.00 |" in success  # zero-shot stands in both
     assert len(json.loads((tmp_path / "transfer.json").read_text())) == len(found)
+    assert draw_untrained(tmp_path).stat().st_size > 5_000
+    (tmp_path / "results" / "2.json").unlink()
+    with pytest.raises(InputError, match="no results of zero-shot"):
+        draw_untrained(tmp_path)
