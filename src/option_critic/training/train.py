@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from option_critic.algorithms.settings import PPOSettings
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.algorithms.update import improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
@@ -19,6 +20,7 @@ from option_critic.envs.source import Source
 from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
+from option_critic.training import off_policy
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.memory import keep_memory
 from option_critic.training.metrics import action_std, clipped_actions, divergence, explained_variance, option_metrics
@@ -84,7 +86,8 @@ def train(
             state.episodes.begin()
             state.discounted = None
         before = state.env_steps
-        metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
+        line = off_policy.iterate if settings.learning.replays else iterate
+        metrics, running.live = line(state, settings, running.groups, running.live, on_rollout)
         last = on_boundary is not None and state.env_steps >= state.schedule_end
         state.evaluation = {}
         if judge is not None and (last or crosses(before, state.env_steps, settings.evaluate_every)):
@@ -145,6 +148,7 @@ def iterate(
 ) -> tuple[Metrics, list[Live]]:
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
+    assert isinstance(config, PPOSettings)
     started = time.perf_counter()
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
@@ -188,7 +192,7 @@ def iterate(
         metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
     if rollout.unstable:
         metrics["rollout/unstable"] = float(rollout.unstable)
-    metrics |= state.episodes.metrics() | option_metrics(rollout, values, rules.names)
+    metrics |= state.episodes.metrics() | option_metrics(rollout, values.log_mu, rules.names)
     if rules.num_options > 1:
         metrics["option/divergence"] = divergence(state.model, rollout)
     return metrics, live
