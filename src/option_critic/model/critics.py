@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
+from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
 from option_critic.model.encoder import encoded
 from option_critic.model.layers import ACTIVATIONS, stream_seed
 from option_critic.model.settings import Activation, ModelSettings
@@ -73,6 +74,15 @@ class SoftHeads(nn.Module):
         self.targets.requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.full((), math.log(unit), dtype=torch.float32, device=device))
         self.log_kappa = nn.Parameter(torch.full((), math.log(unit / 10), dtype=torch.float32, device=device))
+
+    def option_values(self, seen: Tensor, pi: ActionDistribution[Tensor]) -> Tensor:
+        """What each of K options is worth at its most likely action (choices: on average) by the lesser of both
+        critics, entropies apart: seen [N, S] -> [N, K]."""
+        if isinstance(pi, DiagonalGaussian):
+            return self.critics.each(seen, pi.mode()).amin(0)
+        assert isinstance(pi, CategoricalActions)
+        q_u = self.critics(seen).unflatten(-1, pi.log_probs.shape[1:]).amin(0)
+        return (pi.log_probs.exp() * q_u).sum(-1)
 
     @torch.no_grad()
     def follow(self, tau: float) -> None:

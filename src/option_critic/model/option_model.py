@@ -228,8 +228,13 @@ class OptionModel(nn.Module):
         return self.fixed.written(pi, numbers) if self.fixed is not None and isinstance(pi, DiagonalGaussian) else pi
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
-        return self.values_of(self.view(obs))
+        """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies. With critics of actions q is what
+        they say of each option's most likely one."""
+        seen = self.view(obs)
+        if self.soft is None:
+            return self.values_of(seen)
+        q = self.soft.option_values(self.common(seen), self.behaviour(obs))
+        return (q, *self._choice_heads(self._choice_features(seen)))
 
     def values_of(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same of what is seen, [..., S]."""
