@@ -14,11 +14,13 @@ from option_critic.algorithms.settings import SACOCSettings
 from option_critic.algorithms.soft_update import improve
 from option_critic.algorithms.update import LOGGED, DivergedError
 from option_critic.envs.contract import VectorEnvs
+from option_critic.envs.goals import Goals
 from option_critic.envs.make import in_their_chance
 from option_critic.model.act import arrive
 from option_critic.records import Decision, Interest, Rollout
 from option_critic.settings import Settings
 from option_critic.training.collect import Live, collect
+from option_critic.training.hindsight import in_hindsight
 from option_critic.training.metrics import divergence, option_metrics
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
@@ -32,8 +34,10 @@ def iterate(
     groups: Sequence[VectorEnvs],
     live: Sequence[Live],
     on_rollout: Callable[[Rollout], None] = lambda _: None,
+    goals: Goals | None = None,
 ) -> tuple[Metrics, list[Live]]:
-    """One iteration: `rollout_length` rows, with updates after every `update_every` of them."""
+    """One iteration: `rollout_length` rows, with updates after every `update_every` of them. `goals`: what can be
+    replaced in hindsight."""
     config, rules, replay = settings.learning, settings.options, state.replay
     assert isinstance(config, SACOCSettings) and replay is not None
     started, improving, live = time.perf_counter(), 0.0, list(live)
@@ -47,11 +51,13 @@ def iterate(
                 rollout, live = collect(groups, state.model, live, length, rules, state.generators)
             collected = time.perf_counter()
             before = replay.decisions
+            if goals is not None and before == 0:
+                check_goals(goals, rollout)
             replay.add(rollout)
             rollouts.append(rollout)
             with compute_threads(settings.torch_threads):
                 for _ in range(due(before, replay.decisions, config)):
-                    found = update(state, settings)
+                    found = update(state, settings, goals)
                     skipped += found is None
                     if found is not None and (replay.updates % LOGGED == 0 or not learned):
                         learned.append(found)
@@ -86,6 +92,12 @@ def iterate(
     return metrics, live
 
 
+def check_goals(goals: Goals, rollout: Rollout) -> None:
+    """Raise InputError unless the first steps are paid as hindsight will have it."""
+    rows = rollout.valid
+    goals.check(rollout.next_obs[rows].cpu().numpy(), rollout.reward[rows].cpu().numpy())
+
+
 def portions(total: int, most: int) -> list[int]:
     """Parts of at most `most` that come to `total`."""
     whole, rest = divmod(total, most)
@@ -101,7 +113,7 @@ def due(before: int, after: int, config: SACOCSettings) -> int:
     return by(after) - by(before)
 
 
-def update(state: TrainState, settings: Settings) -> dict[str, Tensor] | None:
+def update(state: TrainState, settings: Settings, goals: Goals | None = None) -> dict[str, Tensor] | None:
     """One update from transitions that were kept: what to log of it; none where it was skipped.
 
     Raises DivergedError where too many in a row were.
@@ -111,6 +123,8 @@ def update(state: TrainState, settings: Settings) -> dict[str, Tensor] | None:
     generator = state.generators.batch
     drawn = replay.draw(config.minibatch_size, generator)
     batch = replay.take(*drawn, state.model.log_std.device)
+    if goals is not None:
+        batch = in_hindsight(batch, replay, *drawn, goals, config.hindsight, generator)
     found = improve(state.model, state.optimizer, batch, config, settings.options, generator)
     replay.updates += found is not None
     state.skipped_in_row = 0 if found is not None else state.skipped_in_row + 1

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from option_critic.algorithms.settings import PPOSettings
+from option_critic.algorithms.settings import PPOSettings, SACOCSettings
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.algorithms.update import improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
+from option_critic.envs.goals import Goals, goals_of
 from option_critic.envs.lookup import known
 from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
 from option_critic.envs.settings import EnvSettings
@@ -44,10 +45,15 @@ class Running:
     """where the episodes of each group stand"""
     made_for: tuple[Source, EnvSettings] | None = None
     """where they come from, and their settings"""
+    goals: Goals | None = None
+    """what learning asks of goals in hindsight; none: nothing"""
 
     def close(self) -> None:
         """Free the environments. Raises EnvError."""
         close(self.groups)
+        if self.goals is not None:
+            self.goals.close()
+            self.goals = None
 
     def abandon(self) -> None:
         """The same where something went wrong already."""
@@ -82,12 +88,17 @@ def train(
             running.close()
         if not running.groups:
             running.groups, running.live = start(state, settings, source)
+            running.goals = goals_for(settings, source, state)
             running.made_for = (source, settings.env)
             state.episodes.begin()
             state.discounted = None
         before = state.env_steps
-        line = off_policy.iterate if settings.learning.replays else iterate
-        metrics, running.live = line(state, settings, running.groups, running.live, on_rollout)
+        if settings.learning.replays:
+            metrics, running.live = off_policy.iterate(
+                state, settings, running.groups, running.live, on_rollout, running.goals
+            )
+        else:
+            metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
         last = on_boundary is not None and state.env_steps >= state.schedule_end
         state.evaluation = {}
         if judge is not None and (last or crosses(before, state.env_steps, settings.evaluate_every)):
@@ -99,6 +110,13 @@ def train(
             told = told or tell_of_cuts(state, settings, source)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
+
+
+def goals_for(settings: Settings, source: Source, state: TrainState) -> Goals | None:
+    """What learning asks of goals in hindsight, if anything. Raises InputError where that cannot be had."""
+    config = settings.learning
+    wanted = isinstance(config, SACOCSettings) and config.hindsight > 0
+    return goals_of(source, settings.env, state.spaces) if wanted else None
 
 
 def crosses(before: int, after: int, every: int) -> bool:
