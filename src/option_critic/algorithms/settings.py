@@ -146,7 +146,7 @@ class SACOCSettings(LearningSettings):
     learning_starts: int = 1000
     """Decisions that are kept before the first update."""
     buffer_size: int = 1_000_000
-    """Transitions that are kept, the last so many. Memory: two observations and about fifty bytes for each."""
+    """Transitions that are kept, the last so many. Memory: two observations, an action and 33 bytes for each."""
     tau: float = 0.005
     """How far the target critics follow the critics with each update."""
     temperature_option: float | None = None
