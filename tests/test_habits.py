@@ -74,7 +74,7 @@ REFUSED = {
     "a text for a number": ("num_envs", "4", "num_envs must be a whole number, got '4'"),
     "nothing for a number": ("gamma", None, "gamma must be a finite number, got None"),
     "several numbers": ("gamma", np.array([0.5, 0.9]), r"gamma must be a finite number, got array\(\[0.5, 0.9\]\)"),
-    "an array for a word": ("algorithm", np.array([1, 2]), "algorithm must be one of dac, ppo_oc, got array"),
+    "an array for a word": ("algorithm", np.array([1, 2]), "algorithm must be one of dac, ppo_oc, sac_oc, got array"),
     "a number for truth": ("anneal_lr", 1, "anneal_lr must be true or false, got 1"),
     "a table for a list": ("quaternions", np.zeros((2, 2), int), "quaternions must be a list of whole numbers"),
     "a set, which has no order": ("option_names", {"a", "b"}, "option_names must be a list of texts"),

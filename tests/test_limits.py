@@ -12,6 +12,7 @@ import gymnasium as gym
 import pytest
 
 import option_critic as oc
+from option_critic.algorithms.settings import SETTINGS
 from option_critic.cli import main as cli
 from option_critic.cli.counting import counting
 from option_critic.errors import InputError, RunError
@@ -26,19 +27,24 @@ from option_critic.settings import Settings, setting_names
 HUGE = 10**5000
 """More digits than Python writes."""
 PARTS = {"": Settings, **{n: h for n, h in get_type_hints(Settings).items() if dataclasses.is_dataclass(h)}}
-HINTS = {name: get_type_hints(PARTS[part])[name] for name, part in setting_names().items()}
-NUMBERS = [name for name, hint in HINTS.items() if hint in (int, float, int | None, float | None)]
+HINTS = {
+    (name, algorithm): get_type_hints((PARTS | {"learning": cls})[part])[name]
+    for algorithm, cls in SETTINGS.items()
+    for name, part in setting_names(algorithm).items()
+    if part == "learning" or algorithm == "dac"
+}
+NUMBERS = [key for key, hint in HINTS.items() if hint in (int, float, int | None, float | None)]
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(("name", "algorithm"), NUMBERS)
 @pytest.mark.parametrize(
     "value", [HUGE, -HUGE, 2**70, 1e300, -1e300], ids=["5,000 digits", "and less than 0", "2^70", "1e300", "-1e300"]
 )
-def test_every_number_has_a_range_that_is_told(name, value):
+def test_every_number_has_a_range_that_is_told(name, algorithm, value):
     with pytest.raises(
         InputError, match=rf"{name}.* must (lie in|satisfy|be at least|be a finite)|must be at"
     ) as error:
-        Settings(env_id="CartPole-v1").override(**{name: value})
+        Settings(env_id="CartPole-v1").override(algorithm=algorithm, **{name: value})
     assert len(str(error.value)) < 200
 
 

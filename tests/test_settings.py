@@ -28,7 +28,8 @@ def test_names_are_unique_over_all_parts():
 
 
 def test_every_algorithm_that_can_be_named_is_in_the_tables():
-    assert tuple(ALGORITHMS) == tuple(SETTINGS) == get_args(Algorithm)
+    assert (*ALGORITHMS, "sac_oc") == tuple(SETTINGS) == get_args(Algorithm)
+    assert [name for name, cls in SETTINGS.items() if cls.replays] == ["sac_oc"]
 
 
 def test_a_price_of_terminations_needs_ppo_oc():

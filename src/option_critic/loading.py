@@ -18,7 +18,7 @@ from option_critic.model.option_model import OWN
 from option_critic.options.definitions import load_each as import_definitions
 from option_critic.options.entries import Entry
 from option_critic.runs import checkpoint as checkpoints
-from option_critic.runs import inventory
+from option_critic.runs import inventory, replay_files
 from option_critic.runs.files import WriteError, writing
 from option_critic.runs.inventory import config_or_copy, last_whole, read_config
 from option_critic.runs.locks import locked
@@ -116,6 +116,7 @@ def resume(
             agent.source = ready(agent.source, agent.settings.env)
             agent._meet(agent.source, agent.settings.env)
             judge = agent._judge(heard)
+            replay_files.restore(folder, agent.state, agent.spaces)
             run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
             agent._learn(run, heard, progress, judge)
     return agent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from option_critic.algorithms.settings import DACSettings, PPOOCSettings, PPOSettings
+from option_critic.algorithms.settings import DACSettings, LearningSettings, PPOOCSettings, SACOCSettings
 from option_critic.envs.expert_steps import EXPERT_STEPS
 from option_critic.envs.lookup import named
 from option_critic.envs.metaworld import DIFFERENCES, HORIZON, PREFIX, QUATERNIONS, tasks_of
@@ -14,7 +14,7 @@ from option_critic.options.settings import OptionSettings
 from option_critic.settings import Settings
 
 
-def learning(rate: float, kind: type[PPOSettings] = DACSettings, **others: Any) -> PPOSettings:
+def learning(rate: float, kind: type[LearningSettings] = DACSettings, **others: Any) -> LearningSettings:
     """One learning rate for everything that learns, but for what `others` say."""
     return kind(**dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), rate) | others)
 
@@ -74,6 +74,19 @@ def generic(env_id: str) -> Settings:
         options=OptionSettings(num_options=2),
         learning=learning(3e-4, rollout_length=256, epochs=10, minibatch_size=256),
     )
+
+
+def fetch(env_id: str, **others: Any) -> Settings:
+    """The recipe for one of the Fetch tasks of Gymnasium-Robotics: paid -1 until the goal is reached."""
+    return Settings(
+        env_id=env_id,
+        algorithm="sac_oc",
+        torch_threads=1,
+        env=EnvSettings(num_envs=4),
+        options=OptionSettings(num_options=2),
+        model=ModelSettings(hidden_dim=256, activation="relu", normalize_reward=False),
+        learning=learning(1e-3, SACOCSettings, gamma=0.95, hindsight=0.8, lr_temperature=1e-3),
+    ).override(**others)
 
 
 PRESETS: dict[str, Settings] = {
@@ -207,6 +220,10 @@ PRESETS: dict[str, Settings] = {
         options=OptionSettings(num_options=4),
         learning=learning(1e-3, rollout_length=128, epochs=4, minibatch_size=256, entropy_option=0.01),
     ),
+    # sparse goals, with hindsight: settings of the RL Zoo where there are such
+    "fetch-reach": fetch("FetchReach-v4", total_timesteps=10_000, hidden_dim=64),
+    "fetch-push": fetch("FetchPush-v4"),
+    "fetch-pick-place": fetch("FetchPickAndPlace-v4"),
     # the network of Mnih and others 2013, which takes half the time of that of 2015, and learns Pong as well
     "pong": Settings(
         env_id="ALE/Pong-v5",

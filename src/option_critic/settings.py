@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import tyro
 
-from option_critic.algorithms.settings import BURN_IN, SETTINGS, DACSettings, PPOSettings, as_told_to
+from option_critic.algorithms.settings import BURN_IN, SETTINGS, DACSettings, LearningSettings, as_told_to
 from option_critic.envs.metaworld import check_number, check_reward, task_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
@@ -23,7 +23,7 @@ from option_critic.options.settings import OptionSettings, named
 from option_critic.references import import_module_of
 from option_critic.value_types import check_ranges, check_type, conform, conformed, shown
 
-Algorithm = Literal["dac", "ppo_oc"]
+Algorithm = Literal["dac", "ppo_oc", "sac_oc"]
 DEVICES = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?")
 MAX_REFERENCE = 300
 """Characters of what names an environment, or definitions."""
@@ -77,7 +77,8 @@ class Settings:
     """A Gymnasium id, Meta-World/<task>-v3, or several tasks at once: Meta-World/MT10, Meta-World/reach-v3+push-v3."""
     algorithm: Algorithm = "dac"
     """How the options learn. dac: the double actor-critic, by PPO at both levels. ppo_oc: option-critic
-    with PPO, separate losses for the policy over options and the terminations."""
+    with PPO, separate losses for the policy over options and the terminations. sac_oc: soft option-critic, off-policy
+    from transitions that it keeps, with hindsight where there are goals."""
     seed: Annotated[int, tyro.conf.Suppress] = 0
     """Seeds everything: weights, actions, minibatches, environments."""
     total_timesteps: int = 1_000_000
@@ -100,7 +101,7 @@ class Settings:
     env: EnvSettings = field(default_factory=EnvSettings)
     options: OptionSettings = field(default_factory=OptionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
-    learning: PPOSettings = field(default_factory=DACSettings)
+    learning: LearningSettings = field(default_factory=DACSettings)
 
     def __post_init__(self) -> None:
         conform(self)

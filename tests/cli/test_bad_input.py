@@ -74,7 +74,7 @@ REFUSED = {
     "module": (["train", "bad_env:Good-v0"], "module 'bad_env' cannot be imported", "PYTHONPATH"),
     "id in module": (["train", "bad_envs:NoPear-v0"], "no preset or environment 'NoPear-v0'. Did you mean NoPair-v0?"),
     "flag": (["train", "cartpole", "--num-option", "3"], "--num-option,", "--num-options"),
-    "choice": (["train", "cartpole", "--algorithm", "dax"], "must be one of dac, ppo_oc, got 'dax'", "mean dac?"),
+    "choice": (["train", "cartpole", "--algorithm", "dax"], "one of dac, ppo_oc, sac_oc, got 'dax'", "mean dac?"),
     "type": (["train", "cartpole", "--num-envs", "x"], "--num-envs", "'x'"),
     "range": (["train", "cartpole", "--gamma", "2"], "gamma must lie in [0, 1], got 2.0"),
     "zero": (["train", "cartpole", "--num-envs", "0"], "num_envs must lie in [1, 10,000], got 0"),

@@ -9,8 +9,9 @@ from torch.distributions import Categorical
 from option_critic.functional.arrays import log_softmax
 from option_critic.model.act import Generators, Noise, act
 from option_critic.model.acting import snapshot
-from option_critic.model.distributions import IMPOSSIBLE, FactoredCategorical, Factors, gumbel, intra_option_policies
+from option_critic.model.distributions import IMPOSSIBLE, FactoredCategorical, Factors, gumbel
 from option_critic.model.option_model import OptionModel
+from option_critic.model.policies import intra_option_policies
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Carry

@@ -123,8 +123,8 @@ def test_an_agent_may_watch_definitions_without_having_options():
 
 def test_differences_are_seen_where_no_interests_are():
     agents = [oc.OptionCritic("pick-place"), oc.OptionCritic("pick-place", num_options=1)]
-    # three interests, and 7 components of features that single options see; the six differences
-    assert [a.state.model.obs_norm.size for a in agents] == [39 + 3 + 7, 39 + 6]
+    # three interests, and 10 components of features that single options see; the six differences
+    assert [a.state.model.obs_norm.size for a in agents] == [39 + 3 + 10, 39 + 6]
 
 
 @pytest.mark.parametrize("options_from", ["", "reach-grasp-move"])

@@ -51,7 +51,7 @@ EXAMPLE = rollout(
 
 
 def test_option_metrics_by_hand():
-    m = option_metrics(EXAMPLE, values_of(EXAMPLE), ("a", "b"))
+    m = option_metrics(EXAMPLE, values_of(EXAMPLE).log_mu, ("a", "b"))
     assert m == pytest.approx({
         "option/share/a": 3 / 5,
         "option/share/b": 2 / 5,
@@ -68,7 +68,7 @@ def test_option_metrics_by_hand():
 
 def test_held_actions_lengthen_durations_and_leave_rates_alone():
     held = replace(EXAMPLE, steps=EXAMPLE.steps * 2)
-    before, after = (option_metrics(r, values_of(r), ("a", "b")) for r in (EXAMPLE, held))
+    before, after = (option_metrics(r, values_of(r).log_mu, ("a", "b")) for r in (EXAMPLE, held))
     assert after == before | {"option/duration": pytest.approx(2 * before["option/duration"])}
 
 
@@ -84,13 +84,13 @@ def test_a_choice_needs_two_interested_options():
         done=[F, F, F, T],
         interest=[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.2, 1.0]],
     )
-    m = option_metrics(lonely, values_of(lonely, mu=0.0), ("a", "b"))
+    m = option_metrics(lonely, values_of(lonely, mu=0.0).log_mu, ("a", "b"))
     assert m["option/choice"] == pytest.approx(1 / 3)  # of three decisions the last
     assert m["option/choice_entropy"] == pytest.approx(0.0, abs=1e-6)
     assert m["option/beta_mean"] == pytest.approx(0.25)
     beta = torch.tensor([1.0, 0.001, 1.0, 0.5]).unsqueeze(-1)
     sure = replace(lonely, decision=replace(lonely.decision, beta=beta))
-    m = option_metrics(sure, values_of(sure), ("a", "b"))
+    m = option_metrics(sure, values_of(sure).log_mu, ("a", "b"))
     assert m["option/saturation"] == 0.5  # rows 1 and 3 were free to end: first and forced rows are not
     assert m["option/beta_mean"] == pytest.approx(0.2505)
 

@@ -19,7 +19,15 @@ RANGES = {
     "max_skipped_updates": (1, 1_000_000),
     "burn_in": (0, 10**12),
     "final_log_std": (-20, 20),
-    **dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination"), (0, 100)),
+    "update_every": (1, 1_000_000),
+    "updates_per_step": (0, 1000),
+    "learning_starts": (1, 10**9),
+    "buffer_size": (2, 10**9),
+    "tau": (0, 1),
+    **dict.fromkeys(("temperature_option", "temperature_master"), (0, 1_000_000)),
+    "target_entropy": (-1_000_000, 1_000_000),
+    **dict.fromkeys(("target_divergence", "hindsight"), (0, 1)),
+    **dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination", "lr_temperature"), (0, 100)),
     **dict.fromkeys(("entropy_master", "entropy_option", "value_weight", "target_kl"), (0, 1_000_000)),
     **dict.fromkeys(("deliberation_cost", "max_grad_norm"), (0, 1_000_000_000)),
 }
@@ -42,28 +50,21 @@ SEARCH: dict[str, Between | Among] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOSettings:
-    """How it learns."""
+class LearningSettings:
+    """What every algorithm can be told."""
 
     parts: ClassVar[tuple[str, ...]] = ()
-    """Parts of a checkpoint that the algorithm brings, by name (`table.py`)."""
+    """Parts of a checkpoint that the algorithm brings, by name (`table.py`, `runs/parts.py`)."""
+    replays: ClassVar[bool] = False
+    """It learns off-policy, from transitions that it keeps (`training/off_policy.py`)."""
 
     gamma: float = 0.99
     """Discount per decision, in [0, 1]: per environment step, unless actions are held for several (action_repeat)."""
-    lam: float = 0.95
-    """Trace decay of generalised advantage estimation, in [0, 1]."""
     rollout_length: int = 256
     """Rows collected per environment and iteration. Whole episodes, or staggered ones: slices of
     long episodes that all environments run in step teach nothing."""
-    epochs: int = 8
-    """Passes over each rollout."""
     minibatch_size: int = 1200
     """Rows per gradient step (about: rollouts are split evenly)."""
-    clip: float = 0.2
-    """PPO's clip of the probability ratio, at both levels."""
-    target_kl: float = 0.03
-    """No further epoch once the intra-option policies have moved this far (mean KL of the last epoch);
-    0: never stop early."""
     lr_option: float = 7e-4
     """Learning rate of the intra-option policies."""
     lr_critic: float = 7e-4
@@ -78,13 +79,34 @@ class PPOSettings:
     [Silver+18]). none: the first 20,000 steps of an agent that corrects an option, no steps of any other."""
     anneal_lr: bool = True
     """Let all learning rates fall linearly to 0 over the training."""
+    deliberation_cost: float = 0.0
+    """c: price of a change of option, in standard deviations of the return (Harb+18); without normalize_reward, in
+    units of reward. Raise it when options end after a step or two."""
+    max_skipped_updates: int = 10
+    """Updates in a row whose gradients are NaN or infinite, and which are skipped, before the training ends."""
+
+    def __post_init__(self) -> None:
+        conform(self)
+        check_ranges(self, {name: limits for name, limits in RANGES.items() if hasattr(self, name)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOSettings(LearningSettings):
+    """How it learns."""
+
+    lam: float = 0.95
+    """Trace decay of generalised advantage estimation, in [0, 1]."""
+    epochs: int = 8
+    """Passes over each rollout."""
+    clip: float = 0.2
+    """PPO's clip of the probability ratio, at both levels."""
+    target_kl: float = 0.03
+    """No further epoch once the intra-option policies have moved this far (mean KL of the last epoch);
+    0: never stop early."""
     final_log_std: float | None = None
     """Where continuous actions end up at most: their log standard deviations are held below a line that falls,
     as the training goes on, from the initial one to this. none: only gradients move them, and slowly. Less noise
     lets a skill that was found succeed, and the end rehearses what is judged, the most likely actions."""
-    deliberation_cost: float = 0.0
-    """c: price of a change of option, in standard deviations of the return (Harb+18); without normalize_reward, in
-    units of reward. Raise it when options end after a step or two."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0
@@ -93,12 +115,6 @@ class PPOSettings:
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to this norm."""
-    max_skipped_updates: int = 10
-    """Updates in a row whose gradients are NaN or infinite, and which are skipped, before the training ends."""
-
-    def __post_init__(self) -> None:
-        conform(self)
-        check_ranges(self, RANGES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,16 +131,77 @@ class PPOOCSettings(PPOSettings):
     also one that chooses the same option again."""
 
 
-SETTINGS: dict[str, type[PPOSettings]] = {"dac": DACSettings, "ppo_oc": PPOOCSettings}
+@dataclass(frozen=True, kw_only=True)
+class SACOCSettings(LearningSettings):
+    """How soft option-critic learns, from transitions that it keeps."""
+
+    parts: ClassVar[tuple[str, ...]] = ("replay",)
+    replays: ClassVar[bool] = True
+
+    rollout_length: int = 64
+    """Rows collected per environment and iteration: how often figures are logged. Updates come in between
+    (update_every)."""
+    minibatch_size: int = 256
+    """Transitions per update, drawn from all that are kept."""
+    lr_option: float = 3e-4
+    """Learning rate of the intra-option policies."""
+    lr_critic: float = 3e-4
+    """Learning rate of the critics."""
+    lr_master: float = 3e-4
+    """Learning rate of the policy over options."""
+    lr_termination: float = 3e-4
+    """Learning rate of the terminations."""
+    lr_temperature: float = 3e-4
+    """Learning rate of the temperatures that are learned."""
+    anneal_lr: bool = False
+    """Let all learning rates fall linearly to 0 over the training."""
+    update_every: int = 1
+    """Rows collected per environment before the next updates."""
+    updates_per_step: float = 1.0
+    """Updates for each decision on an action that was collected, of all environments."""
+    learning_starts: int = 1000
+    """Decisions that are kept before the first update."""
+    buffer_size: int = 1_000_000
+    """Transitions that are kept, the last so many. Memory: two observations, an action and 33 bytes for each."""
+    tau: float = 0.005
+    """How far the target critics follow the critics with each update."""
+    temperature_option: float | None = None
+    """alpha: what entropy of the intra-option policies is worth, in scaled reward. none: learned, so that the entropy
+    is target_entropy (Haarnoja+18)."""
+    temperature_master: float | None = None
+    """kappa: what it costs the policy over options to prefer some to others, in scaled reward per nat. none: learned,
+    so that it does so by target_divergence."""
+    target_entropy: float | None = None
+    """Entropy of the intra-option policies, in nats for each component of the action. none: -1; where an action is one
+    of several choices, 0.3 of what a uniform choice has."""
+    target_divergence: float = 0.5
+    """How decided the policy over options becomes, where temperature_master is learned: its divergence from the
+    interests, as a share of the largest (log K). 0: it follows them."""
+    replayed_option: Literal["stored", "posterior"] = "posterior"
+    """Which option learns from a transition. stored: the one that executed then. posterior: each as likely as it would
+    have taken the stored action now."""
+    hindsight: float = 0.0
+    """Share of the transitions whose goal is replaced by one that was reached later in their episode (Andrychowicz+17),
+    where observations are those of a goal environment."""
+
+
+SETTINGS: dict[str, type[LearningSettings]] = {"dac": DACSettings, "ppo_oc": PPOOCSettings, "sac_oc": SACOCSettings}
 """Algorithm -> what it can be told. Its targets and losses: `table.py`."""
 
 
-def as_told_to(algorithm: str, learning: PPOSettings) -> PPOSettings:
-    """The same settings for `algorithm`; what only it has is as by default.
+OF_THE_TASK = ("gamma", "deliberation_cost")
+"""What is taken along to an algorithm that learns in another way: the others belong to how it learns."""
+
+
+def as_told_to(algorithm: str, learning: LearningSettings) -> LearningSettings:
+    """The same settings for `algorithm`; what only it has is as by default, and so is what belongs to another way of
+    learning.
 
     Raises InputError where something was set that it does not have.
     """
     cls = SETTINGS[algorithm]
+    if cls.replays != learning.replays:
+        return cls(**{name: getattr(learning, name) for name in OF_THE_TASK})
     own = {f.name for f in fields(cls)}
     for f in fields(learning):
         if f.name not in own and getattr(learning, f.name) != f.default:

@@ -13,6 +13,9 @@ from option_critic.algorithms.ppo import Losses
 from option_critic.model.option_model import OptionModel
 from option_critic.records import Rollout, Targets, Values
 
+Start = Callable[[OptionModel], dict[str, Tensor]]
+"""The tensors of a part as they are at the start."""
+
 
 @dataclass(frozen=True)
 class Algorithm:
@@ -21,7 +24,7 @@ class Algorithm:
     targets: Callable[[Rollout, Values, Any], Targets]
     """what the update moves towards, by its own settings"""
     losses: Losses
-    parts: Mapping[str, Callable[[OptionModel], dict[str, Tensor]]] = field(default_factory=dict)
+    parts: Mapping[str, Start] = field(default_factory=dict)
     """what it carries from one iteration to the next besides model and optimiser (`TrainState.parts`): the name of a
     part, a file in checkpoints -> its tensors as they are at the start. Its settings tell the same names."""
 
@@ -30,3 +33,9 @@ ALGORITHMS: dict[str, Algorithm] = {
     "dac": Algorithm(dac.targets, dac.losses),
     "ppo_oc": Algorithm(ppo_oc.targets, ppo_oc.losses),
 }
+"""Those that learn from rollouts. The one that keeps transitions is `sac_oc.py`, with a loop of its own."""
+
+
+def brought_by(algorithm: str) -> Mapping[str, Start]:
+    """The parts that an algorithm brings."""
+    return ALGORITHMS[algorithm].parts if algorithm in ALGORITHMS else {}

@@ -21,6 +21,7 @@ from option_critic.errors import NonFiniteError
 from option_critic.model.option_model import OptionModel
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Batch
+from option_critic.transitions import Transitions
 
 LOGGED = 8
 """Where there are many steps, one of so many is logged: a mean needs no more, and a fifth of the operations of an
@@ -30,7 +31,7 @@ update is for the log alone."""
 class DivergedError(NonFiniteError):
     """Update after update had gradients that are NaN or infinite."""
 
-    def __init__(self, in_row: int, batch: Batch) -> None:
+    def __init__(self, in_row: int, batch: Batch | Transitions) -> None:
         super().__init__(
             f"the gradients of {in_row} updates in a row were NaN or infinite; the weights are those before them. "
             "Look at the rewards and observations, or lower the learning rates."

@@ -19,6 +19,7 @@ FAMILIES: dict[str, tuple[str, Preprocessing, str]] = {
     "ALE/": ("ale_py", "atari", "atari"),
     "MiniGrid-": ("minigrid", "minigrid", "minigrid"),
     "BabyAI-": ("minigrid", "minigrid", "minigrid"),
+    "Fetch": ("gymnasium_robotics", "none", "robotics"),
 }
 """Beginning of an id -> the package that registers it, what is usual for it, the extra that installs it."""
 SCREEN, FRAMES, SKIP, NOOPS = 84, 4, 4, 30

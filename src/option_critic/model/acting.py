@@ -44,6 +44,7 @@ def snapshot(model: OptionModel) -> Network[NDArray]:
         fixed=None if model.fixed is None else copy.deepcopy(model.fixed).cpu(),
         given=None if model.given is None else copy.deepcopy(model.given).cpu(),
         factors=None if model.factors is None else Factors(array(model.factors.index), array(model.factors.exists)),
+        squashed=model.squashed,
     )
 
 
@@ -75,7 +76,8 @@ def looking(model: OptionModel) -> Looking[NDArray]:
     """Where options see different things (`looks.py`): policies and terminations of the one option that matters."""
     assert model.looks is not None
     policy, end, choice = map(in_numpy, (model.policy_trunk, model.termination_trunk, model.option_trunk))
-    mask, common, k, a = array(model.look)[:, 0], model.looks.common, model.num_options, model.action_size
+    mask, common, k = array(model.look)[:, 0], model.looks.common, model.num_options
+    a = len(model.pi_head.weight) // k
     pi, pi_bias = array(model.pi_head.weight).reshape(k, a, -1), array(model.pi_head.bias).reshape(k, a)
     learns = np.ones(k, dtype=np.bool_) if model.given is None else ~model.given.frozen.cpu().numpy()
 

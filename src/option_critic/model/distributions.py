@@ -38,11 +38,16 @@ class DiagonalGaussian(Generic[Numbers]):
         """The policy of `option` [...] at each row, where it decides the components `free` [..., A]; `base` [..., A]:
         what it was given to do, on top of which it learns."""
         mean = pick_row(self.mean, option)
-        return DiagonalGaussian(mean if base is None else mean + base, pick_row(self.log_std, option), free, base)
+        mean = mean if base is None else mean + self.before(base)
+        return type(self)(mean, pick_row(self.log_std, option), free, base)
+
+    def before(self, action: Numbers) -> Numbers:
+        """What of the mean stands for an action: itself."""
+        return action
 
     def deciding(self, free: Numbers) -> DiagonalGaussian[Numbers]:
         """It where the option decides the components `free` [..., A]."""
-        return DiagonalGaussian(self.mean, self.log_std, free, self.base)
+        return type(self)(self.mean, self.log_std, free, self.base)
 
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from standard normal `noise` [..., A]: [..., A]."""
@@ -189,34 +194,6 @@ class FactoredCategorical(Generic[Numbers]):
 
 
 ActionDistribution = DiagonalGaussian[Numbers] | CategoricalActions[Numbers] | FactoredCategorical[Numbers]
-
-
-def intra_option_policies(
-    outputs: Numbers, log_std: Numbers, discrete: bool, factors: Factors[Numbers] | None = None
-) -> ActionDistribution[Numbers]:
-    """What a policy head says [..., K A], as distributions; log_std [K, A]."""
-    outputs = outputs.reshape(*outputs.shape[:-1], *log_std.shape)
-    if factors is not None:
-        return FactoredCategorical(log_softmax(factors.apart(outputs, IMPOSSIBLE)))
-    if discrete:
-        return CategoricalActions(log_softmax(outputs))
-    return DiagonalGaussian(outputs, xp(outputs).broadcast_to(log_std, outputs.shape))
-
-
-def policy_of_one(
-    outputs: Numbers, log_std: Numbers, discrete: bool, factors: Factors[Numbers] | None, base: Numbers | None
-) -> ActionDistribution[Numbers]:
-    """What the head says of the option that is picked at each row, as a distribution: outputs and log_std [..., A],
-    on top of `base` [..., A]."""
-    if factors is not None:
-        return FactoredCategorical(log_softmax(factors.apart(outputs, IMPOSSIBLE)))
-    if base is not None:
-        outputs = outputs + base
-    return (
-        CategoricalActions(log_softmax(outputs), None, base)
-        if discrete
-        else DiagonalGaussian(outputs, log_std, None, base)
-    )
 
 
 def pick_row(x: Numbers, option: Numbers) -> Numbers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -79,7 +80,8 @@ class FixedActions(nn.Module):
     def written(self, pi: DiagonalGaussian[Tensor], obs: Tensor) -> DiagonalGaussian[Tensor]:
         """Policies of K options as they act at raw observations [..., D]: certain of what is fixed."""
         free, value = self(obs)
-        return DiagonalGaussian(torch.where(free, pi.mean, value), torch.where(free, pi.log_std, CERTAIN))
+        mean = torch.where(free, pi.mean, pi.before(value))
+        return replace(pi, mean=mean, log_std=torch.where(free, pi.log_std, CERTAIN))
 
     def forward(self, obs: Numbers) -> tuple[Numbers, Numbers]:
         """At raw observations [..., D]: (whether options decide, else the value), [..., K, A] each, in the policies'

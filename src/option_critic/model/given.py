@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -109,7 +110,8 @@ class GivenPolicies(nn.Module):
         base, frozen = self.bases(obs), self.frozen[:, None]
         if isinstance(pi, DiagonalGaussian):
             log_std = torch.where(frozen, CERTAIN, pi.log_std)
-            return DiagonalGaussian(torch.where(frozen, base, pi.mean + base), log_std)
+            before = pi.before(base)
+            return replace(pi, mean=torch.where(frozen, before, pi.mean + before), log_std=log_std)
         assert isinstance(pi, CategoricalActions)
         certain = torch.where(base == base.amax(-1, keepdim=True), 0.0, CERTAIN)
         return CategoricalActions(torch.log_softmax(torch.where(frozen, certain, pi.log_probs + base), -1))

@@ -12,9 +12,10 @@ from typing import Any, Generic
 
 from option_critic.functional.anew import ask_anew
 from option_critic.functional.arrays import Numbers, alike, clamp, real, single, take, xp
-from option_critic.model.distributions import ActionDistribution, Factors, intra_option_policies, policy_of_one
+from option_critic.model.distributions import ActionDistribution, Factors
 from option_critic.model.fixed import FixedActions
 from option_critic.model.given import GivenPolicies
+from option_critic.model.policies import intra_option_policies, policy_of_one
 from option_critic.options.interest import wishes
 from option_critic.options.option import Option
 
@@ -116,6 +117,8 @@ class Network(Generic[Numbers]):
     """what the options are given to do"""
     factors: Factors[Numbers] | None = None
     """the choices that make one action together; none: one choice, or real numbers"""
+    squashed: bool = False
+    """policies are squashed, and the head says their spread as well: [..., K 2A]"""
 
     def __call__(
         self, obs: Numbers, wished: Numbers | None = None
@@ -134,9 +137,10 @@ class Network(Generic[Numbers]):
         """pi of `option` [B] at what is seen [B, S], on top of `base` [B, A], where options see different things."""
         assert self.looking is not None
         outputs = self.looking.outputs(x, option)
-        return policy_of_one(outputs, self.log_std[option], self.discrete, self.factors, base)
+        return policy_of_one(outputs, self.log_std[option], self.discrete, self.factors, base, self.squashed)
 
     def policies(self, features: Any) -> ActionDistribution[Numbers]:
         """What the trunk under them says -> pi over K options."""
         assert self.policy_head is not None
-        return intra_option_policies(self.policy_head(features), self.log_std, self.discrete, self.factors)
+        outputs = self.policy_head(features)
+        return intra_option_policies(outputs, self.log_std, self.discrete, self.factors, self.squashed)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
+from option_critic.model.critics import SoftHeads, soft_heads
 from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, Factors
 from option_critic.model.encoder import Encoder, count_weights, encoded
 from option_critic.model.fixed import fixed_actions
@@ -70,8 +71,12 @@ class OptionModel(nn.Module):
         seed: int,
         options: Sequence[Option] = (),
         device: str = "cpu",
+        soft: bool = False,
     ) -> None:
+        """`soft`: policies are squashed and say their own spread, twin critics of actions stand in the place of option
+        values (`critics.py`)."""
         super().__init__()
+        self.squashed = soft and not spaces.discrete
         self.num_options, self.discrete, self.action_size = num_options, spaces.discrete, spaces.action_size
         width, s = settings.hidden_dim, settings
         self.tasks = len(spaces.tasks)
@@ -80,28 +85,22 @@ class OptionModel(nn.Module):
         self.reward_norm = RewardScaler(s.normalize_reward, device, max(1, self.tasks))
 
         common = obs_size if self.looks is None else self.looks.common
-        own = obs_size if self.hidden is None else obs_size - self.tasks
-        self.policy_trunk = mlp(own, width, s.policy_layers, s.activation, device)
-        if s.shared_trunk:
-            self.critic_trunk = self.option_trunk = self.policy_trunk
-        else:
-            self.critic_trunk = mlp(common, width, s.critic_layers, s.activation, device)
-            self.option_trunk = mlp(common, width, s.option_layers, s.activation, device)
-        if self.looks is not None:
-            self.register_buffer("look", self.looks.mask(device), persistent=False)
-        if self.ends_apart:
-            self.termination_trunk = mlp(own, width, s.option_layers, s.activation, device)
-            initialise(self.termination_trunk, math.sqrt(2), seed, "termination_trunk")
-        self.pi_head = linear(width, num_options * spaces.action_size, device)
+        self._trunks(obs_size, common, s, seed, device, soft)
+        self.pi_head = linear(width, num_options * spaces.action_size * (1 + self.squashed), device)
         self.define(spaces, options, s, device)
         log_std = torch.full((num_options, spaces.action_size), s.initial_log_std, dtype=torch.float32, device=device)
         for k in (k for k, option in enumerate(options) if option.correction):
             log_std[k] = min(s.initial_log_std, s.correction_log_std)
         self.log_std = nn.Parameter(log_std)
-        self.q_head = linear(width, num_options, device)
+        self.soft: SoftHeads | None = None
+        if soft:
+            self.soft = soft_heads(spaces, num_options, s, seed, common, device)
+        else:
+            self.q_head = linear(width, num_options, device)
+            initialise(self.q_head, 1.0, seed, "q_head")
         self.mu_head = linear(width, num_options, device)
         self.beta_head = linear(width, num_options, device)
-        if spaces.discrete:
+        if spaces.discrete or soft:
             self.log_std.requires_grad_(False)
         self.factored = bool(spaces.action_factors)
         if self.factored:
@@ -109,13 +108,30 @@ class OptionModel(nn.Module):
             for name, x in (("factor_index", factors.index), ("factor_exists", factors.exists)):
                 self.register_buffer(name, torch.from_numpy(x).to(device), persistent=False)
 
-        for name in ("option_trunk", "critic_trunk", "policy_trunk"):
-            initialise(getattr(self, name), math.sqrt(2), seed, name)
         initialise(self.pi_head, 0.01, seed, "pi_head")
-        initialise(self.q_head, 1.0, seed, "q_head")
         initialise(self.mu_head, 0.01, seed, "mu_head")
         logit = math.log(s.initial_beta / (1 - s.initial_beta))
         initialise(self.beta_head, 0.01, seed, "beta_head", bias=logit)
+
+    def _trunks(self, obs_size: int, common: int, s: ModelSettings, seed: int, device: str, soft: bool) -> None:
+        """What is under the heads: `obs_size` numbers under policies, `common` of them under what all options share."""
+        width = s.hidden_dim
+        own = obs_size if self.hidden is None else obs_size - self.tasks
+        self.policy_trunk = mlp(own, width, s.policy_layers, s.activation, device)
+        if s.shared_trunk:
+            self.critic_trunk = self.option_trunk = self.policy_trunk
+        else:
+            if not soft:
+                self.critic_trunk = mlp(common, width, s.critic_layers, s.activation, device)
+                initialise(self.critic_trunk, math.sqrt(2), seed, "critic_trunk")
+            self.option_trunk = mlp(common, width, s.option_layers, s.activation, device)
+            initialise(self.option_trunk, math.sqrt(2), seed, "option_trunk")
+        if self.looks is not None:
+            self.register_buffer("look", self.looks.mask(device), persistent=False)
+        if self.ends_apart:
+            self.termination_trunk = mlp(own, width, s.option_layers, s.activation, device)
+            initialise(self.termination_trunk, math.sqrt(2), seed, "termination_trunk")
+        initialise(self.policy_trunk, math.sqrt(2), seed, "policy_trunk")
 
     def define(self, spaces: Spaces, options: Sequence[Option], settings: ModelSettings, device: str = "cpu") -> None:
         """Take what definitions say: nothing of it is learned, so they may be those for another task."""
@@ -187,6 +203,7 @@ class OptionModel(nn.Module):
             fixed=self.fixed,
             given=self.given,
             factors=self.factors,
+            squashed=self.squashed,
         )
 
     @property
@@ -206,7 +223,7 @@ class OptionModel(nn.Module):
             return self.option_trunk(x), self.termination_trunk(self._without_task(x)), x.shape[:-1]
         if self.looks is None:
             return (known := self.option_trunk(x)), known, x.shape[:-1]
-        return self.option_trunk(self._common(x)), self.termination_trunk(apart(x, self.look)), x.shape[:-1]
+        return self.option_trunk(self.common(x)), self.termination_trunk(apart(x, self.look)), x.shape[:-1]
 
     def _choice_heads(self, features: Any) -> tuple[Tensor, Tensor]:
         known, own, lead = features
@@ -217,7 +234,7 @@ class OptionModel(nn.Module):
         """What options see of all that is seen, where the task is hidden from them and nothing else."""
         return x if self.hidden is None else torch.cat([x[..., : self.hidden.start], x[..., self.hidden.stop :]], -1)
 
-    def _common(self, x: Tensor) -> Tensor:
+    def common(self, x: Tensor) -> Tensor:
         """What policy over options and critic see of all that is seen [..., S]."""
         return x if self.looks is None else x[..., : self.looks.common]
 
@@ -225,7 +242,7 @@ class OptionModel(nn.Module):
         """Raw observations [..., D] -> all heads."""
         network = self.network
         x = network.see(obs)
-        return Heads(*network.decide(x), self.q_head(self.critic_trunk(self._common(x))))
+        return Heads(*network.decide(x), self.q_head(self.critic_trunk(self.common(x))))
 
     def behaviour(self, obs: Tensor) -> ActionDistribution[Tensor]:
         """Raw observations [..., D] -> pi over K options as they act: with what they are given, and certain of what
@@ -237,12 +254,17 @@ class OptionModel(nn.Module):
         return self.fixed.written(pi, numbers) if self.fixed is not None and isinstance(pi, DiagonalGaussian) else pi
 
     def values(self, obs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies."""
-        return self.values_of(self.view(obs))
+        """(q, mu_logits, beta_logits), each [..., K]: the heads without the policies. With critics of actions q is what
+        they say of each option's most likely one."""
+        seen = self.view(obs)
+        if self.soft is None:
+            return self.values_of(seen)
+        q = self.soft.option_values(self.common(seen), self.behaviour(obs))
+        return (q, *self._choice_heads(self._choice_features(seen)))
 
     def values_of(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same of what is seen, [..., S]."""
-        return (self.q_head(self.critic_trunk(self._common(seen))), *self._choice_heads(self._choice_features(seen)))
+        return (self.q_head(self.critic_trunk(self.common(seen))), *self._choice_heads(self._choice_features(seen)))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.
@@ -251,7 +273,7 @@ class OptionModel(nn.Module):
         """
         parts: dict[str, list[nn.Module]] = {
             "option": [*([] if self.encoder is None else [self.encoder]), self.policy_trunk, self.pi_head],
-            "critic": [self.critic_trunk, self.q_head],
+            "critic": [self.critic_trunk, self.q_head] if self.soft is None else [self.soft.critics],
             "master": [self.option_trunk, self.mu_head],
             "termination": [*([self.termination_trunk] if self.ends_apart else []), self.beta_head],
         }
@@ -259,10 +281,12 @@ class OptionModel(nn.Module):
         groups: list[dict[str, Any]] = []
         for name, modules in parts.items():
             params = [p for m in modules for p in m.parameters() if id(p) not in seen]
-            if name == "option" and not self.discrete:
+            if name == "option" and self.log_std.requires_grad:
                 params.append(self.log_std)
             seen.update(id(p) for p in params)
             groups.append({"params": params, "name": name})
+        if self.soft is not None:
+            groups.append({"params": [self.soft.log_alpha, self.soft.log_kappa], "name": "temperature"})
         return groups
 
 
@@ -293,6 +317,8 @@ def check_size(inputs: int, num_options: int, action_size: int, s: ModelSettings
         )
 
 
-def outline(spaces: Spaces, num_options: int, settings: ModelSettings, options: Sequence[Option] = ()) -> OptionModel:
+def outline(
+    spaces: Spaces, num_options: int, settings: ModelSettings, options: Sequence[Option] = (), soft: bool = False
+) -> OptionModel:
     """The model without its weights: names, shapes and dtypes of all its tensors, for no memory."""
-    return OptionModel(spaces, num_options, settings, seed=0, options=options, device="meta")
+    return OptionModel(spaces, num_options, settings, seed=0, options=options, device="meta", soft=soft)

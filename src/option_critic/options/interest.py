@@ -61,15 +61,22 @@ def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSetti
 
     Raises InputError where nothing can be learned from it.
     """
-    if not any(o.reward for o in rules.definitions):
+    all_own = own_rewards(obs, next_obs, rules)
+    if all_own is None:
         return torch.zeros(obs.shape[:-1], dtype=torch.float32, device=obs.device)
-    own = pick(stacked(rules.definitions, "reward", 0.0, obs, next_obs), option)
+    own = pick(all_own, option)
     if (wrong := ~(own.abs() <= MAX_REWARD)).any():
         name = rules.names[int(option[wrong][0])]
         raise InputError(
             f"reward of option {name} must lie in [-{MAX_REWARD:g}, {MAX_REWARD:g}], got {own[wrong][0].item():g}"
         )
     return own
+
+
+def own_rewards(obs: Tensor, next_obs: Tensor, rules: OptionSettings) -> Tensor | None:
+    """What each option would add if it executed: observations [..., D] -> [..., K]; none where no option adds any."""
+    rewarded = any(o.reward for o in rules.definitions)
+    return stacked(rules.definitions, "reward", 0.0, obs, next_obs) if rewarded else None
 
 
 def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:

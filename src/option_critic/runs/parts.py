@@ -12,9 +12,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.table import ALGORITHMS
+from option_critic.algorithms.settings import SETTINGS
+from option_critic.algorithms.table import brought_by
 from option_critic.model.option_model import NetworkSizeError, OptionModel, outline
 from option_critic.runs.paths import CheckpointError, RunPath
+from option_critic.runs.replay_files import list_forms, list_of, take_list
 from option_critic.runs.tensor_files import Form, header, load
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -48,9 +50,9 @@ def parts_of(algorithm: str) -> tuple[Part, ...]:
     """The parts of a checkpoint of an agent that learns by `algorithm`."""
     brought = (
         Part(name, partial(_brought, name), partial(_restore_brought, name), partial(_brought_forms, start))
-        for name, start in ALGORITHMS[algorithm].parts.items()
+        for name, start in brought_by(algorithm).items()
     )
-    return (MODEL, OPTIMIZER, *brought)
+    return (MODEL, OPTIMIZER, *((REPLAY,) if SETTINGS[algorithm].replays else ()), *brought)
 
 
 def check_parts(folder: RunPath, settings: Settings, spaces: Spaces) -> None:
@@ -100,7 +102,9 @@ def _outline(path: RunPath, tensors: int, settings: Settings, spaces: Spaces) ->
     layers = 3 * m.policy_layers if m.shared_trunk else m.policy_layers + m.critic_layers + m.option_layers
     try:
         if 2 * layers <= tensors:
-            return outline(spaces, settings.options.num_options, m, settings.options.definitions)
+            return outline(
+                spaces, settings.options.num_options, m, settings.options.definitions, settings.learning.replays
+            )
     except (RuntimeError, TypeError, OverflowError, NetworkSizeError):
         pass  # sizes that no memory has
     raise CheckpointError(f"{path} does not fit its config.json, which describes a far larger network")
@@ -200,3 +204,4 @@ def _brought_forms(
 
 MODEL = Part("model", _model_tensors, _restore_model, _model_forms)
 OPTIMIZER = Part("optimizer", _learning_tensors, _restore_learning, _learning_forms)
+REPLAY = Part("replay", list_of, take_list, lambda _, found: list_forms(found))

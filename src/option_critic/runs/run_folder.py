@@ -17,7 +17,7 @@ from option_critic.cores import usable_cores
 from option_critic.errors import RunError
 from option_critic.options.timeline import Episode, raster
 from option_critic.records import Batch
-from option_critic.runs import checkpoint
+from option_critic.runs import checkpoint, replay_files
 from option_critic.runs.files import check_writable, read_json, write_json, writing
 from option_critic.runs.handles import reason
 from option_critic.runs.inventory import BEST, config_or_copy, is_better, position, prune
@@ -28,12 +28,13 @@ from option_critic.runs.paths import BESIDE, CheckpointError, RunPath
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
+from option_critic.transitions import Transitions
 
 PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco", "envpool")
 
 
 WRITTEN = (
-    "checkpoints", "metrics.jsonl", "timing.jsonl", "alarms.jsonl", "tensorboard", "evaluation.json",
+    "checkpoints", "replay", "metrics.jsonl", "timing.jsonl", "alarms.jsonl", "tensorboard", "evaluation.json",
     "diagnosis.json", "skills", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
@@ -197,9 +198,12 @@ class Run:
         with self.going_on() if optional else writing(folder):
             for log in self.logs:
                 log.flush(durable=True)  # a boundary never outlives the lines before it
+            if name is None and state.replay is not None:
+                replay_files.keep(self.folder, state.replay)
             checkpoint.write(folder, state, self.settings, self.spaces)
             if name is None:
                 prune(self.folder, self.settings.keep_checkpoints)
+                replay_files.tidy(self.folder)
         return folder
 
     def keep_best(self, state: TrainState) -> None:
@@ -232,7 +236,7 @@ class Run:
                     stacklevel=2,
                 )
 
-    def dump(self, batch: Batch) -> RunPath:
+    def dump(self, batch: Batch | Transitions) -> RunPath:
         """Keep the rows on which the training broke down, to be looked at."""
         folder = self.folder / "dump"
         with writing(folder):

@@ -60,6 +60,8 @@ def skill_of(
             "this agent reads images through an encoder, which all its options share; a skill of one would have to "
             "bring it along, and cannot yet"
         )
+    if model.squashed:
+        raise InputError("skills of agents that learned by sac_oc cannot be exported yet: their policies are squashed")
     own = rules.definitions[k] if rules.definitions else Option(name=rules.names[k])
     base = own.policy if isinstance(own.policy, Skill) else None
     if base is not None and inherited(own, base) and own.frozen and own.ends == "given":  # nothing of it is another

@@ -19,8 +19,8 @@ PROBED = 256
 """States of a rollout at which the options' policies are compared."""
 
 
-def option_metrics(rollout: Rollout, values: Values, names: tuple[str, ...]) -> dict[str, float]:
-    """Shares, durations, ends and choices of the options in a rollout.
+def option_metrics(rollout: Rollout, log_mu: Tensor, names: tuple[str, ...]) -> dict[str, float]:
+    """Shares, durations, ends and choices of the options in a rollout; log_mu [T, B, K] of the policy over options.
 
     A decision on an action is a row of the rollout, and more than one environment step where actions are held.
 
@@ -56,7 +56,7 @@ def option_metrics(rollout: Rollout, values: Values, names: tuple[str, ...]) -> 
         "option/beta_mean": float((d.beta * free).sum() / free.sum().clamp(min=1)),
         "option/saturation": float((((d.beta - 0.5).abs() > 0.5 - SATURATED) & free).sum() / free.sum().clamp(min=1)),
         "option/choice": float((open_choice & d.ended & valid).sum() / decisions),
-        "option/choice_entropy": float((entropy(values.log_mu) * (d.ended & valid)).sum() / decisions),
+        "option/choice_entropy": float((entropy(log_mu) * (d.ended & valid)).sum() / decisions),
     }
 
 

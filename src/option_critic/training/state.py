@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.table import ALGORITHMS
+from option_critic.algorithms.settings import SACOCSettings
+from option_critic.algorithms.table import brought_by
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
 from option_critic.records import Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
+from option_critic.training.replay import Replay
 
 WINDOW = 128
 """Training episodes over which return, length and success are averaged."""
@@ -134,20 +136,25 @@ class TrainState:
     discounted: Tensor | None = None
     """[B] what the discounted returns of the running episodes have come to, for the scale of rewards; none where
     environments are fresh, as they are after every checkpoint, so none holds it."""
+    replay: Replay | None = None
+    """The transitions that it learns from, where it keeps any."""
 
     @staticmethod
     @torch.inference_mode(False)  # what is made within that mode could never be trained
     def fresh(settings: Settings, spaces: Spaces) -> TrainState:
         """An untrained agent."""
         device = pick_device(settings.device)
-        rules = settings.options
-        model = OptionModel(spaces, rules.num_options, settings.model, settings.seed, rules.definitions).to(device)
+        rules, learning = settings.options, settings.learning
+        model = OptionModel(
+            spaces, rules.num_options, settings.model, settings.seed, rules.definitions, soft=learning.replays
+        ).to(device)
         return TrainState(
             model=model,
-            optimizer=torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True),
+            optimizer=torch.optim.Adam(model.parameter_groups(), eps=1e-8 if learning.replays else 1e-5, fused=True),
             generators=Generators.seeded(settings.seed),
-            parts={name: start(model) for name, start in ALGORITHMS[settings.algorithm].parts.items()},
+            parts={name: start(model) for name, start in brought_by(settings.algorithm).items()},
             spaces=spaces,
+            replay=Replay(learning.buffer_size) if isinstance(learning, SACOCSettings) else None,
             schedule_end=settings.total_timesteps,
             episodes=Episodes.of(len(spaces.tasks)),
         )

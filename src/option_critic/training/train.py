@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 import torch
 
+from option_critic.algorithms.settings import PPOSettings, SACOCSettings
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.algorithms.update import improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
+from option_critic.envs.goals import Goals, goals_of
 from option_critic.envs.lookup import known
 from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
 from option_critic.envs.settings import EnvSettings
@@ -19,6 +21,7 @@ from option_critic.envs.source import Source
 from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
+from option_critic.training import off_policy
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.memory import keep_memory
 from option_critic.training.metrics import (
@@ -49,10 +52,15 @@ class Running:
     """where the episodes of each group stand"""
     made_for: tuple[Source, EnvSettings] | None = None
     """where they come from, and their settings"""
+    goals: Goals | None = None
+    """what learning asks of goals in hindsight; none: nothing"""
 
     def close(self) -> None:
         """Free the environments. Raises EnvError."""
         close(self.groups)
+        if self.goals is not None:
+            self.goals.close()
+            self.goals = None
 
     def abandon(self) -> None:
         """The same where something went wrong already."""
@@ -87,11 +95,17 @@ def train(
             running.close()
         if not running.groups:
             running.groups, running.live = start(state, settings, source)
+            running.goals = goals_for(settings, source, state)
             running.made_for = (source, settings.env)
             state.episodes.begin()
             state.discounted = None
         before = state.env_steps
-        metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
+        if settings.learning.replays:
+            metrics, running.live = off_policy.iterate(
+                state, settings, running.groups, running.live, on_rollout, running.goals
+            )
+        else:
+            metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
         last = on_boundary is not None and state.env_steps >= state.schedule_end
         state.evaluation = {}
         if judge is not None and (last or crosses(before, state.env_steps, settings.evaluate_every)):
@@ -103,6 +117,13 @@ def train(
             told = told or tell_of_cuts(state, settings, source)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
+
+
+def goals_for(settings: Settings, source: Source, state: TrainState) -> Goals | None:
+    """What learning asks of goals in hindsight, if anything. Raises InputError where that cannot be had."""
+    config = settings.learning
+    wanted = isinstance(config, SACOCSettings) and config.hindsight > 0
+    return goals_of(source, settings.env, state.spaces) if wanted else None
 
 
 def crosses(before: int, after: int, every: int) -> bool:
@@ -152,6 +173,7 @@ def iterate(
 ) -> tuple[Metrics, list[Live]]:
     """One iteration: rollout -> values -> targets -> improve -> metrics."""
     algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
+    assert isinstance(config, PPOSettings)
     started = time.perf_counter()
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
@@ -195,7 +217,7 @@ def iterate(
         metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
     if rollout.unstable:
         metrics["rollout/unstable"] = float(rollout.unstable)
-    metrics |= state.episodes.metrics() | option_metrics(rollout, values, rules.names)
+    metrics |= state.episodes.metrics() | option_metrics(rollout, values.log_mu, rules.names)
     if tasks := state.spaces.tasks:
         metrics |= state.episodes.by_task(tasks) | shares_by_task(rollout, rules.names, tasks)
     if rules.num_options > 1:

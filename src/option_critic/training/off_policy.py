@@ -1,0 +1,176 @@
+"""The second line, of what learns from kept transitions: act -> store -> sample -> targets -> improve -> log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from option_critic.algorithms.settings import SACOCSettings
+from option_critic.algorithms.soft_update import improve
+from option_critic.algorithms.update import LOGGED, DivergedError
+from option_critic.envs.contract import VectorEnvs
+from option_critic.envs.goals import Goals
+from option_critic.envs.make import in_their_chance
+from option_critic.model.act import arrive
+from option_critic.records import Decision, Interest, Rollout
+from option_critic.settings import Settings
+from option_critic.training.collect import Live, collect
+from option_critic.training.hindsight import in_hindsight
+from option_critic.training.metrics import divergence, option_metrics
+from option_critic.training.state import TrainState
+from option_critic.training.threads import compute_threads
+
+Metrics = dict[str, float]
+
+
+def iterate(
+    state: TrainState,
+    settings: Settings,
+    groups: Sequence[VectorEnvs],
+    live: Sequence[Live],
+    on_rollout: Callable[[Rollout], None] = lambda _: None,
+    goals: Goals | None = None,
+) -> tuple[Metrics, list[Live]]:
+    """One iteration: `rollout_length` rows, with updates after every `update_every` of them. `goals`: what can be
+    replaced in hindsight."""
+    config, rules, replay = settings.learning, settings.options, state.replay
+    assert isinstance(config, SACOCSettings) and replay is not None
+    started, improving, live = time.perf_counter(), 0.0, list(live)
+    state.set_rates(settings)
+    rollouts: list[Rollout] = []
+    learned: list[dict[str, Tensor]] = []
+    skipped = 0
+    with compute_threads(1, arrays=1):
+        for length in portions(config.rollout_length, config.update_every):
+            with in_their_chance(groups):
+                rollout, live = collect(groups, state.model, live, length, rules, state.generators)
+            collected = time.perf_counter()
+            before = replay.decisions
+            if goals is not None and before == 0:
+                check_goals(goals, rollout)
+            replay.add(rollout)
+            rollouts.append(rollout)
+            with compute_threads(settings.torch_threads):
+                for _ in range(due(before, replay.decisions, config)):
+                    found = update(state, settings, goals)
+                    skipped += found is None
+                    if found is not None and (replay.updates % LOGGED == 0 or not learned):
+                        learned.append(found)
+                update_normalisers(state, rollout, config.gamma)
+            improving += time.perf_counter() - collected
+    rollout, ended = joined(rollouts), time.perf_counter()
+    state.env_steps += rollout.env_steps
+    state.iteration += 1
+    state.elapsed += ended - started
+    state.episodes.update(rollout)
+    on_rollout(rollout)
+    metrics = {
+        "time/total_timesteps": float(state.env_steps),
+        "time/iterations": float(state.iteration),
+        "time/time_elapsed": state.elapsed,
+        "time/fps": rollout.env_steps / (ended - started),
+        "time/env_seconds": rollout.env_seconds,
+        "time/collect_seconds": ended - started - improving,
+        "time/improve_seconds": improving,
+        "train/learning_rate": state.optimizer.param_groups[0]["lr"],
+        "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt()),
+        "train/n_updates": float(replay.updates),
+        "train/skipped_updates": float(skipped),
+        "replay/transitions": float(min(replay.decisions, replay.rows * len(replay.running))),
+    }
+    metrics |= {name: float(torch.stack([m[name] for m in learned]).mean()) for name in (learned[0] if learned else ())}
+    if rollout.unstable:
+        metrics["rollout/unstable"] = float(rollout.unstable)
+    metrics |= state.episodes.metrics() | option_metrics(rollout, choices_of(state, settings, rollout), rules.names)
+    if rules.num_options > 1:
+        metrics["option/divergence"] = divergence(state.model, rollout)
+    return metrics, live
+
+
+def check_goals(goals: Goals, rollout: Rollout) -> None:
+    """Raise InputError unless the first steps are paid as hindsight will have it."""
+    rows = rollout.valid
+    goals.check(rollout.next_obs[rows].cpu().numpy(), rollout.reward[rows].cpu().numpy())
+
+
+def portions(total: int, most: int) -> list[int]:
+    """Parts of at most `most` that come to `total`."""
+    whole, rest = divmod(total, most)
+    return [most] * whole + [rest] * (rest > 0)
+
+
+def due(before: int, after: int, config: SACOCSettings) -> int:
+    """How many updates follow upon decisions number `before` to `after`: none is made up for those at the start."""
+
+    def by(decisions: int) -> int:
+        return int(max(0, decisions - config.learning_starts) * config.updates_per_step)
+
+    return by(after) - by(before)
+
+
+def update(state: TrainState, settings: Settings, goals: Goals | None = None) -> dict[str, Tensor] | None:
+    """One update from transitions that were kept: what to log of it; none where it was skipped.
+
+    Raises DivergedError where too many in a row were.
+    """
+    config, replay = settings.learning, state.replay
+    assert isinstance(config, SACOCSettings) and replay is not None
+    generator = state.generators.batch
+    drawn = replay.draw(config.minibatch_size, generator)
+    batch = replay.take(*drawn, state.model.log_std.device)
+    if goals is not None:
+        batch = in_hindsight(batch, replay, *drawn, goals, config.hindsight, generator)
+    found = improve(state.model, state.optimizer, batch, config, settings.options, generator)
+    replay.updates += found is not None
+    state.skipped_in_row = 0 if found is not None else state.skipped_in_row + 1
+    if state.skipped_in_row >= config.max_skipped_updates:
+        raise DivergedError(state.skipped_in_row, batch)
+    return found
+
+
+def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
+    """Let the statistics see what was collected."""
+    if state.model.obs_norm.enabled:
+        state.model.update_view(rollout.obs[rollout.valid])
+    if state.model.reward_norm.enabled:
+        reward = rollout.reward + rollout.own_reward
+        state.discounted = state.model.reward_norm.update(reward, rollout.cut, rollout.valid, gamma, state.discounted)
+
+
+@torch.no_grad()
+def choices_of(state: TrainState, settings: Settings, rollout: Rollout) -> Tensor:
+    """log mu_I of the policy over options as it is now, along a rollout: [T, B, K]."""
+    _, mu_logits, beta_logits = state.model.network(rollout.obs)
+    return arrive(mu_logits, beta_logits, rollout.interest, rollout.decision.carry, settings.options).log_mu
+
+
+def joined(rollouts: Sequence[Rollout]) -> Rollout:
+    """Rollouts of the same environments, one after the other, as one."""
+    first = rollouts[0]
+    if len(rollouts) == 1:
+        return first
+
+    def column(name: str) -> Any:
+        parts = [getattr(r, name) for r in rollouts]
+        told = next((x for x in parts if x is not None), None)
+        if isinstance(told, Decision | Interest):
+            return of_records(parts)
+        if isinstance(told, Tensor):  # where a task tells nothing in between, it was no success
+            return torch.cat(
+                [torch.zeros_like(r.valid) if x is None else x for r, x in zip(rollouts, parts, strict=True)]
+            )
+        return sum(parts) if told is not None else None
+
+    return replace(first, **{f.name: column(f.name) for f in fields(Rollout)})
+
+
+def of_records(records: Sequence[Any]) -> Any:
+    """Records of tensors [T, ...], one after the other; none stays none."""
+    kind, names = type(records[0]), [f.name for f in fields(records[0])]
+    columns = {name: [getattr(r, name) for r in records] for name in names}
+    return kind(**{name: None if xs[0] is None else torch.cat(xs) for name, xs in columns.items()})

@@ -1,0 +1,130 @@
+"""The second line: soft option-critic from the first step to a run that goes on."""
+
+import shutil
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from goal_envs import Point, otherwise_paid
+
+import option_critic as oc
+from option_critic.algorithms.settings import SACOCSettings
+from option_critic.errors import InputError
+from option_critic.model.acting import snapshot
+from option_critic.runs.paths import CheckpointError
+from option_critic.runs.replay_files import file_of, read_list
+from option_critic.training.off_policy import due, portions
+
+pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")
+FEW = {"algorithm": "sac_oc", "num_envs": 2, "rollout_length": 8, "learning_starts": 10, "minibatch_size": 8,
+       "updates_per_step": 0.5, "hidden_dim": 8, "torch_threads": 1, "backend": "gymnasium"}  # fmt: skip
+
+
+def agent(env, **settings):
+    return oc.OptionCritic(env, **FEW | settings)
+
+
+def moved(agent, before):
+    """Names of the weights that a training changed."""
+    return {n for n, x in agent.state.model.named_parameters() if not torch.equal(x, before[n])}
+
+
+@pytest.mark.parametrize("replayed", ["stored", "posterior"])
+@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+@pytest.mark.parametrize("options", [{"num_options": 1}, {"num_options": 3}, {"options_from": "given_options"}])
+def test_everything_learns_that_can(env, options, replayed):
+    """Whatever options are given: frozen, corrected, new; discrete actions and real ones."""
+    if "options_from" in options:
+        options = {"options_from": "given_options:" + ("SWING" if env == "Pendulum-v1" else "POLE"), "burn_in": 0}
+    a = agent(env, replayed_option=replayed, **options)
+    before = {n: x.detach().clone() for n, x in a.state.model.named_parameters()}
+    seen = []
+    a.learn(64, callback=lambda _, m: seen.append(m))
+    assert a.state.replay.updates == due(0, 64, a.settings.learning) == 27
+    learned, k = moved(a, before), a.settings.options.num_options
+    parts = ["policy_trunk", "pi_head", "soft.critics", "soft.targets", "soft.log_alpha"]
+    parts += ["mu_head", "beta_head", "option_trunk", "soft.log_kappa"] if k > 1 else []
+    assert {next(p for p in parts if n.startswith(p)) for n in learned} == set(parts)
+    assert all(np.isfinite(x) for name, x in seen[-1].items() if name.startswith(("train/", "option/")))
+    _, state = a.predict(np.zeros(a.spaces.obs_shapes[0]), deterministic=True)
+    assert a.predict(np.zeros(a.spaces.obs_shapes[0]), state)[1].option in range(k)
+
+
+def test_it_acts_as_it_learns():
+    """Numpy's policies are PyTorch's, squashed and with a spread of their own."""
+    a = agent("Pendulum-v1", options_from="given_options:SWING")
+    a.learn(64)
+    obs = torch.randn(50, 3)
+    (fast, *choice), (slow, *others) = snapshot(a.state.model)(obs.numpy()), a.state.model.network(obs)
+    pairs = [(fast.mean, slow.mean), (fast.log_std, slow.log_std), *zip(choice, others, strict=True)]
+    for mine, theirs in pairs:
+        np.testing.assert_allclose(mine, theirs.detach().numpy(), rtol=0, atol=1e-5)
+    assert (np.abs(fast.sample(np.ones_like(fast.mean))) < 1).all() and fast.log_std.std() > 0
+
+
+def test_updates_follow_decisions():
+    config = SACOCSettings(updates_per_step=0.3, learning_starts=7)
+    assert sum(due(n, n + 3, config) for n in range(0, 30, 3)) == int(23 * 0.3)
+    assert portions(10, 4) == [4, 4, 2] and portions(8, 4) == [4, 4]
+
+
+def files(run):
+    """What must not depend on how often a run was stopped."""
+    found = [*(run / "checkpoints").rglob("*.safetensors"), *(run / "replay").iterdir(), run / "metrics.jsonl"]
+    return {str(p.relative_to(run)): p.read_bytes() for p in found}
+
+
+@pytest.mark.parametrize(("buffer", "keep", "lost"), [(1000, 0, 3), (50, 2, 1)])
+def test_resumed_equals_uninterrupted(tmp_path, buffer, keep, lost):
+    """To the byte, transitions included, with hindsight and interests that read the goal; also where the ring is full
+    and files are dropped."""
+    settings = {"total_timesteps": 160, "checkpoint_every": 48, "hindsight": 0.8, "buffer_size": buffer,
+                "keep_checkpoints": keep, "options_from": "goal_envs:NEAR_AND_FAR"}  # fmt: skip
+    agent(Point, **settings).learn(run_folder=tmp_path / "whole")
+    cut = Path(shutil.copytree(tmp_path / "whole", tmp_path / "cut"))
+    lists = [read_list(safetensors.torch.load_file(p)) for p in (cut / "checkpoints").glob("*/replay.safetensors")]
+    assert {p.name for p in (cut / "replay").iterdir()} == {file_of(segment) for found in lists for segment in found}
+    for folder in sorted((cut / "checkpoints").iterdir())[-lost:]:  # as a kill in the middle leaves it
+        shutil.rmtree(folder)
+    held = oc.load(cut).state.replay
+    assert held.added == 0 and held.listed[0]["added"] > 0  # who only acts reads none of it
+    agent_again = oc.resume(cut, env=Point)
+    assert files(cut) == files(tmp_path / "whole")
+    assert agent_again.state.replay.added == 80 and len(files(cut)) > 6
+
+
+def test_damaged_transitions_are_told(tmp_path):
+    agent("Pendulum-v1", total_timesteps=96, checkpoint_every=32).learn(run_folder=tmp_path / "run")
+    last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    shutil.rmtree(last)
+    part = sorted((tmp_path / "run" / "replay").iterdir())[0]
+    data = bytearray(part.read_bytes())
+    data[-1] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(CheckpointError, match="checksum"):
+        oc.resume(tmp_path / "run")
+    part.unlink()
+    with pytest.raises(CheckpointError, match="missing"):
+        oc.resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("env", "settings", "words"), [
+    ("Pendulum-v1", {"hindsight": 0.5}, "achieved_goal"),
+    (Point, {"hindsight": 0.5, "action_repeat": 2}, "held"),
+    (otherwise_paid, {"hindsight": 0.5}, "compute_reward"),
+])  # fmt: skip
+def test_where_hindsight_does_not_fit(env, settings, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        agent(env, **settings).learn(32, run_folder=tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_what_it_cannot_learn():
+    with pytest.raises(InputError, match="choices at once"):
+        agent(lambda: gym.wrappers.TransformAction(gym.make("CartPole-v1"), lambda a: a[0],
+                                                   gym.spaces.MultiDiscrete([2, 3])))  # fmt: skip
+    with pytest.raises(InputError, match="shared_trunk"):
+        agent("Pendulum-v1", shared_trunk=True)
