@@ -76,6 +76,7 @@ def test_within_runs_paths_are_opened_in_few_files():
         "runs/locks.py",
         "runs/logs.py",
         "runs/paths.py",
+        "runs/replay_files.py",  # memory on the disk, in a file that has no name
         "runs/run_folder.py",  # TensorBoard's writer, in a folder that is held
     }
 

@@ -32,6 +32,7 @@ from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
 from option_critic.runs.files import writing
 from option_critic.runs.paths import RunPath
+from option_critic.runs.replay_files import make_room
 from option_critic.runs.run_folder import Run, versions
 from option_critic.settings import Settings
 from option_critic.skills.gather import check_skills, gathered
@@ -222,6 +223,7 @@ class OptionCritic:
 
         if run is not None:
             self.close()  # it begins with environments of its own, to be repeated
+            make_room(run.folder, self.state)
         try:
             display.tell(who_steps(self.source, self.settings.env))
             with display:

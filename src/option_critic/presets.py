@@ -223,7 +223,7 @@ PRESETS: dict[str, Settings] = {
     # sparse goals, with hindsight: settings of the RL Zoo where there are such
     "fetch-reach": fetch("FetchReach-v4", total_timesteps=10_000, hidden_dim=64),
     "fetch-push": fetch("FetchPush-v4"),
-    "fetch-pick-place": fetch("FetchPickAndPlace-v4"),
+    "fetch-pick-place": fetch("FetchPickAndPlace-v4", options_from="fetch"),
     # the network of Mnih and others 2013, which takes half the time of that of 2015, and learns Pong as well
     "pong": Settings(
         env_id="ALE/Pong-v5",
@@ -240,7 +240,7 @@ PRESETS: dict[str, Settings] = {
 }
 
 
-RECIPES = {"ALE/": "pong", "MiniGrid-": "doorkey", "BabyAI-": "doorkey"}
+RECIPES = {"Fetch": "fetch-push", "ALE/": "pong", "MiniGrid-": "doorkey", "BabyAI-": "doorkey"}
 """Beginning of an id -> the preset whose settings others of its family take, tuned for that one alone."""
 
 

@@ -14,6 +14,7 @@ import option_critic as oc
 from option_critic.algorithms.settings import SACOCSettings
 from option_critic.errors import InputError
 from option_critic.model.acting import snapshot
+from option_critic.runs import replay_files
 from option_critic.runs.paths import CheckpointError
 from option_critic.runs.replay_files import file_of, read_list
 from option_critic.training.off_policy import due, portions
@@ -128,3 +129,15 @@ def test_what_it_cannot_learn():
                                                    gym.spaces.MultiDiscrete([2, 3])))  # fmt: skip
     with pytest.raises(InputError, match="shared_trunk"):
         agent("Pendulum-v1", shared_trunk=True)
+
+
+def test_a_large_column_lies_on_the_disk(tmp_path, monkeypatch):
+    """In a file without a name: nothing of it is to be seen, and learning is the same to the bit."""
+    settings = {"total_timesteps": 64, "checkpoint_every": 32}
+    agent("Pendulum-v1", **settings).learn(run_folder=tmp_path / "memory")
+    monkeypatch.setattr(replay_files, "MAPPED", 1)
+    a = agent("Pendulum-v1", **settings)
+    a.learn(run_folder=tmp_path / "disk")
+    assert all(isinstance(x, np.memmap) for x in a.state.replay.columns.values())
+    assert files(tmp_path / "disk") == files(tmp_path / "memory")
+    assert {p.name for p in tmp_path.iterdir()} == {"disk", "memory"}

@@ -55,7 +55,11 @@ def state_at(model: OptionModel, obs: Tensor, rules: OptionSettings) -> State:
     """At raw observations [N, D]."""
     network, numbers = model.network, model.numbers(obs)
     seen = network.see(obs)
-    pi, mu_logits, beta_logits = network.decide(seen)
+    if rules.num_options > 1:
+        pi, mu_logits, beta_logits = network.decide(seen)
+    else:  # there is nothing to choose
+        pi = model.policies_of(seen)
+        mu_logits = beta_logits = seen.new_zeros(len(seen), 1)
     held: Tensor | None = None
     if isinstance(pi, SquashedGaussian):
         pi, held = as_they_act(model, pi, numbers)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.model.critics import SoftHeads, soft_heads
+from option_critic.model.critics import soft_heads
 from option_critic.model.distributions import ActionDistribution, DiagonalGaussian, Factors
 from option_critic.model.encoder import Encoder, count_weights, encoded
 from option_critic.model.fixed import fixed_actions
@@ -92,10 +92,8 @@ class OptionModel(nn.Module):
         for k in (k for k, option in enumerate(options) if option.correction):
             log_std[k] = min(s.initial_log_std, s.correction_log_std)
         self.log_std = nn.Parameter(log_std)
-        self.soft: SoftHeads | None = None
-        if soft:
-            self.soft = soft_heads(spaces, num_options, s, seed, common, device)
-        else:
+        self.soft = soft_heads(spaces, num_options, s, seed, common, device) if soft else None
+        if not soft:
             self.q_head = linear(width, num_options, device)
             initialise(self.q_head, 1.0, seed, "q_head")
         self.mu_head = linear(width, num_options, device)
@@ -243,6 +241,10 @@ class OptionModel(nn.Module):
         network = self.network
         x = network.see(obs)
         return Heads(*network.decide(x), self.q_head(self.critic_trunk(self.common(x))))
+
+    def policies_of(self, seen: Tensor) -> ActionDistribution[Tensor]:
+        """Of what is seen [..., S] -> pi over K options as the network has them."""
+        return self.network.policies(self._policy_features(seen))
 
     def behaviour(self, obs: Tensor) -> ActionDistribution[Tensor]:
         """Raw observations [..., D] -> pi over K options as they act: with what they are given, and certain of what

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
+import tempfile
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -18,6 +21,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from option_critic.functional.arrays import NDArray
 from option_critic.runs.files import MAX_TENSORS
 from option_critic.runs.inventory import boundaries
 from option_critic.runs.paths import CheckpointError, RunPath
@@ -32,9 +36,28 @@ PART = f"{FOLDER}.safetensors"
 COUNTS = ("added", "decisions", "updates")
 PORTION = 256 << 20
 """Bytes of a file at most, about: so much more memory does a save take."""
+MAPPED = 2 << 30
+"""Bytes of a column from which on it lies on the disk."""
 MAX_SEGMENTS = 100_000
 NAMES = {"i2": "I16", "i4": "I32", "b1": "BOOL", "f4": "F32"}
 """numpy's dtypes as safetensors calls them."""
+
+
+def make_room(run: RunPath, state: TrainState) -> None:
+    """Let columns of transitions lie in memory, or where one is larger than `MAPPED` on the disk that the run is on, in
+    a file without a name, which goes with this process."""
+    there = next(p for p in (run.base, *run.base.parents) if p.is_dir())
+
+    def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
+        size = math.prod(shape) * dtype.itemsize
+        if size < MAPPED:
+            return np.zeros(shape, dtype)
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.truncate(size)
+            return np.memmap(file, dtype, "r+", shape=shape)
+
+    if state.replay is not None:
+        state.replay.room = zeros
 
 
 def file_of(segment: Segment) -> str:
@@ -74,6 +97,7 @@ def restore(run: RunPath, state: TrainState, spaces: Spaces) -> None:
     if replay is None or replay.listed is None:
         return
     counts, segments = replay.listed
+    make_room(run, state)
     for segment in segments:
         replay.added = replay.added or segment.start
         replay.extend(read_segment(run / FOLDER / file_of(segment), segment, spaces))

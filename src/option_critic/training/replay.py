@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,8 @@ KEPT = {
 }
 """What is kept of a row beside observations and action, and as what."""
 Columns = dict[str, NDArray]
+Room = Callable[[tuple[int, ...], np.dtype[Any]], NDArray]
+"""(shape, dtype) -> zeros."""
 Index = npt.NDArray[np.int64]
 
 
@@ -46,6 +50,8 @@ class Replay:
     def __init__(self, capacity: int) -> None:
         """Room for `capacity` transitions; memory is taken as rows come."""
         self.capacity = capacity
+        self.room: Room = np.zeros
+        """where columns lie: by default in memory"""
         self.columns: Columns = {}
         self.added = 0
         """rows so far"""
@@ -95,8 +101,8 @@ class Replay:
         """Room like these columns."""
         envs = columns["reward"].shape[1]
         rows = max(2, self.capacity // envs)
-        # zeros take no memory before they are written
-        self.columns = {name: np.zeros((rows, *x.shape[1:]), x.dtype) for name, x in columns.items()}
+        # zeros take no memory, and no disk, before they are written
+        self.columns = {name: self.room((rows, *x.shape[1:]), x.dtype) for name, x in columns.items()}
         self.first, self.last = np.zeros((2, rows, envs), np.int64)
         self.running = np.full(envs, -1, np.int64)  # of no episode that is kept, until one begins
 
