@@ -18,6 +18,7 @@ import numpy.typing as npt
 from option_critic.cores import usable_cores
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
+from option_critic.envs.preprocessing import register
 from option_critic.envs.randomness import Chance
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
@@ -93,6 +94,7 @@ def make_in_processes(source: Source, settings: EnvSettings, seeds: Sequence[int
 
     def maker(part: Sequence[int]) -> Callable[[], VectorEnvs]:
         def make() -> GymnasiumEnvs:
+            register(name)  # first: a package that is imported later says that it registers anew
             if registered is not None:  # by a script, of which no worker knows
                 gym.registry.setdefault(name, registered)
             return make_gymnasium(source, part, settings)
