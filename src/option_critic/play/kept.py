@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from option_critic.evaluation.trace import Trace
 from option_critic.runs.files import writing
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import RunPath
-
-FOLDER = "played"
-FILE = re.compile(r"\A(\d{4,9})\.safetensors\Z")
+from option_critic.runs.played import PLAYED, file_of, numbers_in
 
 
 class Keeper:
@@ -24,15 +21,8 @@ class Keeper:
 
     def keep(self, trace: Trace) -> None:
         """In the place of what was kept of this session before. Raises WriteError."""
-        with figures(self.folder), writing(self.folder / FOLDER):
+        with figures(self.folder), writing(self.folder / PLAYED):
             if self.file is None:
                 last = max(numbers_in(self.folder), default=0)
-                self.file = self.folder / FOLDER / f"{last + 1:04d}.safetensors"
+                self.file = file_of(self.folder, last + 1)
             trace.save(self.file, self.meta)
-
-
-def numbers_in(folder: RunPath) -> list[int]:
-    """Of the sessions that are kept in a run folder."""
-    played = folder / FOLDER
-    names = played.names() if played.is_folder() else []
-    return sorted(int(found[1]) for name in names if (found := FILE.match(name)))
