@@ -42,6 +42,7 @@ class Page:
         self.server, self.session = server.viser, session
         self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self.scene: Scene | None = None
+        self._drawn = (-1, -1)
         self.gizmo: Any = None
         self.number: Any = None
         self.server.gui.set_panel_label(legible(title, LONG_NAME))
@@ -67,8 +68,8 @@ class Page:
         if self.scene is not None and isinstance(task, OfficialTask):
             self.scene.update(task.env.data)
             self._place_goal()
-        elif self.session.env.render_mode == "rgb_array":
-            picture = self.session.env.render()
+        elif self.session.env.render_mode == "rgb_array" and self._drawn != self.session.moment:
+            self._drawn, picture = self.session.moment, self.session.env.render()
             if isinstance(picture, np.ndarray) and picture.ndim == 3:
                 self.server.scene.set_background_image(picture.astype(np.uint8), format="jpeg")
 

@@ -49,7 +49,7 @@ class Session:
         self.forbidden = frozenset[int]()
         self.episodes: list[Rows] = []
         self._seed: int | None = seed
-        self._recorder = Recorder(1)
+        self._recorder, self._number = Recorder(1), 0
         self._goals: list[NDArray] = []
         self._now: tuple[int, ...] | None = None
         self.reset()
@@ -72,6 +72,7 @@ class Session:
         self.over = True  # until it has begun
         obs, _ = self.env.env.reset(seed=self._seed)
         self._seed = None  # its chance runs on
+        self._number += 1
         self._row = self._read(obs)
         self.goal.begin()
         self.option: int | None = None
@@ -179,6 +180,11 @@ class Session:
             return None
         trace, goals = to_trace(self.episodes), self._goals
         return trace if not goals[0].size else Trace(**(vars(trace) | {"goal": np.stack(goals)}))
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """Number of this episode, and of its last step: another picture belongs to another moment."""
+        return self._number, self.steps
 
     def strip(self, most: int) -> NDArray:
         """[n, 2] option and whether one ended there, of the last n <= `most` steps of this episode."""
