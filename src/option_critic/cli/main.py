@@ -25,6 +25,7 @@ from option_critic.cli.flags import (
     TrainArgs,
     parse,
 )
+from option_critic.cli.play import play
 from option_critic.cli.serve import serve
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.skills import skills
@@ -60,6 +61,7 @@ USAGE = """usage: option-critic VERB ...
   export RUN|SKILL  an agent or a skill as ONNX, or for torch.export
   card RUN|SKILL    a README.md with what was measured, for people and model hubs
   serve RUN|SKILLS  options as tools of language models and other programs (MCP)
+  play RUN|SKILLS   an agent in the browser: run, hold, forbid, end its options; drag the goal
   list              presets, environments, algorithms, runs
   bench [PRESET]    steps per second: environments, + inference, + training
 
@@ -240,6 +242,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "export": export,
     "card": card,
     "serve": serve,
+    "play": play,
     "list": list_,
     "bench": bench,
 }

@@ -102,7 +102,8 @@ def made(args: ServeArgs) -> tuple[Any, str]:
 
 def run(server: Any, what: str, args: ServeArgs) -> None:
     """Until it ends."""
-    from option_critic.serve.transports import listening, over_http, over_stdio
+    from option_critic.serve.listening import listening
+    from option_critic.serve.transports import over_http, over_stdio
 
     if args.http is None:
         say(f"serving {what} on standard input and output", error=True)

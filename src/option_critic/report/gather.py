@@ -21,6 +21,7 @@ from option_critic.runs.inventory import runs_below, runs_in
 from option_critic.runs.locks import figures as locked
 from option_critic.runs.logs import Row, read_thinned
 from option_critic.runs.paths import MAX_LOG, CheckpointError, RunPath
+from option_critic.runs.played import file_of, numbers_in
 from option_critic.runs.run_config import RunConfig, read_config
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ KEPT = ("config.json", "metrics.jsonl", "evaluation.json", "diagnosis.json")
 MAX_RUNS = 100
 MAX_EVALUATIONS = 20
 """Of one run; those that the page shows first."""
+MAX_PLAYED = 3
+"""Sessions of one run that people played; the last ones."""
 MAX_ROWS = 5_000
 """Of a log. A chart shows 160 of them."""
 MAX_TRACES = 2 << 30
@@ -116,6 +119,7 @@ def read_locked(folder: RunPath, room: Room) -> RunData:
         timing=lines(folder / "timing.jsonl", ["time/time_elapsed"], problems, "there are no curves of the training"),
         alarms=lines(folder / "alarms.jsonl", ["says"], problems, limit=MAX_JSON),
         evaluated=fitting(evaluated, len(names), problems),
+        played=played(folder, config, len(names), room, problems),
         diagnosis=diagnosis,
         problems=tuple(problems),
     )
@@ -222,6 +226,35 @@ def evaluations(
     problems += [f"no timelines of {', '.join(keys)}: {why}" for why, keys in lost.items()]
     shown = {e.key for e in found[:MAX_EVALUATIONS]}
     return [Evaluated(good[key], traces.get(key)) for key in good if key in shown]
+
+
+def played(
+    folder: RunPath, config: RunConfig | None, num_options: int, room: Room, problems: list[str]
+) -> list[Evaluated]:
+    """The last sessions that people played (`option-critic play`), for their timelines: no figure counts them."""
+    found = []
+    for number in numbers_in(folder)[-MAX_PLAYED:]:
+        path = file_of(folder, number)
+        try:
+            room.traces -= found_size(path)
+            if room.traces < 0:
+                raise TraceError(path, f"is left out: all traces together are larger than {MAX_TRACES >> 30} GB")
+            trace, _ = Trace.load(path, config.shown.env.action_repeat if config else None)
+        except TraceError as error:
+            problems.append(str(error))
+            continue
+        if trace.q.shape[-1] == num_options:
+            found.append(Evaluated(of_session(number, trace), trace))
+    return found
+
+
+def of_session(number: int, trace: Trace) -> figures.Result:
+    """What a page needs to know of a session, as if it was an evaluation."""
+    rows = tuple(
+        figures.EpisodeRow(length=int(n), return_=float(r.sum()))
+        for n, r in zip(trace.length, trace.reward, strict=True)
+    )
+    return figures.Result(0, f"played-{number}", "deterministic", {}, rows)
 
 
 def found_size(path: RunPath) -> int:

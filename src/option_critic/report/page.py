@@ -119,7 +119,7 @@ def safe(text: str) -> Any:
 
 def data(runs: Sequence[RunData], films: Films, rooms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the page's script reads."""
-    traces = [e.trace for run in runs for e in run.evaluated if e.trace is not None]
+    traces = [e.trace for run in runs for e in (*run.evaluated, *run.played) if e.trace is not None]
     each = max(4, min(100, EPISODES // max(1, len(traces))))
     return {
         "curves": learning_curves(runs),
@@ -139,7 +139,7 @@ def data(runs: Sequence[RunData], films: Films, rooms: Sequence[Mapping[str, Any
                         "goals": goal_map(e, len(traces)),
                         "videos": embedded(films.get((run.folder, e.key), {})),
                     }
-                    for e in by_interest(run.evaluated)
+                    for e in (*by_interest(run.evaluated), *run.played)
                     if (
                         packed := encode(
                             e, min(each, fitting(e.trace, len(traces))), films.get((run.folder, e.key), {})

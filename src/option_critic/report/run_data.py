@@ -49,6 +49,8 @@ class Evaluated:
     @property
     def title(self) -> str:
         """For people."""
+        if self.result.goals.startswith("played-"):
+            return f"{self.result.goals.replace('-', ' ')}: a person gave orders"
         return f"{self.result.goals}, {self.result.mode}, after {self.result.training_steps:,} steps"
 
 
@@ -74,6 +76,8 @@ class RunData:
     diagnosis: Diagnosis | None
     problems: tuple[str, ...]
     """what could not be read, a sentence each"""
+    played: list[Evaluated] = field(default_factory=list)
+    """sessions that people played: for their timelines, no figure counts them"""
     by_task: Row = field(default_factory=dict)
     """what its last row says of each of several tasks (`task/...`)"""
     group: str = ""

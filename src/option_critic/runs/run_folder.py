@@ -35,7 +35,8 @@ PACKAGES = ("option-critic", "torch", "numpy", "gymnasium", "metaworld", "mujoco
 
 WRITTEN = (
     "checkpoints", "replay", "metrics.jsonl", "timing.jsonl", "alarms.jsonl", "tensorboard", "evaluation.json",
-    "diagnosis.json", "skills", "traces", "pictures", "videos", "report.html", "dump", "versions.json", "config.json",
+    "diagnosis.json", "skills", "traces", "played", "pictures", "videos", "report.html", "dump",
+    "versions.json", "config.json",
 )  # fmt: skip
 """What a run folder holds. Deleted in this order: what is half deleted is still a run."""
 LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl")

@@ -38,6 +38,8 @@ class Where:
     goals: str = "D"
     """Of Meta-World."""
     deterministic: bool = True
+    horizon: int = HORIZON
+    """Steps of an episode of Meta-World."""
 
 
 def served(
@@ -96,7 +98,7 @@ def env_of(options: OptionCritic | list[Any], where: Where) -> tuple[OptionEnv, 
         refuse_arguments(source.name, EnvSettings(env_kwargs=where.env_kwargs))
         if not available():
             raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
-        official = OfficialTask(task, HORIZON, goal_set(task, where.goals).vectors)
+        official = OfficialTask(task, where.horizon, goal_set(task, where.goals).vectors)
         source = Source(source.name, env=official)
         return OptionEnv(source, options, deterministic=where.deterministic), source.name
     kwargs = own_arguments(options, where)

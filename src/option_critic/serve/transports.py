@@ -7,7 +7,6 @@ import socket
 import anyio
 import uvicorn
 
-from option_critic.errors import InputError
 from option_critic.serve.server import OptionServer
 
 SESSION_SECONDS = 60.0
@@ -36,16 +35,6 @@ async def awake() -> None:
     """A signal may come in while another thread runs: Python looks after it when this one wakes up."""
     while True:
         await anyio.sleep(AWAKE_SECONDS)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that takes connections. Raises InputError where there can be none."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"nothing can listen on {host}, port {port} ({reason}); choose another --http PORT") from error
 
 
 def over_http(server: OptionServer, at: socket.socket, host: str) -> None:

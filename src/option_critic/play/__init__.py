@@ -1,0 +1,1 @@
+"""Play with a trained agent in the browser."""

@@ -1,0 +1,177 @@
+"""The page, in a browser: what is clicked is what happens, and nobody else is asked or heard."""
+
+import asyncio
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from option_critic import OptionCritic
+from option_critic.envs.metaworld import HORIZON, OfficialTask, available
+from option_critic.envs.source import Source
+from option_critic.evaluation.metaworld_protocol import goal_set
+from option_critic.planning.option_env import OptionEnv
+from option_critic.play.session import Session
+from option_critic.serve.listening import listening
+
+viser = pytest.importorskip("viser")
+websockets = pytest.importorskip("websockets")
+messages = pytest.importorskip("viser._messages")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+GRASP, MOVE = 1, 2
+SLOW = 40_000
+"""Milliseconds: without a GPU the scene takes its time."""
+
+
+@pytest.fixture
+def playing():
+    """A page of an untrained agent with named options -> (address, session, page, the thread's end)."""
+    if not available():
+        pytest.skip("Meta-World is not installed")
+    from option_critic.play import loop
+    from option_critic.play.page import Page
+    from option_critic.play.server import PageServer
+
+    agent = OptionCritic("pick-place", hidden_dim=8, num_envs=1, backend="official")
+    task = OfficialTask("pick-place-v3", HORIZON, goal_set("pick-place-v3", "D").vectors)
+    session = Session(OptionEnv(Source("Meta-World/pick-place-v3", env=task).env, agent))
+    at, end = listening("127.0.0.1", 0), threading.Event()
+    server = PageServer(at, "127.0.0.1")
+    page = Page(server, session, "pick <place>")
+    steps = threading.Thread(target=loop.play, args=(page, session, lambda _: None, end.is_set))
+    steps.start()
+    yield f"127.0.0.1:{at.getsockname()[1]}", session, page
+    end.set()
+    steps.join()
+    server.stop()
+    session.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_person_plays(playing):
+    address, session, shown = playing
+    sync = pytest.importorskip("playwright.sync_api")
+    with sync.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+        )
+        page, asked = chromium.new_page(viewport={"width": 800, "height": 300}), []
+        page.on("request", lambda request: asked.append(request.url))
+        page.set_default_timeout(SLOW)
+        page.goto(f"http://{address}")
+
+        def click(name, nth=0):
+            page.get_by_role("button", name=name, exact=True).nth(nth).dispatch_event("click")
+            page.wait_for_timeout(200)
+
+        def wait(steps):
+            page.locator(f'#live[data-steps="{steps}"]').wait_for(state="attached")
+
+        wait(0)
+        end = time.monotonic() + SLOW / 1000
+        while not shown.server.get_clients() and time.monotonic() < end:
+            page.wait_for_timeout(50)  # viser hears a page that has drawn once
+        click("step")
+        wait(1)
+        click("reset")
+        wait(0)
+        click("hold", GRASP)
+        click("forbid", 0)
+        for step in range(3):
+            click("step")
+            wait(step + 1)  # clicks that follow at once are one for viser
+        click("hold", GRASP)  # lets it go
+        click("end it")
+        number = page.locator("input[type=text], input[inputmode=decimal]")
+        number.nth(number.count() - 1).fill("0.25")
+        number.nth(number.count() - 1).press("Enter")
+        click("step")
+        wait(4)
+        click("reset")
+        wait(0)
+        chromium.close()
+    trace = session.trace()
+    assert trace.length.tolist() == [1, 4]
+    assert trace.option[1, :4].tolist() == [GRASP] * 3 + [MOVE]
+    assert trace.ended[1, :4].tolist() == [True, False, False, True] and trace.info["ordered"][1, 3] == 1
+    assert trace.info["held_option"][1, :4].tolist() == [GRASP] * 3 + [-1]
+    assert (trace.info["forbidden"][1, :4] == 1).all()
+    assert trace.goal[1, 5] != pytest.approx(0.25) == trace.info["goal_z"][1, 3]
+    assert all(url.startswith((f"http://{address}/", f"blob:http://{address}/", "data:")) for url in asked), asked
+
+
+def connected(address, headers=None):
+    protocol = f"viser-v{viser.__version__}"
+    return websockets.connect(f"ws://{address}", subprotocols=[protocol], additional_headers=headers or {})
+
+
+def test_other_sites_and_foreign_names_are_refused(playing):
+    address, *_ = playing
+
+    async def tried(headers):
+        try:
+            async with connected(address, headers):
+                return 101
+        except websockets.exceptions.InvalidStatus as error:
+            return error.response.status_code
+
+    for origin, status in ((f"http://{address}", 101), ("http://evil.example", 403), ("null", 403)):
+        assert asyncio.run(tried({"Origin": origin})) == status, origin
+    from option_critic.play.server import welcome
+
+    assert welcome({"Host": "[::1]:80", "Origin": "http://[::1]:80"}, "::1") and welcome({"Host": "localhost"}, "::1")
+    assert not welcome({"Host": "evil.example:80", "Origin": "http://evil.example:80"}, "127.0.0.1")
+
+
+def test_hostile_messages_do_nothing(playing):
+    """Another page's clicks, what a control is made of, values of no kind, and what is no message at all."""
+    from option_critic.play.server import permitted
+
+    address, session, page = playing
+    update = messages.GuiUpdateMessage
+    assert permitted(update("x", {"value": 1}), True) and not permitted(update("x", {"value": 1}), False)
+    assert not permitted(update("x", {"update_cb": []}), True)
+    assert not permitted(messages.ShareUrlRequest(), True)
+    handles = page.server.gui._gui_input_handle_from_uuid
+    slider = next(u for u, h in handles.items() if type(h).__name__ == "GuiSliderHandle")
+    buttons = next(u for u, h in handles.items() if type(h).__name__ == "GuiButtonGroupHandle")
+    said = [
+        update(slider, {"value": float("nan")}), update(slider, {"value": 1e9}), update(slider, {"value": "much"}),
+        update(buttons, {"value": "no such button"}), update(buttons, {"value": ["reset"]}),
+        messages.TransformControlsUpdateMessage("/goal", (1, 0, 0, 0), (float("nan"), 0, 0)),
+        messages.TransformControlsUpdateMessage("/goal", (1, 0, 0, 0), (1e30, -1e30, 0)),
+    ]  # fmt: skip
+
+    async def say():
+        import msgspec
+
+        for raw in (b"", b"\xff" * 100, "text", b"x" * (1 << 17)):
+            async with connected(address) as socket:
+                await socket.send(raw)
+                await socket.wait_closed()
+        async with connected(address) as socket:
+            for message in said:
+                buffers = []
+                await socket.send(msgspec.msgpack.encode(message.as_serializable_dict(buffers)))
+            await asyncio.sleep(0.3)
+
+    asyncio.run(say())
+    assert session.shift == 0 and session.steps == 0 and not session.playing
+    place = session.goal.place
+    assert (place >= session.goal.low).all() and (place <= session.goal.high).all()
+
+
+def test_the_scene_is_where_the_simulation_is(playing):
+    _, session, page = playing
+    data, scene = session.env.env.env.data, page.scene
+    for _ in range(3):
+        page.orders.put(session.step)
+    while session.steps < 3 or not page.orders.empty():
+        pass
+    body = int(session.env.env.env.model.body("obj").id)
+    page.scene.update(data)
+    np.testing.assert_allclose(scene.frames[body].position, data.xpos[body], atol=1e-5)
+    assert scene.update(data) == 0  # nothing moved meanwhile
