@@ -72,7 +72,7 @@ def test_what_is_too_much_is_refused(changes, message):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_what_is_honest_stays_possible(name):
-    PRESETS[name].override(num_envs=4096, rollout_length=256, num_options=64, hidden_dim=1024, seed=2**63 - 1)
+    PRESETS[name].override(num_envs=4100, rollout_length=256, num_options=64, hidden_dim=1024, seed=2**63 - 1)
 
 
 def test_a_network_that_no_memory_has_is_refused_before_it_is_made():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from option_critic.algorithms.settings import DACSettings
 from option_critic.errors import InputError
 from option_critic.settings import Settings, setting_names
 from option_critic.spaces import NEWER, Spaces
@@ -16,6 +17,7 @@ from option_critic.spaces import NEWER, Spaces
 modest = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
 PARTS = {"": Settings, **{n: h for n, h in get_type_hints(Settings).items() if dataclasses.is_dataclass(h)}}
+PARTS["learning"] = DACSettings  # those that `setting_names` names
 HINTS = {name: get_type_hints(PARTS[part])[name] for name, part in setting_names().items()}
 BY_TYPE = {
     int: st.integers(-2, 10**6),

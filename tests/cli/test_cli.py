@@ -139,7 +139,7 @@ def test_list_names_everything(trained):
     code, out, _ = run("list", "--runs", trained[0].parent, "--json", "-")
     listed = json.loads(out)
     assert code == 0 and listed["presets"]["pick-place"] == "Meta-World/pick-place-v3"
-    assert listed["algorithms"] == ["dac", "ppo_oc"] and len(listed["metaworld"]) == 50
+    assert listed["algorithms"] == ["dac", "ppo_oc", "sac_oc"] and len(listed["metaworld"]) == 50
     assert set(listed["runs"].values()) == {256} and len(listed["runs"]) == 2
     assert "pick-place" in run("list", "--runs", trained[0])[1]
 

@@ -103,7 +103,7 @@ def test_a_reader_that_is_slow_and_a_pipe_that_does_not_wait_lose_nothing(shell)
     script += "terminal.open_terminal(); print('x' * 300_000)\nmain()"
     code, out, err = shell(f'{sys.executable} -c "{script}" | (sleep 2; cat)')
     assert code == 0 and not err, err
-    assert json.loads(out[300_000:])["algorithms"] == ["dac", "ppo_oc"]
+    assert json.loads(out[300_000:])["algorithms"] == ["dac", "ppo_oc", "sac_oc"]
 
 
 def test_what_a_terminal_cannot_show_is_replaced(shell, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +93,6 @@ def performed(job: Job) -> Outcome:
         except OSError as error:
             return Outcome("failed", f"{job.place} cannot be written: {error}")
         with suppress(OSError), job.log.appending() as handle:
-            sys.stdout.flush()
             os.dup2(handle, 1)
             os.dup2(handle, 2)
         return outcome_of(job)
