@@ -12,7 +12,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,box2d,atari,minigrid,robotics,report,serve,export,tune,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,box2d,atari,minigrid,robotics,report,serve,export,play,tune,dev]"
 	touch $@
 
 # Train the arm (3 to 6 minutes on 2 cores), judge it on the official Meta-World package, and write the page that shows

@@ -45,8 +45,8 @@ class PageServer:
         """the page that plays"""
         with quiet(), listening_at(at, host):
             self.viser = viser.ViserServer(host=host, port=at.getsockname()[1], verbose=False)
-        own = self.viser._websock_server
-        own._handle_incoming_message = self._only(own._handle_incoming_message)  # type: ignore[assignment, method-assign]
+        own: Any = self.viser._websock_server
+        own._handle_incoming_message = self._only(own._handle_incoming_message)
         own.on_client_connect(self._met)
         self.viser.on_client_connect(self._greet)
         self.viser.on_client_disconnect(self._gone)
