@@ -83,8 +83,10 @@ def lifted(obs: Tensor, rest: float = REST) -> Tensor:
 
 
 def if_aligned(obs: Tensor) -> Any:
-    """No speed up or down low beside the object; else as the option decides."""
-    return where((beside(obs) > 0.007) & (above(obs) < 0.07), 0.0, math.nan)
+    """No speed up or down low beside the object; else as the option decides. In front of it or behind is worse than it
+    seems: what lies in a hole has walls around it."""
+    away = (beside(obs) > 0.007) | (abs(obs[..., 1] - obs[..., 5]) > 0.03)
+    return where(away & (above(obs) < 0.07), 0.0, math.nan)
 
 
 def is_open(obs: Tensor) -> Tensor:
@@ -148,7 +150,7 @@ def reach_grasp_move(rest: float = REST) -> tuple[Option, ...]:
         Option(
             name="move",
             interest=lifted_,
-            sees=(*at_hand, OBJECT_TO_GOAL),
+            sees=(GRIPPER_OPENING, HAND_TO_OBJECT, OBJECT_TO_GOAL),
             fixed={FORTH: if_high_enough, GRIPPER: as_it_is},
             bonus=lambda obs: BONUS * lifted_(obs),
             arrays=True,
