@@ -24,7 +24,7 @@ from option_critic.envs.source import Source, check_told, fitted
 from option_critic.errors import InputError, RunError
 from option_critic.model.act import Generators
 from option_critic.model.layers import stream_seed
-from option_critic.model.option_model import numbers_size
+from option_critic.model.size import numbers_size
 from option_critic.options.interest import check_definitions
 from option_critic.predicting import OptionState, predicted
 from option_critic.presets import generic, settings_for

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from option_critic.algorithms.settings import SETTINGS
 from option_critic.algorithms.table import brought_by
-from option_critic.model.option_model import NetworkSizeError, OptionModel, outline
+from option_critic.model.option_model import OptionModel, outline
+from option_critic.model.size import NetworkSizeError
 from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.replay_files import list_forms, list_of, take_list
 from option_critic.runs.tensor_files import Form, header, load

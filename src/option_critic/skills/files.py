@@ -8,7 +8,7 @@ import safetensors.torch
 from torch import Tensor
 
 from option_critic.card import FILE
-from option_critic.model.option_model import MAX_WEIGHTS
+from option_critic.model.size import MAX_WEIGHTS
 from option_critic.runs import manifest
 from option_critic.runs.files import encoded, writing
 from option_critic.runs.parts import check_values, compare, form, load_finite
