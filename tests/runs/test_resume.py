@@ -213,7 +213,7 @@ def test_a_killed_process_and_its_signals(small, tmp_path):
     assert prints(run) == prints(whole)
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=180):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
