@@ -1,6 +1,8 @@
 # One command each on a fresh clone: `make demo` (train, then evaluate) and `make test`.
 
 PYTHON ?= python3
+# Of what is installed a part is ever imported: compiled then, not all of it (a minute) before.
+INSTALL := install --quiet --no-compile --constraint constraints.txt
 VENV   := .venv
 BIN    := $(VENV)/bin
 SEED   ?= 100
@@ -12,7 +14,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,box2d,atari,minigrid,robotics,report,serve,export,play,tune,dev]"
+	$(BIN)/pip $(INSTALL) --editable ".[metaworld,box2d,atari,minigrid,robotics,report,serve,export,play,tune,dev]"
 	touch $@
 
 # Train the arm (3 to 6 minutes on 2 cores), judge it on the official Meta-World package, and write the page that shows
@@ -37,7 +39,7 @@ check: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[metaworld,atari,rivals]"
+	$(BIN)/pip $(INSTALL) --editable ".[metaworld,atari,rivals]"
 	mkdir -p runs
 	$(BIN)/option-critic bench --json runs/bench.json
 	$(BIN)/python experiments/rivals.py --json runs/rivals.json
@@ -47,7 +49,7 @@ wheel: install
 	rm -rf dist .wheel-venv
 	$(BIN)/python -m build --wheel --outdir dist .
 	$(PYTHON) -m venv .wheel-venv
-	.wheel-venv/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	.wheel-venv/bin/pip $(INSTALL) dist/*.whl
 	cd .wheel-venv && bin/option-critic --help
 	cd .wheel-venv && bin/python -c "from importlib.resources import files; files('option_critic.report').joinpath('assets/page.html').read_text()"
 	cd .wheel-venv && bin/option-critic train CartPole-v1 --total-timesteps 4096 --out try --overwrite

@@ -1,7 +1,12 @@
 """Shared pieces of the tests."""
 
+import os
 import time
 from pathlib import Path
+
+# Before PyTorch is loaded, and for all processes that tests start: threads that have nothing to do sleep. By default
+# they keep a core busy, of which two files that run at once have one each. What is computed is the same.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
@@ -18,7 +23,7 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small():
     """Settings of a training that takes a moment."""
     return lambda env_id="CartPole-v1", **kw: Settings(env_id=env_id).override(

@@ -427,7 +427,7 @@ def test_a_disk_that_fills_up_leaves_earlier_checkpoints_whole(command, tmp_path
 
 
 def test_metrics_that_cannot_be_written_are_told_once_and_end_the_training_badly(tmp_path):
-    flags = ["--total-timesteps", "6400", "--checkpoint-every", "6400", "--rollout-length", "4",
+    flags = ["--total-timesteps", "960", "--checkpoint-every", "960", "--rollout-length", "4",
              "--num-options", "1"]  # fmt: skip
     code, err = alone(train("bad_envs:DiskFills-v0", *flags), tmp_path)
     # the system says either, as a line still fits in part or not at all

@@ -27,13 +27,12 @@ VERBS = {
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
+def stopped(tmp_path_factory, here):
     """A run that was stopped at its first boundary, evaluated and diagnosed."""
     root = tmp_path_factory.mktemp("stranger")
-    python = [sys.executable, "-m", "option_critic"]
     for words in (["train", "CartPole-v1", *TINY, "--out", "out"], ["evaluate", "out/seed-0", "--episodes", "1"],
                   ["diagnose", "out/seed-0", "--episodes", "1", "--no-ablations"]):  # fmt: skip
-        subprocess.run([*python, *words], cwd=root, check=True, capture_output=True)
+        assert here(*words, cwd=root)[0] == 0
     shutil.rmtree(root / "out/seed-0/checkpoints/000000000064")
     return root / "out/seed-0"
 

@@ -122,12 +122,12 @@ def test_a_locale_without_an_alphabet(shell, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, here):
     """A small run with an evaluation and a diagnosis."""
     root = tmp_path_factory.mktemp("trained")
     for words in (f"train CartPole-v1 {SMALL} --out out", "evaluate out/seed-0 --episodes 2",
                   "diagnose out/seed-0 --episodes 2 --no-ablations"):  # fmt: skip
-        subprocess.run([*PYTHON.split(), *words.split()], cwd=root, check=True, capture_output=True)
+        assert here(*words.split(), cwd=root)[0] == 0
     return root / "out/seed-0"
 
 

@@ -170,7 +170,7 @@ def test_the_scene_is_where_the_simulation_is(playing):
     for _ in range(3):
         page.orders.put(session.step)
     while session.steps < 3 or not page.orders.empty():
-        pass
+        time.sleep(0.01)  # leaves Python to the thread that steps
     body = int(session.env.env.env.model.body("obj").id)
     page.scene.update(data)
     np.testing.assert_allclose(scene.frames[body].position, data.xpos[body], atol=1e-5)

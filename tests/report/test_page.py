@@ -168,8 +168,7 @@ def test_other_runs_and_episodes_can_be_chosen(page):
 
 
 @needs_browser
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
-@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize(("width", "height", "scheme"), [(390, 844, "dark"), (1440, 900, "light")])
 def test_it_fits_a_phone_and_a_screen_in_the_dark_and_in_the_light(browser, site, tmp_path, width, height, scheme):
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     page.goto(site[0].as_uri())

@@ -1,7 +1,9 @@
 """Checkpoints come back exactly, and what is damaged is never loaded."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -15,10 +17,17 @@ from option_critic.runs.parts import GENERATORS
 from option_critic.runs.paths import CheckpointError, RunPath
 
 
+@pytest.fixture(scope="module")
+def trained(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    oc.OptionCritic.from_settings(small()).learn(run_folder=folder)
+    return folder
+
+
 @pytest.fixture
-def run(small, tmp_path):
-    oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
-    return tmp_path / "run"
+def run(trained, tmp_path):
+    """A copy of a run with checkpoints at 128 and 256 steps, to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 def test_everything_comes_back(small, tmp_path):

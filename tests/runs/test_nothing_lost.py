@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
@@ -38,17 +40,25 @@ def last_files(run):
     return [(run / "metrics.jsonl").read_bytes(), *((folder / name).read_bytes() for name in names)]
 
 
-@pytest.fixture
-def whole(small, tmp_path):
-    learned(small, tmp_path / "whole")
-    return last_files(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    learned(small, folder)
+    return last_files(folder)
 
 
-@pytest.fixture
-def cut(small, tmp_path):
+@pytest.fixture(scope="module")
+def stopped(small, tmp_path_factory):
     """Stopped between two boundaries, at 320 of 512 steps."""
-    learned(small, tmp_path / "cut", stop=5)
-    return tmp_path / "cut"
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    learned(small, folder, stop=5)
+    return folder
+
+
+@pytest.fixture
+def cut(stopped, tmp_path):
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(stopped, tmp_path / "cut"))
 
 
 def flip(path, old, new):

@@ -68,6 +68,7 @@ def test_one_option_has_nothing_to_fail():
 RESTLESS = {
     "num_options": 2, "num_envs": 8, "rollout_length": 32, "minibatch_size": 128, "epochs": 1, "checkpoint_every": 3840,
     "beta_floor": 0.98, "beta_ceil": 0.99, "initial_beta": 0.985, "entropy_master": 1.0, "seed": 1,
+    "torch_threads": 1,
 }  # fmt: skip
 
 
