@@ -7,7 +7,6 @@ it printed. A page (HTML) that it wrote is embedded below.
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import sys
@@ -66,7 +65,7 @@ def main(tutorial: Path, page: Path, run: bool) -> None:
         copy = page.with_name(f"{page.stem}_page.html")
         shutil.copy(report, copy)
         text += f"\n## The page that it wrote\n\n[By itself]({copy.name})\n\n" + (
-            f'<iframe src="{os.path.relpath(copy, page.with_suffix(""))}" loading="lazy" title="report" '
+            f'<iframe src="{copy.name}" loading="lazy" title="report" '
             'style="width: 100%; height: 45rem; border: 1px solid #8888"></iframe>\n'
         )
     page.write_text(text, encoding="utf-8")

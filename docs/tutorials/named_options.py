@@ -32,6 +32,7 @@ from courier import Courier
 
 import option_critic as oc
 from option_critic.callbacks import StopWhenSolved
+from option_critic.skills.export import skill_of
 
 BUDGET = 24_576  # steps, at most
 
@@ -116,8 +117,6 @@ print(option_critic("report", "runs/courier/seed-0", "--env", "courier:Courier")
 # *deliver* as a [skill](../skills.md): a folder that needs neither the agent nor the environment any more. It goes to the door:
 
 # %%
-from option_critic.skills.export import skill_of  # noqa: E402
-
 skill_of(agent, "deliver").save("skills/deliver")
 deliver = oc.Skill.load("skills/deliver", options_from="courier:OPTIONS")
 for door in ([0.9, 0.0], [0.0, 0.9], [-0.9, 0.0]):
