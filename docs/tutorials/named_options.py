@@ -88,11 +88,12 @@ def option_critic(*words):
     return done.stdout
 
 
-named = ("--env", "courier:Courier", "--options-from", "courier:OPTIONS")
-print(option_critic("diagnose", "runs/courier/seed-0", *named, "--episodes", "20", "--max-episode-steps", "100"))
+run = ("runs/courier/seed-0", "--env", "courier:Courier", "--options-from", "courier:OPTIONS", "--episodes", "20")
+print(option_critic("evaluate", *run))
+print(option_critic("diagnose", *run))
 
 # %% [markdown]
-# *share* is the part of the steps in which an option ran. *ends learned*: nobody said when *fetch* ends, its termination found out. The second table takes options away: alone neither does it, and with *no learned end* the parcel is never delivered: *fetch* goes on for ever. So both are needed, and the end as well. Had it gone on succeeding *without fetch*, *fetch* would be a name for nothing; had an option a share near 0, it would never have begun ([how options fail, how to see it, what to do](../options.md#how-options-fail-how-to-see-it-what-to-do)).
+# `evaluate` ends with the median episode, a letter a step. In the tables of `diagnose`, *share* is the part of the steps in which an option ran. *ends learned*: nobody said when *fetch* ends, its termination found out. The second table takes options away: alone neither does it, and with *no learned end* the parcel is never delivered: *fetch* goes on for ever. So both are needed, and the end as well. Had it gone on succeeding *without fetch*, *fetch* would be a name for nothing; had an option a share near 0, it would never have begun ([how options fail, how to see it, what to do](../options.md#how-options-fail-how-to-see-it-what-to-do)).
 
 # %%
 found = json.loads(Path("runs/courier/seed-0/diagnosis.json").read_text())
@@ -109,7 +110,7 @@ assert success["no learned end"] < 0.5, "the learned end is not needed"
 # One page that opens from disk: learning curves, and each episode as a strip of its options, with the ends that were learned (in colour) and forced. Click a moment, and it says what ran and why it ended ([more](../report.md)).
 
 # %%
-print(option_critic("report", "runs/courier/seed-0", "--env", "courier:Courier").splitlines()[0])
+print(option_critic("report", *run[:3]).splitlines()[0])
 
 # %% [markdown]
 # ## Take an option along

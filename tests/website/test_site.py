@@ -1,5 +1,6 @@
 """The site is whole: every public name, no dead link, and what a newcomer wants is near."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -98,6 +99,16 @@ def test_the_site_is_built_strictly_and_whole(tmp_path):
     assert [name for name in oc.__all__ if f'id="option_critic.{name}"' not in reference] == []
     first = pages[site / "index.html"]
     assert "prefers-color-scheme: dark" in first and (site / "search.json").stat().st_size > 100_000
+
+
+def test_public_names_say_shapes_errors_and_sources():
+    said = {name: inspect.getsource(getattr(oc, name)) for name in oc.__all__}
+    shapes = {name for name, text in said.items() if re.search(r"\[\.\.\.[],]|\[[A-Z](, [A-Z])*\]", text)}
+    assert set(oc.__all__) - shapes == {"Settings", "load", "resume"}  # they take no arrays
+    assert {name for name, text in said.items() if not re.search(r"Raises|Error", text)} == {"OptionState", "where"}
+    assert {name for name, text in said.items() if re.search(r"(19|20)\d\d\]|\[[A-Z]\w+(\+| and |, )", text)} >= {
+        "Feature", "Option", "OptionCritic", "OptionEnv", "Skill",
+    }  # fmt: skip
 
 
 def test_every_page_is_in_the_navigation_and_nothing_else():

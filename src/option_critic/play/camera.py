@@ -12,7 +12,7 @@ LOOK_AT, FROM = (0.0, 0.65, 0.15), (0.45, 1.6, 0.75)
 """In metres."""
 COVERED = 0.6
 """Of a narrow page's height: there viser's controls are a sheet at the bottom."""
-BACK = 1.25
+BACK = 1.5
 """As far as this from the arm on a narrow page, so that what is left of it holds the arm's whole room."""
 
 
