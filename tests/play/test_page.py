@@ -76,7 +76,10 @@ def test_a_person_plays(playing):
         while not shown.server.get_clients() and time.monotonic() < end:
             page.wait_for_timeout(50)  # viser hears a page that has drawn once
         (client,) = shown.server.get_clients().values()
-        assert np.allclose(client.camera.look_at, camera(390 / 615, client.camera.fov)[1])
+        there = camera(390 / 615, client.camera.fov)[1]
+        while not np.allclose(client.camera.look_at, there, atol=1e-3) and time.monotonic() < end:
+            page.wait_for_timeout(50)
+        assert np.allclose(client.camera.look_at, there, atol=1e-3)
         click("step")
         wait(1)
         click("reset")
