@@ -7,14 +7,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SEED   ?= 100
 
-.PHONY: install demo test faults check bench wheel clean
+.PHONY: install demo test faults check docs bench wheel clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip $(INSTALL) --editable ".[metaworld,box2d,atari,minigrid,robotics,report,serve,export,play,tune,dev]"
+	$(BIN)/pip $(INSTALL) --editable ".[metaworld,box2d,atari,minigrid,robotics,report,serve,export,play,tune,docs,dev]"
 	touch $@
 
 # Train the arm (3 to 6 minutes on 2 cores), judge it on the official Meta-World package, and write the page that shows
@@ -38,6 +38,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The documentation as a site, in site/: the tutorials are run, and warnings and dead links are errors.
+docs: install
+	$(BIN)/python website/build_site.py
+
 bench: install
 	$(BIN)/pip $(INSTALL) --editable ".[metaworld,atari,rivals]"
 	mkdir -p runs
@@ -57,4 +61,4 @@ wheel: install
 	rm -rf .wheel-venv
 
 clean:
-	rm -rf $(VENV) .wheel-venv dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .wheel-venv dist build/website site .mypy_cache .ruff_cache .pytest_cache

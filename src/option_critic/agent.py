@@ -54,7 +54,8 @@ def fitting(settings: Settings, source: Source) -> Settings:
 
 
 class OptionCritic:
-    """An agent with options: a policy over options, K intra-option policies, learned terminations.
+    """An agent with options: a policy over options, K intra-option policies, learned terminations [option-critic:
+    Bacon+17, 1609.05140; the algorithms: DAC, Zhang+Whiteson 19, 1904.12691; PPOC, Klissarov+17, 1712.00004].
 
     Follows Stable-Baselines3: `learn`, `predict`, `save`, and `option_critic.load`; the `state` of
     `predict` carries the running option.

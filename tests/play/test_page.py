@@ -13,6 +13,7 @@ from option_critic.envs.metaworld import HORIZON, OfficialTask, available
 from option_critic.envs.source import Source
 from option_critic.evaluation.metaworld_protocol import goal_set
 from option_critic.planning.option_env import OptionEnv
+from option_critic.play.camera import COVERED, FROM, LOOK_AT, camera
 from option_critic.play.session import Session
 from option_critic.serve.listening import listening
 
@@ -58,7 +59,7 @@ def test_a_person_plays(playing):
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
         )
-        page, asked = chromium.new_page(viewport={"width": 800, "height": 300}), []
+        page, asked = chromium.new_page(viewport={"width": 390, "height": 615}), []
         page.on("request", lambda request: asked.append(request.url))
         page.set_default_timeout(SLOW)
         page.goto(f"http://{address}")
@@ -74,6 +75,11 @@ def test_a_person_plays(playing):
         end = time.monotonic() + SLOW / 1000
         while not shown.server.get_clients() and time.monotonic() < end:
             page.wait_for_timeout(50)  # viser hears a page that has drawn once
+        (client,) = shown.server.get_clients().values()
+        there = camera(390 / 615, client.camera.fov)[1]
+        while not np.allclose(client.camera.look_at, there, atol=1e-3) and time.monotonic() < end:
+            page.wait_for_timeout(50)
+        assert np.allclose(client.camera.look_at, there, atol=1e-3)
         click("step")
         wait(1)
         click("reset")
@@ -101,6 +107,21 @@ def test_a_person_plays(playing):
     assert (trace.info["forbidden"][1, :4] == 1).all()
     assert trace.goal[1, 5] != pytest.approx(0.25) == trace.info["goal_z"][1, 3]
     assert all(url.startswith((f"http://{address}/", f"blob:http://{address}/", "data:")) for url in asked), asked
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (360, 640), (768, 1024)])
+def test_the_arms_room_is_above_the_controls_of_a_narrow_page(width, height):
+    fov = np.radians(75)
+    eye, at = camera(width / height, fov)
+    forward = (at - eye) / np.linalg.norm(at - eye)
+    right = np.cross(forward, [0, 0, 1])
+    axes = np.stack([right / np.linalg.norm(right), np.cross(right, forward) / np.linalg.norm(right), forward])
+    room = np.array([[x, y, z] for x in (-0.1, 0.1) for y in (0.6, 0.9) for z in (0.02, 0.3)])  # objects, goals, hand
+    x, y, depth = axes @ (room - eye).T
+    above = y / depth / np.tan(fov / 2)  # -1: the lower edge of the page, 1: the upper one
+    assert (above > 2 * COVERED - 1).all() and (above < 1).all()
+    assert (np.abs(x / depth / np.tan(fov / 2)) < width / height).all()
+    assert np.allclose(camera(1440 / 900, fov), (FROM, LOOK_AT))
 
 
 def connected(address, headers=None):

@@ -16,7 +16,8 @@ MAX_COMPONENT = 1_000_000
 @dataclass(frozen=True)
 class Feature:
     """Some components of an observation, or how far they are from others: `Feature("hand - object", (0, 1, 2), (4, 5,
-    6))`. It is data, so it travels with what was learned from it. Raises InputError where the two differ in length.
+    6))`. It is data, so it travels with what was learned from it: of [..., D] it reads [..., n], as the agent-space of
+    Konidaris and Barto [2007]. Raises InputError where the two differ in length.
     """
 
     name: str

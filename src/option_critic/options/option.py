@@ -132,7 +132,8 @@ class Option:
 
 
 def where(condition: Any, yes: Any, no: Any) -> Any:
-    """`yes` where `condition` holds, else `no`: of tensors or arrays, for functions that take both."""
+    """`yes` where `condition` holds, else `no`: tensors or arrays [...] (or numbers) -> [...], for functions that take
+    both."""
     if isinstance(condition, np.ndarray):
         return np.where(condition, yes, no)
     import torch

@@ -12,6 +12,7 @@ from option_critic.envs.metaworld import OfficialTask
 from option_critic.errors import InputError
 from option_critic.legible import legible
 from option_critic.options.look import colour
+from option_critic.play.camera import FROM, LOOK_AT, camera
 from option_critic.play.panel import LONG_NAME, live
 from option_critic.play.scene import Scene
 from option_critic.play.server import PageServer
@@ -29,8 +30,6 @@ PUSHES = (
     ("open", 3, -1.0, "O"),
 )
 """Name of a push of the hand, as it is seen from in front of the table; component of the action, direction, key."""
-LOOK_AT, FROM = (0.0, 0.65, 0.15), (0.45, 1.6, 0.75)
-"""Of the camera, in metres."""
 GIZMO = 0.12
 MOST_KEYS = 9
 
@@ -164,6 +163,7 @@ class Page:
         session, scene = self.session, self.server.scene
         self.scene = Scene(self.server, task.env.model)
         self.server.initial_camera.look_at, self.server.initial_camera.position = LOOK_AT, FROM
+        self.server.on_client_connect(look)
         pushes: dict[str, Order] = {}
         for name, axis, direction, key in PUSHES:
 
@@ -202,3 +202,8 @@ class Page:
         shown = (round(float(place[0]), 3), round(float(place[1]), 3), round(float(place[2]), 3))
         if not np.allclose(self.number.value, shown, atol=2e-3):
             self.number.value = shown
+
+
+async def look(client: Any) -> None:
+    """From where the arm is seen beside the controls: once, as then the person turns it."""
+    client.camera.position, client.camera.look_at = camera(client.camera.aspect, client.camera.fov)

@@ -30,8 +30,9 @@ NEARLY = 1 - 2.0**-20
 
 
 class Skill:
-    """One option, frozen: what it does, when it ends, where it may start; loaded from its folder, or cut out of an
-    agent (`export.py: skill_of`). It is called with raw observations, and so is what `Option(policy=...)` takes.
+    """One option, frozen: what it does, when it ends, where it may start, the three of which an option consists
+    [Sutton, Precup and Singh 1999]; loaded from its folder, or cut out of an agent (`skill_of`).
+    It is called with raw observations, and so is what `Option(policy=...)` takes.
 
     Raises SkillError where its definitions are not at hand.
     """
