@@ -28,6 +28,7 @@ from option_critic.model.size import numbers_size
 from option_critic.options.interest import check_definitions
 from option_critic.predicting import OptionState, predicted
 from option_critic.presets import generic, settings_for
+from option_critic.ranks.ranks import ALONE, Ranks, all_of
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
 from option_critic.runs.files import writing
@@ -39,6 +40,7 @@ from option_critic.skills.gather import check_skills, gathered
 from option_critic.spaces import Spaces, check_fit
 from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.callbacks import Callbacks, Heard, as_one
+from option_critic.training.follow import follow
 from option_critic.training.progress import TrainingDisplay
 from option_critic.training.state import Episodes, TrainState
 from option_critic.training.train import Metrics, Running, train
@@ -168,6 +170,7 @@ class OptionCritic:
         run_folder: str | Path | RunPath | None = None,
         overwrite: bool = False,
         progress: bool = False,
+        ranks: Ranks = ALONE,
     ) -> OptionCritic:
         """Train for `total_timesteps` more steps (default: as in the settings).
 
@@ -175,7 +178,9 @@ class OptionCritic:
         with methods (`callbacks.Callback`) hears of checkpoints and of ends of options, too. Nothing is written unless
         a `run_folder` is given; there, metrics and checkpoints are kept, and environments are made anew at each
         checkpoint. Without one they are kept: the next call goes on in the same episodes (`close` ends them). With
-        `evaluate_every` it is judged meanwhile, with or without a run folder: `eval/...` in the metrics.
+        `evaluate_every` it is judged meanwhile, with or without a run folder: `eval/...` in the metrics. With `ranks`
+        (`docs/scale.md`) each of several processes calls this with the same arguments; only the first one writes,
+        judges and calls back.
         """
         steps = self.settings.total_timesteps if total_timesteps is None else total_timesteps
         steps, heard = self.settings.override(total_timesteps=steps).total_timesteps, as_one(callback)
@@ -185,11 +190,14 @@ class OptionCritic:
         self.settings = self.settings.override(total_timesteps=steps, backend=env.backend)
         if run_folder is not None and self.state.env_steps:
             self._meet(self.source, self.settings.env)  # before anything is written
+        if not ranks.is_first:
+            follow(self.state, self.settings, self._running, self.source, ranks, run_folder is not None)
+            return self
         judge = self._judge(heard)
         run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
-        return self._learn(run, heard, progress, judge)
+        return self._learn(run, heard, progress, judge, ranks)
 
     def _judge(self, heard: Heard) -> Judge | None:
         """What judges it while it trains, if anything does. Raises InputError where that cannot be: ask for it before
@@ -200,7 +208,9 @@ class OptionCritic:
 
         return Judge(self, partial(heard.on_trace, self))
 
-    def _learn(self, run: Run | None, heard: Heard, progress: bool, judge: Judge | None) -> OptionCritic:
+    def _learn(
+        self, run: Run | None, heard: Heard, progress: bool, judge: Judge | None, ranks: Ranks = ALONE
+    ) -> OptionCritic:
         """To the end of the schedule."""
         # the environment is not named once more: its id would leave no room for the numbers
         title, success_only = f"seed {self.settings.seed}", self.settings.env.reward == "success"
@@ -229,7 +239,7 @@ class OptionCritic:
             display.tell(who_steps(self.source, self.settings.env))
             with display:
                 judging = None if judge is None else partial(judge, display.judging)
-                self._train(on_iteration, run, judging, heard)
+                self._train(on_iteration, run, judging, heard, ranks)
             if run is not None:
                 self.close()
         except BaseException:
@@ -246,6 +256,7 @@ class OptionCritic:
         run: Run | None,
         judge: Callable[[], Metrics] | None,
         heard: Heard,
+        ranks: Ranks,
     ) -> None:
         """As long as `on_iteration` does not say False; what is cut short is kept."""
 
@@ -260,9 +271,10 @@ class OptionCritic:
         try:
             with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has set
                 for metrics in train(
-                    self.state, self.settings, self._running, on_boundary, self.watch.see, judge, self.source
-                ):
-                    if not on_iteration(metrics) and self.state.env_steps < self.state.schedule_end:
+                    self.state, self.settings, self._running, on_boundary, self.watch.see, judge, self.source,
+                    ranks,
+                ):  # fmt: skip
+                    if not all_of(on_iteration(metrics), ranks) and self.state.env_steps < self.state.schedule_end:
                         keep("interrupted")
                         break
         except KeyboardInterrupt:

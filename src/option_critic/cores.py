@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,19 @@ def usable_cores(system: Path = Path("/")) -> int:
     told = os.environ.get(CORES, "")
     given = int(told) if told.isdigit() else math.inf
     return max(1, math.ceil(min(allowed, quota(system), given)))
+
+
+def share_of(cores: Sequence[int], i: int, count: int) -> Sequence[int]:
+    """The cores of the i-th of so many processes: they share them where there are fewer."""
+    return cores[i::count] or cores[i % len(cores) : i % len(cores) + 1] if cores else cores
+
+
+def take_share(i: int, count: int) -> None:
+    """Tie this process to its share of the cores, as the i-th of so many on this machine."""
+    usable = usable_cores()
+    if hasattr(os, "sched_getaffinity"):
+        os.sched_setaffinity(0, share_of(sorted(os.sched_getaffinity(0)), i, count))
+    os.environ[CORES] = str(max(1, usable // count))  # a quota is shared, too
 
 
 @cache

@@ -17,6 +17,7 @@ from option_critic.errors import InputError
 from option_critic.model.option_model import OWN
 from option_critic.options.definitions import load_each as import_definitions
 from option_critic.options.entries import Entry
+from option_critic.ranks.ranks import ALONE, Ranks
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import inventory, replay_files
 from option_critic.runs.files import WriteError, writing
@@ -29,6 +30,8 @@ from option_critic.skills.lookup import references as references_of
 from option_critic.skills.skill import Skill
 from option_critic.spaces import Spaces
 from option_critic.training.callbacks import Callbacks, as_one
+from option_critic.training.follow import follow
+from option_critic.training.train import check_alike
 from option_critic.value_types import plain
 
 
@@ -91,6 +94,7 @@ def resume(
     progress: bool = False,
     options_from: str | None = None,
     env: Any = None,
+    ranks: Ranks = ALONE,
 ) -> OptionCritic:
     """Go on with the training in the run folder `path`, which was stopped, killed or crashed.
 
@@ -98,14 +102,15 @@ def resume(
     metrics and checkpoints of a training that never stopped: on the same machine, with the same versions and
     numbers of threads. A finished run is returned as it is. `options_from` as in `load`. `env`: the run's
     environment, where its name alone does not lead there: an object, a lambda, a function or an id of a module that
-    is not imported. Raises InputError if `path` is no run or if another process is writing to it.
+    is not imported. `ranks` as in `learn`; their number may be another one than before, which a warning tells. Raises
+    InputError if `path` is no run or if another process is writing to it.
     """
     if options_from is not None:
         import_definitions(options_from)
     folder, heard = RunPath.of(path), as_one(callback)
     config_or_copy(folder)  # before anything is written: is it a run?
     with ExitStack() as lock:
-        held = holding(folder, lock)
+        held = holding(folder, lock) if ranks.is_first else None
         agent = at_boundary(folder)  # under the lock: nobody adds one
         check_named(options_from, agent.settings)
         if agent.state.env_steps < agent.state.schedule_end:
@@ -115,10 +120,14 @@ def resume(
                 give_back(agent, given(env))
             agent.source = ready(agent.source, agent.settings.env)
             agent._meet(agent.source, agent.settings.env)
+            check_alike(agent.state, ranks)  # all have read: now the first one may write
+            if not ranks.is_first:
+                follow(agent.state, agent.settings, agent._running, agent.source, ranks, bounded=True)
+                return agent
             judge = agent._judge(heard)
             replay_files.restore(folder, agent.state, agent.spaces)
             run = Run(folder, agent.settings, agent.spaces, lock=lock, after=agent.num_timesteps)
-            agent._learn(run, heard, progress, judge)
+            agent._learn(run, heard, progress, judge, ranks)
     return agent
 
 

@@ -199,6 +199,12 @@ def open_terminal() -> None:
     warnings.showwarning, sys.excepthook = warn, show_traceback
 
 
+def hush() -> None:
+    """Let nothing reach standard output from now on, and no warning: another process says the same."""
+    sys.stdout = unfailing(None)
+    warnings.simplefilter("ignore")
+
+
 def warn(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning in one line, in place of Python's own two."""
     say(f"warning: {' '.join(COLOURS.sub('', str(message)).splitlines())}", error=True)

@@ -38,7 +38,7 @@ def gradients(agent, batch):
     weights = dict(model.policy_trunk.named_parameters()) | {"weight": model.pi_head.weight, "bias": model.pi_head.bias}
     if not model.discrete:
         weights["log_std"] = model.log_std
-    loss, _ = ALGORITHMS[settings.algorithm].losses(model, batch, settings.learning, settings.options)
+    loss, _ = ALGORITHMS[settings.algorithm].objective(model, settings.learning, settings.options).of_whole(batch)
     return dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
 
 

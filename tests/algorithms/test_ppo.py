@@ -223,7 +223,7 @@ def test_a_forced_end_is_never_a_learned_one(model, algorithm):
     metrics = option_metrics(rollout, evaluate_rollout(model, rollout, rules).log_mu, rules.names)
     assert metrics["option/end_rate"] == 0 and metrics["option/forced_rate"] > 0
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
-    loss, _ = ALGORITHMS[algorithm].losses(model, Batch.of(rollout, targets), CONFIG, rules)
+    loss, _ = ALGORITHMS[algorithm].objective(model, CONFIG, rules).of_whole(Batch.of(rollout, targets))
     loss.backward()
     assert model.beta_head.weight.grad is None or not model.beta_head.weight.grad.any()
     assert model.mu_head.weight.grad.any()
@@ -242,7 +242,7 @@ def test_the_first_minibatch_repeats_the_acting_policy(model, algorithm):
     rules = OptionSettings(min_option_length=1, max_option_length=4)
     rollout = acted(model, rules)
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
-    _, metrics = ALGORITHMS[algorithm].losses(model, Batch.of(rollout, targets), CONFIG, rules)
+    _, metrics = ALGORITHMS[algorithm].objective(model, CONFIG, rules).of_whole(Batch.of(rollout, targets))
     for name in ("train/approx_kl", "option/approx_kl"):
         assert abs(metrics[name].item()) < 1e-9, name
 
@@ -270,7 +270,7 @@ def test_good_options_are_kept_even_if_all_are_good(model, algorithm):
     decision = Decision(zeros.unsqueeze(-1), option, option, option + 1, no, ended, no, beta, zeros, log_mu, kept)
     targets = Targets(adv_action=torch.randn(n), adv_option=good, adv_master=good, adv_term=good, q_target=zeros)
     config = PPOSettings(entropy_master=0.0)
-    loss, _ = ALGORITHMS[algorithm].losses(model, Batch(obs, ones, decision, targets), config, rules)
+    loss, _ = ALGORITHMS[algorithm].objective(model, config, rules).of_whole(Batch(obs, ones, decision, targets))
     loss.backward()
     assert model.beta_head.bias.grad[0] > 0.01  # descent lowers the termination
     assert model.beta_head.bias.grad[1] == 0  # and only of the option that arrived
@@ -285,7 +285,7 @@ def test_ppo_oc_trains_the_master_at_decisions_only(model):
     gradients = []
     for rows in (ended, ~ended):
         model.zero_grad()
-        ALGORITHMS["ppo_oc"].losses(model, batch.rows(rows), config, rules)[0].backward()
+        ALGORITHMS["ppo_oc"].objective(model, config, rules).of_whole(batch.rows(rows))[0].backward()
         gradients.append(model.mu_head.weight.grad.clone())
     assert gradients[0].any() and not gradients[1].any()
 
@@ -309,9 +309,8 @@ def test_a_bonus_moves_choice_and_ends_and_nothing_else(model, algorithm):
                         pi.log_prob(pi.mean).detach(), pick(arrival.log_mu, option).detach(), hat)  # fmt: skip
     targets = Targets(adv_action=zeros, adv_option=zeros, adv_master=zeros, adv_term=zeros,
                       q_target=pick(heads.q, option).detach())  # fmt: skip
-    loss, _ = ALGORITHMS[algorithm].losses(
-        model, Batch(obs, interest, decision, targets), PPOSettings(entropy_master=0.0), rules
-    )
+    objective = ALGORITHMS[algorithm].objective(model, PPOSettings(entropy_master=0.0), rules)
+    loss, _ = objective.of_whole(Batch(obs, interest, decision, targets))
     loss.backward()
     assert model.beta_head.bias.grad[0] > 0 > model.beta_head.bias.grad[1]  # descent: a stays, b ends
     assert model.mu_head.bias.grad[0] < 0 < model.mu_head.bias.grad[1]  # and a is chosen

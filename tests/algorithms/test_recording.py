@@ -69,18 +69,20 @@ def made(small):
 
 def improved(settings, state, batch):
     """Metrics, weights and what the optimiser knows, after an `improve` of copies."""
-    model, losses = copy.deepcopy(state.model), ALGORITHMS[settings.algorithm].losses
+    model = copy.deepcopy(state.model)
+    objective = ALGORITHMS[settings.algorithm].objective(model, settings.learning, settings.options)
     optimizer = torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True)
     for mine, theirs in zip(optimizer.param_groups, state.optimizer.param_groups, strict=True):
         mine["lr"] = theirs["lr"]
     generator = torch.Generator().manual_seed(0)
-    metrics, _ = improve(losses, model, optimizer, batch, settings.learning, settings.options, generator)
+    metrics, _ = improve(objective, model, optimizer, batch, settings.learning, generator)
     return metrics, model.state_dict(), optimizer
 
 
 def plainly_improved(settings, state, batch, every):
     """The same in PyTorch's own words; the log is of every `every`th step."""
-    c, model, losses = settings.learning, copy.deepcopy(state.model), ALGORITHMS[settings.algorithm].losses
+    c, model = settings.learning, copy.deepcopy(state.model)
+    objective = ALGORITHMS[settings.algorithm].objective(model, c, settings.options)
     optimizer = torch.optim.Adam(model.parameter_groups(), eps=1e-5, fused=True)
     for mine, theirs in zip(optimizer.param_groups, state.optimizer.param_groups, strict=True):
         mine["lr"] = theirs["lr"]
@@ -88,7 +90,7 @@ def plainly_improved(settings, state, batch, every):
     for _ in range(c.epochs):
         order = torch.randperm(len(batch), generator=generator)
         for rows in torch.tensor_split(order, parts):
-            loss, _ = losses(model, batch.rows(rows), c, settings.options)
+            loss, _ = objective.of_whole(batch.rows(rows))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), c.max_grad_norm, foreach=True))

@@ -13,9 +13,11 @@ option term vanishes and this is PPO, bit for bit.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
-from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss
+from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss, with_standard_actions
 from option_critic.algorithms.settings import DACSettings
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale
 from option_critic.functional.options import arrival_log_prob
@@ -30,17 +32,25 @@ def targets(rollout: Rollout, values: Values, config: DACSettings) -> Targets:
     return advantages(rollout, values, config)
 
 
+def scaled(batch: Batch, rules: OptionSettings) -> Batch:
+    """A minibatch with its advantages as the losses want them: scaled over its rows."""
+    batch = with_standard_actions(batch)
+    if rules.num_options == 1:
+        return batch
+    return replace(batch, targets=replace(batch.targets, adv_option=scale(batch.targets.adv_option)))
+
+
 def losses(
     model: OptionModel, batch: Batch, config: DACSettings, rules: OptionSettings
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The joint loss of a minibatch, and what to log of it."""
+    """The joint loss of rows of a minibatch that is `scaled`, a mean over them, and what to log of it."""
     heads, d = model(batch.obs), batch.decision
     loss, metrics = intra_option_loss(heads, batch, config)
     if rules.num_options > 1:
         interest = batch.interest if rules.definitions else None
         arrival = arrive(heads.mu_logits, heads.beta_logits, interest, d.carry, rules)
         log_arrival = arrival_log_prob(d.option, d.prev_option, arrival.beta, arrival.log_mu)
-        high = clipped_surrogate(log_arrival, d.log_arrival, scale(batch.targets.adv_option), config.clip)
+        high = clipped_surrogate(log_arrival, d.log_arrival, batch.targets.adv_option, config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
         bonus = bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
         loss = loss + high + bonus - config.entropy_master * entropy_mu

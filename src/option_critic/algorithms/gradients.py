@@ -50,10 +50,15 @@ def gradient(loss: Loss, weights: Sequence[Tensor], batch: Batch, max_norm: floa
     found = torch.autograd.grad(total, weights, allow_unused=True)
     used = [(weight, g.contiguous()) for weight, g in zip(weights, found, strict=True) if g is not None]
     gradients = [g for _, g in used]
-    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
-    shrink = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
+    norm, shrink = norm_of(gradients, max_norm)
     logged = {name: value.detach() for name, value in metrics.items()}
     return Gradient(norm, shrink, logged, [weight for weight, _ in used], gradients)
+
+
+def norm_of(gradients: Sequence[Tensor], max_norm: float) -> tuple[Tensor, Tensor]:
+    """(the norm of all together, what they are multiplied with so that it is `max_norm` at most), [] each."""
+    norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    return norm, torch.clamp(max_norm / (norm + 1e-6), max=1.0)
 
 
 class Gradients:

@@ -6,6 +6,7 @@ Proximal policy optimisation [Schulman+17, 1707.06347]. An algorithm adds what i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -61,12 +62,17 @@ def arrival(
     return arrival_value(pick(q, option), v, beta_w, charge), v, charge
 
 
+def with_standard_actions(batch: Batch) -> Batch:
+    """A minibatch whose advantages of actions are standardised over the rows in which an option decided."""
+    standard = standardise(batch.targets.adv_action, batch.decision.decides)
+    return replace(batch, targets=replace(batch.targets, adv_action=standard))
+
+
 def intra_option_loss(heads: Heads, batch: Batch, config: PPOSettings) -> tuple[Tensor, dict[str, Tensor]]:
     """Clipped surrogate of pi_w, value loss of Q(s, w), entropy: all that is left with one option."""
     d, pi = batch.decision, heads.pi.at(batch.decision.option, batch.decision.free, batch.decision.base)
     log_pi = pi.log_prob(d.action)
-    advantage = standardise(batch.targets.adv_action, d.decides)
-    actor = clipped_surrogate(log_pi, d.log_pi, advantage, config.clip)
+    actor = clipped_surrogate(log_pi, d.log_pi, batch.targets.adv_action, config.clip)
     critic = value_loss(pick(heads.q, d.option), batch.targets.q_target)
     entropy_pi = pi.entropy().mean()
     loss = actor + config.value_weight * critic
@@ -93,5 +99,20 @@ def bonus_loss(arrival: Arrival[Tensor], obs: Tensor, batch: Batch, rules: Optio
     return -choice_bonus(probs, bonus).mean()
 
 
+Scaled = Callable[[Batch, OptionSettings], Batch]
+"""A minibatch with its advantages as the losses want them: what depends on all of its rows together."""
 Losses = Callable[[OptionModel, Batch, Any, OptionSettings], tuple[Tensor, dict[str, Tensor]]]
-"""The joint loss of a minibatch, and what to log of it. The third is the algorithm's own settings."""
+"""The joint loss of rows of a minibatch that is scaled, a mean over them, and what to log of it, means as well. The
+third is the algorithm's own settings."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What an update makes smaller: both, of one agent."""
+
+    scaled: Callable[[Batch], Batch]
+    losses: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
+
+    def of_whole(self, minibatch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The joint loss of a whole minibatch, and what to log of it."""
+        return self.losses(self.scaled(minibatch))

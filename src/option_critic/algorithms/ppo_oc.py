@@ -14,9 +14,11 @@ bit for bit, unless every termination has a price.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
-from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss
+from option_critic.algorithms.ppo import advantages, bonus_loss, intra_option_loss, with_standard_actions
 from option_critic.algorithms.settings import PPOOCSettings
 from option_critic.functional.anew import ask_anew
 from option_critic.functional.losses import approximate_kl, clipped_surrogate, entropy, scale, termination_loss
@@ -32,10 +34,20 @@ def targets(rollout: Rollout, values: Values, config: PPOOCSettings) -> Targets:
     return advantages(rollout, values, config, every_end=config.price == "termination")
 
 
+def scaled(batch: Batch, rules: OptionSettings) -> Batch:
+    """A minibatch with its advantages as the losses want them: scaled over those of its rows that take part."""
+    batch = with_standard_actions(batch)
+    if rules.num_options == 1:
+        return batch
+    d, t = batch.decision, batch.targets
+    adv_master, adv_term = ask_anew(scale, t.adv_master, d.ended), ask_anew(scale, t.adv_term, ~d.forced)
+    return replace(batch, targets=replace(t, adv_master=adv_master, adv_term=adv_term))
+
+
 def losses(
     model: OptionModel, batch: Batch, config: PPOOCSettings, rules: OptionSettings
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The joint loss of a minibatch, and what to log of it."""
+    """The joint loss of rows of a minibatch that is `scaled`, a mean over them, and what to log of it."""
     heads, d, t = model(batch.obs), batch.decision, batch.targets
     loss, metrics = intra_option_loss(heads, batch, config)
     if rules.num_options > 1:
@@ -43,8 +55,8 @@ def losses(
         arrival = arrive(heads.mu_logits, heads.beta_logits, interest, d.carry, rules)
         log_mu = pick(arrival.log_mu, d.option)
         # means over all steps: a decision, or a free arrival, weighs as much as it is frequent
-        master = clipped_surrogate(log_mu, d.log_mu, ask_anew(scale, t.adv_master, d.ended), config.clip)
-        end = termination_loss(arrival.beta, ask_anew(scale, t.adv_term, ~d.forced), d.beta, config.clip)
+        master = clipped_surrogate(log_mu, d.log_mu, t.adv_master, config.clip)
+        end = termination_loss(arrival.beta, t.adv_term, d.beta, config.clip)
         entropy_mu = entropy(arrival.log_mu).mean()
         bonus = bonus_loss(arrival, model.numbers(batch.obs), batch, rules)
         loss = loss + master + end + bonus - config.entropy_master * entropy_mu

@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from option_critic.algorithms import dac, ppo_oc
-from option_critic.algorithms.ppo import Losses
+from option_critic.algorithms.ppo import Losses, Objective, Scaled
 from option_critic.model.option_model import OptionModel
+from option_critic.options.settings import OptionSettings
 from option_critic.records import Rollout, Targets, Values
 
 Start = Callable[[OptionModel], dict[str, Tensor]]
@@ -23,15 +24,22 @@ class Algorithm:
 
     targets: Callable[[Rollout, Values, Any], Targets]
     """what the update moves towards, by its own settings"""
+    scaled: Scaled
     losses: Losses
     parts: Mapping[str, Start] = field(default_factory=dict)
     """what it carries from one iteration to the next besides model and optimiser (`TrainState.parts`): the name of a
     part, a file in checkpoints -> its tensors as they are at the start. Its settings tell the same names."""
 
+    def objective(self, model: OptionModel, config: Any, rules: OptionSettings) -> Objective:
+        """What an update of `model` makes smaller, by the algorithm's own settings."""
+        return Objective(
+            lambda batch: self.scaled(batch, rules), lambda batch: self.losses(model, batch, config, rules)
+        )
+
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "dac": Algorithm(dac.targets, dac.losses),
-    "ppo_oc": Algorithm(ppo_oc.targets, ppo_oc.losses),
+    "dac": Algorithm(dac.targets, dac.scaled, dac.losses),
+    "ppo_oc": Algorithm(ppo_oc.targets, ppo_oc.scaled, ppo_oc.losses),
 }
 """Those that learn from rollouts. The one that keeps transitions is `sac_oc.py`, with a loop of its own."""
 

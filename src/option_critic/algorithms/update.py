@@ -15,11 +15,12 @@ from torch import Tensor
 
 from option_critic.algorithms.adam import Steps
 from option_critic.algorithms.gradients import PAYS, Gradients
-from option_critic.algorithms.ppo import Losses
+from option_critic.algorithms.ppo import Objective
 from option_critic.algorithms.settings import PPOSettings
+from option_critic.algorithms.shared_gradients import SharedGradients
 from option_critic.errors import NonFiniteError
 from option_critic.model.option_model import OptionModel
-from option_critic.options.settings import OptionSettings
+from option_critic.ranks.ranks import ALONE, Ranks
 from option_critic.records import Batch
 from option_critic.transitions import Transitions
 
@@ -41,40 +42,43 @@ class DivergedError(NonFiniteError):
 
 
 def improve(
-    losses: Losses,
+    objective: Objective,
     model: OptionModel,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     config: PPOSettings,
-    rules: OptionSettings,
     generator: torch.Generator,
     in_row: int = 0,
+    ranks: Ranks = ALONE,
 ) -> tuple[dict[str, Tensor], int]:
     """Epochs over shuffled minibatches: the only place where weights are learned. Means of the metrics: of every
     `LOGGED`th step where there are many.
 
     An update whose gradients are NaN or infinite is skipped. `in_row`: updates skipped in a row, so far and
-    returned; at `max_skipped_updates` of them DivergedError is raised.
+    returned; at `max_skipped_updates` of them DivergedError is raised. Each of several `ranks` has the whole batch and
+    takes its share of each minibatch; the steps are the same everywhere.
     """
-    parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // 2))  # one row has no spread
+    least = max(2, ranks.count)  # one row has no spread
+    parts = max(1, min(round(len(batch) / config.minibatch_size), len(batch) // least))
     many = parts * config.epochs >= PAYS
     every = LOGGED if many else 1
     history, epochs, taken, skipped = list[dict[str, Tensor]](), 0, 0, 0
     gradients = Gradients(
-        lambda minibatch: losses(model, minibatch, config, rules),
+        objective.of_whole if ranks.is_alone else objective.losses,
         [weight for weight in model.parameters() if weight.requires_grad],
         config.max_grad_norm,
         batch,
         repeats=many and batch.obs.is_cpu,
         always=("train/approx_kl",) if config.target_kl else (),
     )
+    source = gradients if ranks.is_alone else SharedGradients(gradients, objective.scaled, ranks)
     with closing(Steps(optimizer)) as steps:
         for _ in range(config.epochs):
             moved: list[Tensor] = []
             order = torch.randperm(len(batch), generator=generator, device="cpu").to(batch.obs.device)
             for minibatch in batch.rows(order).split(parts):
                 is_logged = taken % every == 0
-                found = gradients.at(minibatch, is_logged)
+                found = source.at(minibatch, is_logged)
                 if not is_sound(found.norm):
                     skipped, in_row = skipped + 1, in_row + 1
                     if in_row >= config.max_skipped_updates:

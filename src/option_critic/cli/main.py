@@ -38,10 +38,11 @@ from option_critic.envs.source import check_kwargs
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
+from option_critic.ranks.torchrun import is_restarted, joined, rank_here, world_size
 from option_critic.references import import_module_of
 from option_critic.runs.files import check_json, check_writable
 from option_critic.settings import Settings, names_of_others
-from option_critic.terminal import open_terminal, say
+from option_critic.terminal import hush, open_terminal, say
 from option_critic.value_types import check_range, nearest, numbers
 
 if TYPE_CHECKING:
@@ -82,11 +83,13 @@ def train(argv: Sequence[str]) -> int:
     from option_critic.cli.train import train_seeds  # here and below late, with PyTorch: bad input is answered at once
 
     check_track(args.track)
+    if args.overwrite and is_restarted():
+        raise InputError("torchrun starts it again, and --overwrite would begin anew; give --resume auto")
     out = args.out or Path("runs") / name_for(args.target)
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, joined(args.settings.device) as ranks:
         return ended(interrupt, lambda: train_seeds(args.settings, numbers(args.seeds, "seeds"), out, args.overwrite,
-                                                    args.resume == "auto", interrupt.on_iteration,
-                                                    args.track))  # fmt: skip
+                                                    args.resume == "auto", interrupt.on_iteration, args.track,
+                                                    ranks))  # fmt: skip
 
 
 def check_track(kind: Kind | None) -> None:
@@ -126,9 +129,9 @@ def resume(argv: Sequence[str]) -> int:
     check_track(args.track)
     from option_critic.cli.train import resume_runs
 
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, joined("auto") as ranks:
         return ended(interrupt, lambda: resume_runs(folders, interrupt.on_iteration, args.options_from,
-                                                    args.env, args.track))  # fmt: skip
+                                                    args.env, args.track, ranks))  # fmt: skip
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -246,6 +249,14 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "list": list_,
     "bench": bench,
 }
+SHARED = ("train", "resume")
+"""Verbs that several processes do together, where torchrun starts them."""
+
+
+def check_alone(verb: str) -> None:
+    """Raise InputError where torchrun starts many times what is done once."""
+    if world_size() > 1 and verb not in SHARED:
+        raise InputError(f"torchrun is for {' and '.join(SHARED)}; start {verb} without it")
 
 
 def in_thread(args: threading.ExceptHookArgs) -> None:
@@ -270,13 +281,17 @@ def main() -> None:
         )
         sys.exit(2)
     threading.excepthook = in_thread
+    if rank_here():
+        hush()
+    name = "option-critic" if world_size() == 1 else f"option-critic, rank {rank_here()}"
     try:
+        check_alone(argv[0])
         sys.exit(VERBS[argv[0]](argv[1:]))
     except InputError as error:
-        say(f"option-critic: {error}", error=True)
+        say(f"{name}: {error}", error=True)
         sys.exit(2)
     except RunError as error:
-        say(f"option-critic: {error}", error=True)
+        say(f"{name}: {error}", error=True)
         if os.environ.get("OPTION_CRITIC_DEBUG"):
             raise
         sys.exit(1)

@@ -19,6 +19,7 @@ from option_critic.envs.settings import SUCCESS_ONLY
 from option_critic.errors import InputError
 from option_critic.loading import as_begun, references, with_skills
 from option_critic.loading import resume as go_on_with
+from option_critic.ranks.ranks import ALONE, Ranks
 from option_critic.runs.files import check_writable
 from option_critic.runs.inventory import config_of, find, position, read_config
 from option_critic.runs.paths import RunPath
@@ -40,9 +41,10 @@ def train_seeds(
     go_on: bool,
     on_iteration: OnIteration,
     track: Kind | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train one agent per seed, each into a run folder of its own under `root`; `go_on` with those there are. `track`:
-    the tracker that is told."""
+    the tracker that is told; `ranks`: the processes that do so together."""
     folders = {seed: RunPath.of(root / f"seed-{seed}") for seed in seeds}
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
@@ -52,13 +54,16 @@ def train_seeds(
         check_writable(folder.base)
     for seed, folder in folders.items():
         if go_on and position(folder) is not None:
-            resume_runs([folder], on_iteration, env=settings.env_id, track=track)
+            resume_runs([folder], on_iteration, env=settings.env_id, track=track, ranks=ranks)
             continue
         agent = OptionCritic.from_settings(settings.override(seed=seed))
-        say(*header(agent, folder))
+        if not ranks.is_first:
+            agent.learn(run_folder=folder, ranks=ranks)
+            continue
+        say(*header(agent, folder, ranks.count))
         with saying(folder), tracking(track, agent.settings, folder) as told:
             agent.learn(callback=[partial(telling, on_iteration, folder), *told], run_folder=folder,
-                        overwrite=overwrite, progress=True)  # fmt: skip
+                        overwrite=overwrite, progress=True, ranks=ranks)  # fmt: skip
         done(agent, folder)
 
 
@@ -68,16 +73,20 @@ def resume_runs(
     options_from: str | None = None,
     env: str | None = None,
     track: Kind | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Go on with each run that is not finished."""
     for folder in folders:
+        if not ranks.is_first:
+            go_on_with(folder, options_from=options_from, env=env, ranks=ranks)
+            continue
         steps, total = position(folder) or (0, 0)
         if steps < total:
             say(f"{folder}: going on at {steps:,} of {total:,} steps")
         settings = config_of(folder).get("settings", {})
         with saying(folder, env), tracking(track if steps < total else None, settings, folder) as told:
             agent = go_on_with(folder, [partial(telling, on_iteration, folder), *told], progress=True,
-                               options_from=options_from, env=env)  # fmt: skip
+                               options_from=options_from, env=env, ranks=ranks)  # fmt: skip
         done(agent, folder, env)
 
 
@@ -152,7 +161,7 @@ def check_same(folder: RunPath, settings: Settings) -> None:
                 )
 
 
-def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
+def header(agent: OptionCritic, folder: RunPath, ranks: int = 1) -> tuple[str, ...]:
     """What is about to happen, in a few lines."""
     s = agent.settings
     alone = s.burnt_in(agent.num_timesteps) - agent.num_timesteps
@@ -163,6 +172,7 @@ def header(agent: OptionCritic, folder: RunPath) -> tuple[str, ...]:
         f"{s.env_id}  {s.algorithm}, {s.options.num_options} options, seed {s.seed}, {s.total_timesteps:,} steps",
         *what_they_are(s.options),
         f"{s.env.num_envs} environments{pooled}, {threads}, {agent.state.model.log_std.device} -> {folder}",
+        *([f"{ranks} ranks, each with {s.env.num_envs // ranks} of the environments"] if ranks > 1 else []),
         *([f"the critic learns alone for the first {alone:,} steps (burn_in)"] if alone > 0 else []),
         *([f"{SUCCESS_ONLY}: returns of training count steps in success"] if s.env.reward == "success" else []),
         f"every {s.checkpoint_every:,} steps a checkpoint; environments and what they keep begin anew",

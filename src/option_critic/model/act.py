@@ -77,6 +77,10 @@ class Noise:
         each = action.numpy() if network.factors is None else network.factors.apart(action.numpy(), -np.inf)
         return Noise(end.numpy(), option.numpy(), each)
 
+    def of(self, columns: slice) -> Noise:
+        """That of some of the environments [T, B]."""
+        return Noise(self.end[:, columns], self.option[:, columns], self.action[:, columns])
+
     def steps(self) -> list[Noise]:
         """One for each of T steps."""
         return [Noise(*parts) for parts in zip(self.end, self.option, self.action, strict=True)]

@@ -142,6 +142,7 @@ def _counters(state: TrainState) -> dict[str, Any]:
         "schedule_end": state.schedule_end,
         "elapsed": state.elapsed,
         "skipped_in_row": state.skipped_in_row,
+        **({"ranks": state.ranks} if state.ranks > 1 else {}),
         **({"evaluation": state.evaluation} if state.evaluation else {}),
         "episodes": {
             "returns": list(e.returns),
@@ -158,6 +159,7 @@ def _restore_counters(state: TrainState, data: dict[str, Any]) -> None:
     for name in ("env_steps", "iteration", "schedule_start", "schedule_end", "elapsed"):
         setattr(state, name, data[name])
     state.skipped_in_row = data.get("skipped_in_row", 0)  # older checkpoints do not say
+    state.ranks = data.get("ranks", 1)
     e = data["episodes"]
     # older checkpoints hold successes only where the task told of them, and none of last steps
     state.episodes = Episodes.of(len(state.spaces.tasks))

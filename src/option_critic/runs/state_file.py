@@ -53,7 +53,7 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
 }
 """What must be there -> how to tell that it makes sense, and what that is in words."""
-LATER = {"skipped_in_row": COUNT}
+LATER = {"skipped_in_row": COUNT, "ranks": COUNT}
 """What the first versions did not write yet: checked where it is there."""
 
 

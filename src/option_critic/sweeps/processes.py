@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
-from option_critic.cores import usable_cores
+from option_critic.cores import share_of, usable_cores
 from option_critic.envs.orphans import safe_path, when_parent_dies
 from option_critic.sweeps.jobs import Job, Outcome, performed
 from option_critic.terminal import open_terminal
@@ -81,11 +81,6 @@ class Processes:
         if -code in (signal.SIGTERM, signal.SIGINT):  # before it could do anything
             return job, Outcome("interrupted")
         return job, Outcome("failed", KILLED.format(-code) if code < 0 else f"its process ended with exit code {code}")
-
-
-def share_of(cores: Sequence[int], i: int, count: int) -> Sequence[int]:
-    """The cores of the i-th of so many processes: they share them where there are fewer."""
-    return cores[i::count] or cores[i % len(cores) : i % len(cores) + 1] if cores else cores
 
 
 def in_process(job: Job, cores: Sequence[int], writing: Connection, parent: int) -> None:

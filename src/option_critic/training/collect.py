@@ -17,9 +17,11 @@ from option_critic.functional.arrays import NDArray, single
 from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
 from option_critic.model.acting import snapshot
 from option_critic.model.distributions import ActionDistribution
+from option_critic.model.network import Network
 from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import check_definitions, interest_at, own_reward
 from option_critic.options.settings import OptionSettings
+from option_critic.ranks.ranks import ALONE, Ranks, whole
 from option_critic.records import Carry, Choice, Decision, Rollout, Values
 
 if TYPE_CHECKING:
@@ -44,10 +46,12 @@ def collect(
     length: int,
     rules: OptionSettings,
     generators: Generators,
+    ranks: Ranks = ALONE,
 ) -> tuple[Rollout, list[Live]]:
     """Act for `length` rows from `live` on, one entry per group -> the rollout, and where each group left off.
 
-    Groups take turns in a fixed order: while one is stepped, the agent decides for the next.
+    Groups take turns in a fixed order: while one is stepped, the agent decides for the next. Each of several `ranks`
+    has as many environments, and of the chance of all it takes what is theirs.
     Raises NonFiniteError if the environment returns NaN or infinity.
     """
     device, live = model.log_std.device, list(live)
@@ -58,7 +62,7 @@ def collect(
     features: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
     network, waited = snapshot(model), 0.0
-    noise = [Noise.draw((length, envs.num_envs), network, generators).steps() for envs in groups]
+    noise = [noise_for(envs, length, network, generators, ranks) for envs in groups]
     for t in range(length + 1):
         for g, envs in enumerate(groups):
             if t > 0:
@@ -82,6 +86,14 @@ def collect(
     # numbers are looked at again instead: in one large batch they differ in their last bits
     kept = None if model.encoder is None else torch.from_numpy(join(features)).to(device)
     return replace(stack(obs, decision, steps, rules, model), seen=kept, env_seconds=waited), live
+
+
+def noise_for(
+    envs: VectorEnvs, length: int, network: Network[NDArray], generators: Generators, ranks: Ranks
+) -> list[Noise]:
+    """The chance in the next decisions of a group, for each step."""
+    total = envs.num_envs * ranks.count
+    return Noise.draw((length, total), network, generators).of(ranks.share(total)).steps()
 
 
 def digits(obs: Observations, model: OptionModel) -> Observations:
@@ -187,3 +199,17 @@ def evaluate_rollout(model: OptionModel, rollout: Rollout, rules: OptionSettings
         next_beta=there.beta,
         next_forced=there.forced,
     )
+
+
+def of_all(rollout: Rollout, values: Values, ranks: Ranks) -> tuple[Rollout, Values]:
+    """What each of the ranks gathered and found, as one: that of all environments, in the order of the ranks. What
+    the networks saw is left out: it was for the values."""
+    if ranks.is_alone:
+        return rollout, values
+    numbers = [rollout.success is not None, rollout.unstable, rollout.env_seconds]
+    said = torch.stack(ranks.gather(torch.tensor(numbers, dtype=torch.float64, device="cpu")))
+    if said[:, 0].any() and rollout.success is None:  # where only some tell success, the others had none
+        none = torch.zeros_like(rollout.valid)
+        rollout = replace(rollout, success=none, success_last=none)
+    rollout = replace(rollout, seen=None, unstable=int(said[:, 1].sum()), env_seconds=float(said[:, 2].max()))
+    return whole(rollout, ranks), whole(values, ranks)

@@ -15,6 +15,7 @@ from option_critic.algorithms.table import brought_by
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
+from option_critic.ranks.ranks import fingerprint
 from option_critic.records import Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import Spaces
@@ -136,6 +137,8 @@ class TrainState:
     discounted: Tensor | None = None
     """[B] what the discounted returns of the running episodes have come to, for the scale of rewards; none where
     environments are fresh, as they are after every checkpoint, so none holds it."""
+    ranks: int = 1
+    """Processes that it was trained by, up to now."""
     replay: Replay | None = None
     """The transitions that it learns from, where it keeps any."""
 
@@ -158,6 +161,15 @@ class TrainState:
             schedule_end=settings.total_timesteps,
             episodes=Episodes.of(len(spaces.tasks)),
         )
+
+    def fingerprint(self) -> Tensor:
+        """SHA-256 [32] of all that decides what is learned next."""
+        moments = {
+            f"{i}/{name}": x for i, each in self.optimizer.state_dict()["state"].items() for name, x in each.items()
+        }
+        streams = {name: g.get_state() for name, g in vars(self.generators).items()}
+        named = {f"model/{name}": x for name, x in self.model.state_dict().items()} | moments | streams
+        return fingerprint(named, (self.env_steps, self.iteration, self.schedule_start, self.schedule_end))
 
     @property
     def left(self) -> float:

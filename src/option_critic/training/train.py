@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -18,11 +18,14 @@ from option_critic.envs.lookup import known
 from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
+from option_critic.errors import RunError
+from option_critic.ranks.fit import check_shared
+from option_critic.ranks.ranks import ALONE, Ranks
 from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
 from option_critic.training import off_policy
-from option_critic.training.collect import Live, collect, evaluate_rollout
+from option_critic.training.collect import Live, collect, evaluate_rollout, of_all
 from option_critic.training.memory import keep_memory
 from option_critic.training.metrics import (
     action_std,
@@ -75,6 +78,7 @@ def train(
     on_rollout: OnRollout = lambda _: None,
     judge: Judge | None = None,
     source: Source | None = None,
+    ranks: Ranks = ALONE,
 ) -> Generator[Metrics, None, None]:
     """Train `state` in place until `state.schedule_end`; the metrics of each iteration, as it ends.
 
@@ -85,8 +89,10 @@ def train(
     `on_rollout` is called in each iteration, for those who want to look at more than its metrics.
     `judge` is called every `evaluate_every` steps, rounded up to an iteration, and at the end where that is a boundary.
     Its time is none of the training's. `source`: where the environments come from; none: what the settings name.
+    `ranks`: the processes that train together, each with the same state and its share of the environments.
     """
     source = source or known(Source(settings.env_id))
+    begin_together(state, settings, source, ranks)
     if state.model.encoder is not None:
         keep_memory()
     told = False
@@ -94,7 +100,7 @@ def train(
         if running.made_for != (source, settings.env):
             running.close()
         if not running.groups:
-            running.groups, running.live = start(state, settings, source)
+            running.groups, running.live = start(state, settings, source, ranks)
             running.goals = goals_for(settings, source, state)
             running.made_for = (source, settings.env)
             state.episodes.begin()
@@ -105,7 +111,7 @@ def train(
                 state, settings, running.groups, running.live, on_rollout, running.goals
             )
         else:
-            metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout)
+            metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout, ranks)
         last = on_boundary is not None and state.env_steps >= state.schedule_end
         state.evaluation = {}
         if judge is not None and (last or crosses(before, state.env_steps, settings.evaluate_every)):
@@ -115,8 +121,40 @@ def train(
         yield metrics
         if on_boundary is not None and (last or crosses(before, state.env_steps, settings.checkpoint_every)):
             told = told or tell_of_cuts(state, settings, source)
+            check_alike(state, ranks)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
+
+
+def begin_together(state: TrainState, settings: Settings, source: Source, ranks: Ranks) -> None:
+    """Raise InputError where so many ranks cannot share the training; say what it means if it was another number."""
+    check_shared(settings, source, ranks.count)
+    check_alike(state, ranks)
+    if state.env_steps and state.ranks != ranks.count:
+        warnings.warn(
+            f"trained up to here by {counted(state.ranks)}, now by {counted(ranks.count)}: num_envs, minibatch_size "
+            "and total_timesteps mean what they did; weights will be as good, but not to the last bit the same",
+            stacklevel=3,
+        )
+    state.ranks = ranks.count
+
+
+def counted(ranks: int) -> str:
+    """So many processes, in words."""
+    return "one process" if ranks == 1 else f"{ranks} ranks"
+
+
+def check_alike(state: TrainState, ranks: Ranks) -> None:
+    """Raise RunError unless all ranks hold the same weights, moments and generators, to the bit."""
+    if ranks.is_alone:
+        return
+    first, *others = ranks.gather(state.fingerprint())
+    for rank, other in enumerate(others, 1):
+        if not torch.equal(first, other):
+            raise RunError(
+                f"rank {rank} holds other weights than rank 0 after {state.env_steps:,} steps; ranks need machines of "
+                "one kind, with the same versions, and one folder that all of them read"
+            )
 
 
 def goals_for(settings: Settings, source: Source, state: TrainState) -> Goals | None:
@@ -147,14 +185,18 @@ def tell_of_cuts(state: TrainState, settings: Settings, source: Source) -> bool:
     return True
 
 
-def start(state: TrainState, settings: Settings, source: Source | None = None) -> tuple[list[VectorEnvs], list[Live]]:
-    """Fresh environments, their seeds a hash of (seed, iteration), in their first states.
+def start(
+    state: TrainState, settings: Settings, source: Source | None = None, ranks: Ranks = ALONE
+) -> tuple[list[VectorEnvs], list[Live]]:
+    """Fresh environments, their seeds a hash of (seed, iteration), in their first states; those of this one of several
+    `ranks`.
 
     Raises InputError where their spaces are no longer those that the agent was trained with.
     """
     seeds = env_seeds(settings.seed, state.iteration, settings.env.num_envs)
     source = source or known(Source(settings.env_id))
-    groups = make_groups(source, settings.env, seeds)
+    own = seeds[ranks.share(len(seeds))]
+    groups = make_groups(source, replace(settings.env, num_envs=len(own)), own)
     try:
         check_fit(state.spaces, groups[0].spaces, source.name)
         state.spaces = groups[0].spaces  # an older checkpoint may know less of them
@@ -170,24 +212,28 @@ def iterate(
     groups: Sequence[VectorEnvs],
     live: Sequence[Live],
     on_rollout: OnRollout = lambda _: None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Metrics, list[Live]]:
-    """One iteration: rollout -> values -> targets -> improve -> metrics."""
+    """One iteration: rollout -> values -> targets -> improve -> metrics. What several `ranks` gathered is put together,
+    and from there on is that of all environments."""
     algorithm, config, rules = ALGORITHMS[settings.algorithm], settings.learning, settings.options
     assert isinstance(config, PPOSettings)
     started = time.perf_counter()
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
     with compute_threads(threads, arrays=1), in_their_chance(groups):
-        rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators)
+        rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators, ranks)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
+        rollout, values = of_all(rollout, values, ranks)
         targets = algorithm.targets(rollout, values, config)
         state.set_rates(settings)
         batch = Batch.of(rollout, targets)
         shuffle, in_row = state.generators.batch, state.skipped_in_row
+        objective = algorithm.objective(state.model, config, rules)
         learned, state.skipped_in_row = improve(
-            algorithm.losses, state.model, state.optimizer, batch, config, rules, shuffle, in_row
+            objective, state.model, state.optimizer, batch, config, shuffle, in_row, ranks
         )
         if config.final_log_std is not None:
             state.quieten(settings.model.initial_log_std, config.final_log_std)
