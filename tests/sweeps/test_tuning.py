@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from option_critic.cli.tune import preset
+from option_critic.cli.tune import preset, tune
 from option_critic.errors import InputError
 from option_critic.runs.inventory import position
 from option_critic.runs.paths import RunPath
@@ -17,7 +17,6 @@ from option_critic.sweeps.tuning import (
     folder_of,
     is_over,
     open_study,
-    recover,
     trained,
     value_of,
     work_on,
@@ -70,8 +69,6 @@ def test_what_was_stopped_is_asked_for_again_and_goes_on(out):
         work_on(one, 0, lambda agent, _: agent.num_timesteps < 1024)
     study = open_study(one)
     assert [t.state.name for t in study.trials] == ["RUNNING"]
-    recover(study, one)
-    assert not is_over(study, 1)
     work_on(one, 0, lambda *_: True)
     old, new = open_study(one).trials
     assert (old.state.name, new.state.name, new.params) == ("FAIL", "COMPLETE", old.params)
@@ -93,6 +90,23 @@ def test_a_trial_is_stopped_where_the_study_says_so(out):
     with pytest.raises(optuna.TrialPruned):
         trained(settings, RunPath.of(out) / "one", trial, 10, lambda *_: True)
     assert trial.seen == (12, 14)  # of the second seed
+
+
+def test_the_verb_tries_what_it_found_with_seeds_that_the_search_did_not_see(out, here, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("option_critic.cli.tune.engine_of", lambda args, _: asked.append(args.on) or here())
+    command = ["frozen-lake", "--trials", "2", "--seeds", "0", "--total-timesteps", "1024", "--search", "lr_option",
+               "--on", "ray", "--out", str(out)]  # fmt: skip
+    assert tune(command) == 0 and asked == ["ray", "ray"]
+    said = capsys.readouterr().out
+    assert "trial 0: " in said and "trial 1: " in said and "lr_option" in said and "6 of 6 runs done" in said
+    assert "PRESET = settings_for('frozen-lake')" in (out / "preset.py").read_text()
+    tested = sorted(str(run.relative_to(out / "tested")) for run in out.glob("tested/*/*/seed-*") if run.is_dir())
+    assert tested == [f"{name}/frozen-lake/seed-{seed}" for name in ("found", "start") for seed in (1, 2, 3)]
+    assert tune(command) == 0  # nothing is left to do
+    assert "2 of 2 trials done before" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"with --on slurm say by --jobs"):
+        tune([*command, "--on", "slurm"])
 
 
 def test_the_preset_is_python(tmp_path):

@@ -128,17 +128,17 @@ def open_study(search: Search, sampler_seed: int = 0) -> Study:
 
 
 def recover(study: Study, search: Search) -> None:
-    """Trials whose process is gone are asked for again: their trainings go on from their last boundaries."""
+    """Trials whose process is gone are asked for again: their trainings go on from their last boundaries. Called while
+    nobody else asks."""
     from optuna.trial import TrialState
 
-    with locked(search.out, ASKING, PATIENCE):
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            try:
-                with locked(search.out / "trials", lock_of(trial.params)):
-                    study.tell(trial.number, state=TrialState.FAIL)
-                    study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
-            except RunFolderError:  # somebody is at it
-                continue
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        try:
+            with locked(search.out / "trials", lock_of(trial.params)):
+                study.tell(trial.number, state=TrialState.FAIL)
+                study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+        except RunFolderError:  # somebody is at it
+            continue
 
 
 def is_over(study: Study, trials: int) -> bool:
@@ -161,13 +161,14 @@ def folder_of(params: dict[str, Any]) -> str:
 
 
 def work_on(search: Search, sampler_seed: int, go_on: GoOn) -> None:
-    """Try until the search has as many trials as it was to have. Raises KeyboardInterrupt; `recover` knows what was
-    under way."""
+    """Try until the search has as many trials as it was to have, those among them whose process died. Raises
+    KeyboardInterrupt; who works on the search next goes on with what was under way."""
     optuna = import_optuna()
     study = open_study(search, sampler_seed)
     while True:
         with ExitStack() as held:
             with locked(search.out, ASKING, PATIENCE):
+                recover(study, search)
                 if is_over(study, search.trials):
                     return
                 trial = study.ask()
