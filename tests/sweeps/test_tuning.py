@@ -11,9 +11,11 @@ from option_critic.runs.paths import RunPath
 from option_critic.search_space import Among, Between
 from option_critic.settings import setting_names
 from option_critic.sweeps.tuning import (
+    AROUND_START,
     SPACE,
     USUAL,
     Search,
+    first_choices,
     folder_of,
     is_over,
     open_study,
@@ -46,6 +48,23 @@ def test_ranges_are_of_settings_and_hold_where_the_search_starts(tmp_path):
     assert Between(1, 8).with_start(20) == Between(1, 20) and Between(1e-4, 1, log=True).with_start(0).low == 1e-4
     with pytest.raises(InputError, match=r"no range in which to search 'lr_options'.*Did you mean lr_option"):
         search(tmp_path, names=("lr_options",))
+
+
+def test_the_first_choices_lie_around_the_start(tmp_path):
+    one = search(tmp_path, names=("lr_option", "epochs", "gamma", "entropy_option"))
+    first, *others = first_choices(one)
+    start = one.start()
+    assert first == {name: value_of(start, name) for name in one.names} and len(others) == AROUND_START
+    assert first_choices(one) == [first, *others]  # always the same
+    for choice in others:
+        for name, where in one.space().items():
+            value = choice[name]
+            assert value in where.choices if isinstance(where, Among) else where.low <= value <= where.high
+        assert isinstance(choice["epochs"], int) and start.override(**choice)
+    rates = [choice["lr_option"] / first["lr_option"] for choice in others]
+    assert len(set(rates)) == len(rates) and min(rates) < 1 < max(rates) and min(rates) > 0.02 and max(rates) < 20
+    assert {choice["gamma"] for choice in others} <= {0.98, 0.99, 0.995}  # it, and those beside it
+    assert Among((1, 3)).with_start(2) == Among((1, 2, 3)) and Among((1, "a")).with_start("b").choices[-1] == "b"
 
 
 def test_trials_are_trained_with_each_seed_and_another_search_is_refused(out):
