@@ -57,7 +57,7 @@ def alone(plan, tmp_path_factory):
 
 
 def prints(run):
-    """Fingerprints of metrics, and of weights and optimisers at each boundary; what was saved on a signal lies beside."""
+    """Fingerprints of metrics, and of weights and optimisers at each boundary; what a signal saved is left out."""
     files = [run / "metrics.jsonl", *run.glob("checkpoints/[0-9]*/*.safetensors")]
     assert len(files) == 7  # three boundaries are kept
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
