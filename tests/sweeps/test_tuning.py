@@ -129,7 +129,7 @@ def test_the_verb_tries_what_it_found_with_seeds_that_the_search_did_not_see(out
 
 
 def test_the_preset_is_python(tmp_path):
-    text = preset(search(tmp_path), {"lr_option": 0.00123, "epochs": 4}, 400.0, 7)
+    text = preset(search(tmp_path), {"lr_option": 0.00123, "epochs": 4}, 400.0, "7 trials")
     assert "lr_option=0.00123" in text and "400.000" in text
     space = {}
     exec(compile(ast.parse(text), "preset", "exec"), space)

@@ -82,8 +82,9 @@ def try_on(search: Search, sampler_seed: int) -> int:
 def followed(search: Search, jobs: Sequence[Job], engine: Engine) -> int:
     """Until all have ended; a line for each trial that did. The exit code."""
     study, failed = open_study(search), list[str]()
-    said = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
-    say(f"{len(said)} of {search.trials} trials done before -> {search.out}")
+    before = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    said = {trial.number for trial in before}
+    say(f"{sum(map(is_told, before))} of {search.trials} trials done before -> {search.out}")
 
     def follow() -> None:
         with engine:
@@ -92,7 +93,7 @@ def followed(search: Search, jobs: Sequence[Job], engine: Engine) -> int:
                 for trial in study.get_trials(deepcopy=False):
                     if trial.state.is_finished() and trial.number not in said:
                         said.add(trial.number)
-                        say(*[in_words(trial)] * (trial.state.name != "FAIL" or "failed" in trial.user_attrs))
+                        say(*[in_words(trial)] * is_told(trial))
 
     with Interrupt() as interrupt:
         code = ended(interrupt, follow)
@@ -101,6 +102,11 @@ def followed(search: Search, jobs: Sequence[Job], engine: Engine) -> int:
     if code:
         say("the same command goes on", error=True)
     return code or int(bool(failed))
+
+
+def is_told(trial: Any) -> bool:
+    """Whether a trial came to something: not one whose process died, with which another goes on."""
+    return trial.state.name in ("COMPLETE", "PRUNED") or "failed" in trial.user_attrs
 
 
 def in_words(trial: Any) -> str:
@@ -126,8 +132,9 @@ def told(search: Search, engine: Engine) -> int:
     if not done:
         raise RunError(f"no trial of {search.out} came to an end; raise --trials, or look at what its logs say")
     best = max(done, key=lambda trial: trial.value)
+    count = f"{sum(map(is_told, trials))} trials, {len(done)} of them to the end,"
     with writing(search.out):
-        (search.out / "preset.py").write(preset(search, best.params, best.value, len(done)).encode())
+        (search.out / "preset.py").write(preset(search, best.params, best.value, count).encode())
     importances(study)
     fresh = [seed for seed in range(max(search.seeds) + 1, max(search.seeds) + 1 + TESTED)]
     steps = search.start().total_timesteps
@@ -140,11 +147,11 @@ def told(search: Search, engine: Engine) -> int:
     return code
 
 
-def preset(search: Search, chosen: dict[str, Any], value: float, trials: int) -> str:
+def preset(search: Search, chosen: dict[str, Any], value: float, trials: str) -> str:
     """Python that says it."""
     lines = "".join(f"    {name}={value!r},\n" for name, value in chosen.items())
     return (
-        f'"""Found for {search.target} by {trials} trials of {search.start().total_timesteps:,} steps, seeds '
+        f'"""Found for {search.target} by {trials} of {search.start().total_timesteps:,} steps, seeds '
         f'{", ".join(map(str, search.seeds))}: {value:,.3f}, the mean over seeds less their spread.\n"""\n\n'
         "from option_critic.presets import settings_for\n\n"
         f"PRESET = settings_for({search.target!r}).override(\n{lines})\n"
