@@ -29,9 +29,11 @@ demo: install
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# About an hour of provoked faults: trainings and workers killed, disks full, files damaged, changed and replaced by links.
+# About an hour of provoked faults: trainings, workers and machines of a cluster killed, disks full, files damaged, changed
+# and replaced by links.
 faults: install
-	$(BIN)/pytest -m faults tests/faults
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[ray]"
+	$(BIN)/pytest -m faults tests/faults tests/sweeps
 
 check: install
 	$(BIN)/ruff format --check .

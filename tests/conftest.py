@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from option_critic.settings import Settings
+from option_critic.sweeps.jobs import outcome_of
 
 SMALL = {"num_envs": 4, "rollout_length": 16, "minibatch_size": 32, "epochs": 2, "hidden_dim": 16}
 
@@ -55,3 +56,33 @@ def still_alive():
         return left
 
     return wait
+
+
+class Here:
+    """An engine of sweeps without processes: one job at a time, in this one."""
+
+    stopped, places = (), 1
+
+    def __init__(self):
+        self.jobs, self.count = [], 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def running(self):
+        return self.jobs
+
+    def start(self, job):
+        self.jobs, self.count = [job], self.count + 1
+
+    def ended(self, _):
+        job = self.jobs.pop()
+        return [(job, outcome_of(job))]
+
+
+@pytest.fixture
+def here():
+    return Here

@@ -14,41 +14,12 @@ from option_critic.errors import InputError
 from option_critic.report.gather import gather
 from option_critic.runs.paths import RunPath
 from option_critic.sweeps.index import INDEX, is_done, read_index, standing_of
-from option_critic.sweeps.jobs import outcome_of
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 from option_critic.sweeps.processes import Processes
 
 SMALL = {"num_envs": 4, "rollout_length": 16, "minibatch_size": 32, "epochs": 2, "hidden_dim": 16, "torch_threads": 1,
          "total_timesteps": 256, "checkpoint_every": 128, "backend": "gymnasium"}  # fmt: skip
 SHORT = Evaluation(episodes=2)
-
-
-class Here:
-    """In this process, one at a time."""
-
-    stopped = ()
-
-    def __init__(self):
-        self.jobs, self.count = [], 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def room(self):
-        return not self.jobs
-
-    def running(self):
-        return self.jobs
-
-    def start(self, job):
-        self.jobs, self.count = [job], self.count + 1
-
-    def ended(self, _):
-        job = self.jobs.pop()
-        return [(job, outcome_of(job))]
 
 
 def planned(seed=0, name="small", evaluation=SHORT, **settings):
@@ -64,13 +35,13 @@ def weights(folder):
     return oc.load(folder.path).state.model.state_dict()
 
 
-def test_a_sweep_does_what_train_and_evaluate_do_and_keeps_what_came_of_it(out, capsys):
+def test_a_sweep_does_what_train_and_evaluate_do_and_keeps_what_came_of_it(out, here, capsys):
     runs = [
         planned(0),
         planned(1, evaluation=None),
         planned(0, "bad", backend="envpool", env_kwargs={"sutton_barto_reward": True}),
     ]
-    assert run_all(runs, out, Here()) == 1
+    assert run_all(runs, out, here()) == 1
     said = capsys.readouterr()
     assert "2 of 3 runs done" in said.out and "failed: bad/cartpole/seed-0: " in said.err
     index = read_index(out)["runs"]
@@ -86,7 +57,7 @@ def test_a_sweep_does_what_train_and_evaluate_do_and_keeps_what_came_of_it(out, 
     swept = weights(runs[1].folder(out))
     assert all(torch.equal(x, swept[name]) for name, x in alone.state.model.state_dict().items())
     # again: what is done is left alone, what failed is tried
-    engine = Here()
+    engine = here()
     assert run_all(runs, out, engine) == 1 and engine.count == 1
     assert [is_done(run, out) for run in runs] == [True, True, False]
     assert {run.group for run in gather([out.path])} == {"cartpole"}
@@ -99,22 +70,22 @@ def test_a_run_that_was_trained_is_only_judged(out):
     assert finish(run, out) == 0 and is_done(run, out)
 
 
-def test_other_settings_are_refused_before_anything_is_written(out):
-    run_all([planned()], out, Here())
+def test_other_settings_are_refused_before_anything_is_written(out, here):
+    run_all([planned()], out, here())
     before = (out.path / INDEX).read_bytes()
     with pytest.raises(InputError, match=r"small/cartpole/seed-0 was started with gamma 0.99, now it is 0.5"):
         check_there([planned(1), planned(gamma=0.5)], out)
     assert (out.path / INDEX).read_bytes() == before
 
 
-def test_a_damaged_index_is_named(out):
+def test_a_damaged_index_is_named(out, here):
     out.path.mkdir()
     (out.path / INDEX).write_text(json.dumps({"format_version": 1, "runs": 3}))
     with pytest.raises(InputError, match=r"sweep.json is damaged: it holds no runs"):
-        run_all([planned()], out, Here())
+        run_all([planned()], out, here())
 
 
-def test_what_is_stopped_is_saved_and_goes_on(out, still_alive):
+def test_what_is_stopped_is_saved_and_goes_on(out, here, still_alive):
     """Ctrl-C in a real pool: exit code 130, the run is interrupted in the index, its process gone; then the same again
     leads to the same weights."""
     long = planned(total_timesteps=1800, checkpoint_every=450, num_options=1, evaluation=None)
@@ -138,6 +109,6 @@ def test_what_is_stopped_is_saved_and_goes_on(out, still_alive):
     entry = read_index(out)["runs"][long.place]
     assert entry["status"] == "interrupted" and 0 <= entry["steps"] < 1800
     assert (long.folder(out).path / "checkpoints" / "interrupted").is_dir() and not still_alive(pids)
-    assert run_all([long], out, Here()) == 0 and read_index(out)["runs"][long.place]["status"] == "done"
+    assert run_all([long], out, here()) == 0 and read_index(out)["runs"][long.place]["status"] == "done"
     alone = oc.OptionCritic("CartPole-v1", **long.settings).learn(run_folder=out.path.parent / "alone")
     assert all(torch.equal(x, alone.state.model.state_dict()[n]) for n, x in weights(long.folder(out)).items())

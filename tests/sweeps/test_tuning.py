@@ -4,20 +4,21 @@ import ast
 
 import pytest
 
-from option_critic.cli.tune import preset
+from option_critic.cli.tune import preset, tune
 from option_critic.errors import InputError
 from option_critic.runs.inventory import position
 from option_critic.runs.paths import RunPath
 from option_critic.search_space import Among, Between
 from option_critic.settings import setting_names
 from option_critic.sweeps.tuning import (
+    AROUND_START,
     SPACE,
     USUAL,
     Search,
+    first_choices,
     folder_of,
     is_over,
     open_study,
-    recover,
     trained,
     value_of,
     work_on,
@@ -49,6 +50,23 @@ def test_ranges_are_of_settings_and_hold_where_the_search_starts(tmp_path):
         search(tmp_path, names=("lr_options",))
 
 
+def test_the_first_choices_lie_around_the_start(tmp_path):
+    one = search(tmp_path, names=("lr_option", "epochs", "gamma", "entropy_option"))
+    first, *others = first_choices(one)
+    start = one.start()
+    assert first == {name: value_of(start, name) for name in one.names} and len(others) == AROUND_START
+    assert first_choices(one) == [first, *others]  # always the same
+    for choice in others:
+        for name, where in one.space().items():
+            value = choice[name]
+            assert value in where.choices if isinstance(where, Among) else where.low <= value <= where.high
+        assert isinstance(choice["epochs"], int) and start.override(**choice)
+    rates = [choice["lr_option"] / first["lr_option"] for choice in others]
+    assert len(set(rates)) == len(rates) and min(rates) < 1 < max(rates) and min(rates) > 0.02 and max(rates) < 20
+    assert {choice["gamma"] for choice in others} <= {0.98, 0.99, 0.995}  # it, and those beside it
+    assert Among((1, 3)).with_start(2) == Among((1, 2, 3)) and Among((1, "a")).with_start("b").choices[-1] == "b"
+
+
 def test_trials_are_trained_with_each_seed_and_another_search_is_refused(out):
     work_on(search(out), 0, lambda *_: True)
     study = open_study(search(out))
@@ -70,8 +88,6 @@ def test_what_was_stopped_is_asked_for_again_and_goes_on(out):
         work_on(one, 0, lambda agent, _: agent.num_timesteps < 1024)
     study = open_study(one)
     assert [t.state.name for t in study.trials] == ["RUNNING"]
-    recover(study, one)
-    assert not is_over(study, 1)
     work_on(one, 0, lambda *_: True)
     old, new = open_study(one).trials
     assert (old.state.name, new.state.name, new.params) == ("FAIL", "COMPLETE", old.params)
@@ -95,8 +111,25 @@ def test_a_trial_is_stopped_where_the_study_says_so(out):
     assert trial.seen == (12, 14)  # of the second seed
 
 
+def test_the_verb_tries_what_it_found_with_seeds_that_the_search_did_not_see(out, here, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("option_critic.cli.tune.engine_of", lambda args, _: asked.append(args.on) or here())
+    command = ["frozen-lake", "--trials", "2", "--seeds", "0", "--total-timesteps", "1024", "--search", "lr_option",
+               "--on", "ray", "--out", str(out)]  # fmt: skip
+    assert tune(command) == 0 and asked == ["ray", "ray"]
+    said = capsys.readouterr().out
+    assert "trial 0: " in said and "trial 1: " in said and "lr_option" in said and "6 of 6 runs done" in said
+    assert "PRESET = settings_for('frozen-lake')" in (out / "preset.py").read_text()
+    tested = sorted(str(run.relative_to(out / "tested")) for run in out.glob("tested/*/*/seed-*") if run.is_dir())
+    assert tested == [f"{name}/frozen-lake/seed-{seed}" for name in ("found", "start") for seed in (1, 2, 3)]
+    assert tune(command) == 0  # nothing is left to do
+    assert "2 of 2 trials done before" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"with --on slurm say by --jobs"):
+        tune([*command, "--on", "slurm"])
+
+
 def test_the_preset_is_python(tmp_path):
-    text = preset(search(tmp_path), {"lr_option": 0.00123, "epochs": 4}, 400.0, 7)
+    text = preset(search(tmp_path), {"lr_option": 0.00123, "epochs": 4}, 400.0, "7 trials")
     assert "lr_option=0.00123" in text and "400.000" in text
     space = {}
     exec(compile(ast.parse(text), "preset", "exec"), space)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import tyro
 
+from option_critic.cli.engines import EngineArgs, engine_of
 from option_critic.cli.flags import parse
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.evaluation.limits import Effort
@@ -18,15 +19,13 @@ from option_critic.runs.paths import RunPath
 from option_critic.sweeps.index import begin, entry, is_done, keep
 from option_critic.sweeps.jobs import Engine, Job, Outcome, work_through
 from option_critic.sweeps.plan import PlannedRun, read_plan
-from option_critic.sweeps.processes import Processes
-from option_critic.value_types import check_range
 
 if TYPE_CHECKING:
     from option_critic.cli.sweep_display import SweepDisplay
 
 
 @dataclass
-class SweepArgs:
+class SweepArgs(EngineArgs):
     """Train many agents and judge each: every target with every seed and all settings of a file. What was stopped goes
     on with the same command, what is done is left alone, and several commands may share one folder."""
 
@@ -35,42 +34,16 @@ class SweepArgs:
     imported, or a .py file of your own that defines RUNS."""
     out: Path | None = None
     """Folder of the sweep: OUT/<name>/<target>/seed-<n>, and sweep.json. Default: runs/<experiment>."""
-    jobs: int = 0
-    """Trainings side by side on this machine, which share its cores; 0: one per core."""
-    on: Literal["here", "ray", "slurm"] = "here"
-    """here: processes of this machine. ray: tasks of a Ray cluster. slurm: jobs of a Slurm cluster. The folder must
-    then be on storage that all machines share."""
-    address: str = ""
-    """Of the Ray cluster. Default: what RAY_ADDRESS says, or this machine."""
-    partition: str = ""
-    """Of the Slurm cluster."""
-    minutes: int = 1440
-    """That a job of Slurm's may take. What it does not finish goes on with the same command."""
 
 
 def sweep(argv: Sequence[str]) -> int:
     """`option-critic sweep EXPERIMENT`."""
     args = parse(SweepArgs, "sweep", argv)
-    check_range("--jobs", args.jobs, 0, 1024)
     runs = read_plan(args.experiment)
     out = RunPath.of(args.out or Path("runs") / args.experiment.stem)
     check_writable(out.base)
     check_there(runs, out)
     return run_all(runs, out, engine_of(args, out))
-
-
-def engine_of(args: SweepArgs, out: RunPath) -> Engine:
-    """Where it runs. Raises InputError where what that needs is not installed."""
-    if args.on == "ray":
-        from option_critic.sweeps.on_ray import RayTasks
-
-        return RayTasks(args.address)
-    if args.on == "slurm":
-        from option_critic.sweeps.on_slurm import SlurmJobs
-
-        check_range("--minutes", args.minutes, 1, 1_000_000)
-        return SlurmJobs(out, args.minutes, args.partition)
-    return Processes(args.jobs)
 
 
 def check_there(runs: Sequence[PlannedRun], out: RunPath) -> None:

@@ -12,18 +12,18 @@ from typing import Any
 import tyro
 from rich.table import Table
 
+from option_critic.cli.engines import EngineArgs, engine_of
 from option_critic.cli.flags import parse
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.cli.sweep import run_all
-from option_critic.errors import RunError
+from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for
 from option_critic.runs.files import check_writable, writing
 from option_critic.runs.paths import RunPath
 from option_critic.sweeps.index import read_index, standing_of
-from option_critic.sweeps.jobs import Job, work_through
+from option_critic.sweeps.jobs import Engine, Job, work_through
 from option_critic.sweeps.plan import Evaluation, PlannedRun
-from option_critic.sweeps.processes import Processes
-from option_critic.sweeps.tuning import USUAL, Search, import_optuna, open_study, recover, work_on
+from option_critic.sweeps.tuning import USUAL, Search, import_optuna, open_study, work_on
 from option_critic.terminal import Terminal, say
 from option_critic.value_types import check_range, numbers
 
@@ -32,7 +32,7 @@ TESTED = 3
 
 
 @dataclass
-class TuneArgs:
+class TuneArgs(EngineArgs):
     """Search for settings by Optuna. What was stopped goes on with the same command; several may share one folder. The
     result is a preset in Python, OUT/preset.py, and what it reaches with seeds that the search did not see."""
 
@@ -48,30 +48,29 @@ class TuneArgs:
     """The settings that are searched, with commas between them."""
     out: Path | None = None
     """Folder of the search. Default: runs/tune-<preset>."""
-    jobs: int = 0
-    """Trainings side by side; 0: one per core."""
 
 
 def tune(argv: Sequence[str]) -> int:
     """`option-critic tune TARGET`."""
     args = parse(TuneArgs, "tune", argv)
     check_range("--trials", args.trials, 1, 100_000)
-    check_range("--jobs", args.jobs, 0, 1024)
+    if args.on == "slurm" and not args.jobs:
+        raise InputError("with --on slurm say by --jobs how many of its jobs work on the search")
     out = RunPath.of(args.out or Path("runs") / f"tune-{name_for(args.target)}")
     names = tuple(dict.fromkeys(name.strip() for name in args.search.split(",") if name.strip()))
     seeds = tuple(numbers(args.seeds, "seeds"))
     search = Search(args.target, seeds, args.total_timesteps, names, args.trials, out)
     import_optuna()
     check_writable(out.base)
+    engine = engine_of(args, out)
     with writing(out):
         (out / "trials").make()
-    recover(open_study(search), search)
-    engine = Processes(args.jobs)
-    count = min(len(engine.free), args.trials)
+    open_study(search)
+    count = min(engine.places, args.trials)
     own = [f"{os.getpid()}-{i}" for i in range(count)]  # another command has others
     jobs = [Job(out / "workers" / name, partial(try_on, search, os.getpid() + i)) for i, name in enumerate(own)]
     code = followed(search, jobs, engine)
-    return code or told(search, Processes(args.jobs))
+    return code or told(search, engine_of(args, out))
 
 
 def try_on(search: Search, sampler_seed: int) -> int:
@@ -80,11 +79,12 @@ def try_on(search: Search, sampler_seed: int) -> int:
         return ended(interrupt, lambda: work_on(search, sampler_seed, interrupt.on_iteration))
 
 
-def followed(search: Search, jobs: Sequence[Job], engine: Processes) -> int:
+def followed(search: Search, jobs: Sequence[Job], engine: Engine) -> int:
     """Until all have ended; a line for each trial that did. The exit code."""
     study, failed = open_study(search), list[str]()
-    said = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
-    say(f"{len(said)} of {search.trials} trials done before -> {search.out}")
+    before = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    said = {trial.number for trial in before}
+    say(f"{sum(map(is_told, before))} of {search.trials} trials done before -> {search.out}")
 
     def follow() -> None:
         with engine:
@@ -93,7 +93,7 @@ def followed(search: Search, jobs: Sequence[Job], engine: Processes) -> int:
                 for trial in study.get_trials(deepcopy=False):
                     if trial.state.is_finished() and trial.number not in said:
                         said.add(trial.number)
-                        say(*[in_words(trial)] * (trial.state.name != "FAIL" or "failed" in trial.user_attrs))
+                        say(*[in_words(trial)] * is_told(trial))
 
     with Interrupt() as interrupt:
         code = ended(interrupt, follow)
@@ -102,6 +102,11 @@ def followed(search: Search, jobs: Sequence[Job], engine: Processes) -> int:
     if code:
         say("the same command goes on", error=True)
     return code or int(bool(failed))
+
+
+def is_told(trial: Any) -> bool:
+    """Whether a trial came to something: not one whose process died, with which another goes on."""
+    return trial.state.name in ("COMPLETE", "PRUNED") or "failed" in trial.user_attrs
 
 
 def in_words(trial: Any) -> str:
@@ -119,7 +124,7 @@ def shortly(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def told(search: Search, engine: Processes) -> int:
+def told(search: Search, engine: Engine) -> int:
     """Write the best as a preset, say what mattered, try it on other seeds; the exit code."""
     study = open_study(search)
     trials: list[Any] = study.get_trials(deepcopy=False)
@@ -127,8 +132,9 @@ def told(search: Search, engine: Processes) -> int:
     if not done:
         raise RunError(f"no trial of {search.out} came to an end; raise --trials, or look at what its logs say")
     best = max(done, key=lambda trial: trial.value)
+    count = f"{sum(map(is_told, trials))} trials, {len(done)} of them to the end,"
     with writing(search.out):
-        (search.out / "preset.py").write(preset(search, best.params, best.value, len(done)).encode())
+        (search.out / "preset.py").write(preset(search, best.params, best.value, count).encode())
     importances(study)
     fresh = [seed for seed in range(max(search.seeds) + 1, max(search.seeds) + 1 + TESTED)]
     steps = search.start().total_timesteps
@@ -141,11 +147,11 @@ def told(search: Search, engine: Processes) -> int:
     return code
 
 
-def preset(search: Search, chosen: dict[str, Any], value: float, trials: int) -> str:
+def preset(search: Search, chosen: dict[str, Any], value: float, trials: str) -> str:
     """Python that says it."""
     lines = "".join(f"    {name}={value!r},\n" for name, value in chosen.items())
     return (
-        f'"""Found for {search.target} by {trials} trials of {search.start().total_timesteps:,} steps, seeds '
+        f'"""Found for {search.target} by {trials} of {search.start().total_timesteps:,} steps, seeds '
         f'{", ".join(map(str, search.seeds))}: {value:,.3f}, the mean over seeds less their spread.\n"""\n\n'
         "from option_critic.presets import settings_for\n\n"
         f"PRESET = settings_for({search.target!r}).override(\n{lines})\n"

@@ -50,15 +50,16 @@ class Engine(Protocol):
     stopped: list[tuple[Job, Outcome]]
     """What was stopped so."""
 
+    @property
+    def places(self) -> int:
+        """How many jobs there is room for at a time, as things are now."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None: ...
-
-    def room(self) -> bool:
-        """Whether another job can be started now."""
-        ...
 
     def start(self, job: Job) -> None:
         """Start one."""
@@ -77,17 +78,18 @@ def work_through(jobs: Sequence[Job], engine: Engine, seconds: float = 0.5) -> I
     """Do all jobs in their order; about every so many seconds, what ended meanwhile."""
     waiting = deque(jobs)
     while waiting or engine.running():
-        while waiting and engine.room():
+        while waiting and len(engine.running()) < engine.places:
             engine.start(waiting.popleft())
         yield engine.ended(seconds)
 
 
-def performed(job: Job) -> Outcome:
-    """Do a job in this process, which is there for it alone: what it prints goes to its log."""
+def performed(job: Job, patience: float = 0.0) -> Outcome:
+    """Do a job in this process, which is there for it alone: what it prints goes to its log. `patience`: seconds in
+    which another process that is at it may end."""
     with ExitStack() as held:
         try:
             job.place.parent.make()
-            held.enter_context(locked(job.place.parent, f".{job.place.name}.lock"))
+            held.enter_context(locked(job.place.parent, f".{job.place.name}.lock", patience))
         except RunFolderError:
             return Outcome("elsewhere")
         except OSError as error:

@@ -12,15 +12,17 @@ from option_critic.runs.paths import RunPath
 from option_critic.sweeps.jobs import Job, Outcome, performed
 
 MOST = 500
-"""Jobs that wait in the scheduler's queue at a time."""
+"""Jobs that wait in the scheduler's queue at a time, where nothing is said."""
 
 
 class SlurmJobs:
     """A core for each, and as many at a time as the scheduler lets run."""
 
-    def __init__(self, out: RunPath, minutes: int = 1440, partition: str = "", cluster: str = "slurm") -> None:
-        """What submitit keeps lies in `out`/slurm. `minutes`: a job may take; `cluster`: submitit's word for where.
-        Raises InputError."""
+    def __init__(
+        self, out: RunPath, minutes: int = 1440, partition: str = "", jobs: int = 0, cluster: str = "slurm"
+    ) -> None:
+        """What submitit keeps lies in `out`/slurm. `minutes`: a job may take; `jobs`: that wait or run at a time;
+        `cluster`: submitit's word for where. Raises InputError."""
         try:
             import submitit
         except ImportError as error:
@@ -31,7 +33,7 @@ class SlurmJobs:
             raise InputError(f"there is no Slurm here ({error!s:.200}); give the command where sbatch is") from error
         more = {"slurm_partition": partition} if partition else {}
         executor.update_parameters(timeout_min=minutes, cpus_per_task=1, name="option-critic", **more)
-        self.executor, self.seconds = executor, 0.0
+        self.executor, self.places = executor, jobs or MOST
         self.at_work: dict[Job, Any] = {}
         self.stopped: list[tuple[Job, Outcome]] = []
 
@@ -45,10 +47,6 @@ class SlurmJobs:
                 handle.cancel()
             self.stopped.append((job, Outcome("interrupted")))
         self.at_work.clear()
-
-    def room(self) -> bool:
-        """Whether the queue takes more of ours."""
-        return len(self.at_work) < MOST
 
     def running(self) -> list[Job]:
         """What was handed to the scheduler."""

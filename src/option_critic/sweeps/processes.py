@@ -27,8 +27,8 @@ class Processes:
         """`jobs`: how many at a time; 0: one per core. Trainings side by side on a core each take no longer than one
         after the other on all of them."""
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        count = jobs or usable_cores()
-        self.free: list[Sequence[int]] = [share_of(cores, i, count) for i in range(count)]
+        self.places = jobs or usable_cores()
+        self.free: list[Sequence[int]] = [share_of(cores, i, self.places) for i in range(self.places)]
         self.at_work: dict[Job, tuple[Any, Connection, Sequence[int]]] = {}
         self.stopped: list[tuple[Job, Outcome]] = []
 
@@ -47,10 +47,6 @@ class Processes:
                 process.kill()
             raise
         self.stopped = [self._outcome(job) for job in list(self.at_work)]
-
-    def room(self) -> bool:
-        """Whether cores are free."""
-        return bool(self.free)
 
     def running(self) -> list[Job]:
         """What runs now."""

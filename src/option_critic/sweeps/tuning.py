@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ SPACE: dict[str, Between | Among] = {**ENVIRONMENTS, **OPTIONS, **MODEL, **LEARN
 USUAL = ("lr_option", "lr_critic", "lr_master", "lr_termination", "gamma", "lam", "epochs", "minibatch_size",
          "entropy_option")  # fmt: skip
 """What is searched where nothing is said."""
+AROUND_START = 9
+"""Trials around where the search starts, before Optuna says where: it waits for ten."""
 RUNGS = 10
 """Points of a learning curve at which a trial may be stopped."""
 JOURNAL, ASKING = "study.journal", ".asking.lock"
@@ -122,23 +125,41 @@ def open_study(search: Search, sampler_seed: int = 0) -> Study:
                              "value to go on, or choose another --out")  # fmt: skip
     if there is None:
         study.set_user_attr("search", wanted)
-        start = search.start()
-        study.enqueue_trial({n: where.nearest(value_of(start, n)) for n, where in search.space().items()})
     return study
 
 
-def recover(study: Study, search: Search) -> None:
-    """Trials whose process is gone are asked for again: their trainings go on from their last boundaries."""
+def next_trial(study: Study, search: Search) -> Trial:
+    """What waits to be gone on with, one of the first choices, or what Optuna says. Called while nobody else asks."""
     from optuna.trial import TrialState
 
-    with locked(search.out, ASKING, PATIENCE):
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            try:
-                with locked(search.out / "trials", lock_of(trial.params)):
-                    study.tell(trial.number, state=TrialState.FAIL)
-                    study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
-            except RunFolderError:  # somebody is at it
-                continue
+    there, first = study.get_trials(deepcopy=False), first_choices(search)
+    begun = sum(AGAIN not in trial.user_attrs for trial in there)
+    if begun < len(first) and all(trial.state != TrialState.WAITING for trial in there):
+        study.enqueue_trial(first[begun])
+    return study.ask()
+
+
+def first_choices(search: Search) -> list[dict[str, Any]]:
+    """Where it starts, and a few choices around that: Optuna would draw them from the whole ranges, most of which are
+    worse, and of twenty trials few would be left to search with."""
+    start, space, chance = search.start(), search.space(), random.Random(0)
+    first = {name: where.nearest(value_of(start, name)) for name, where in space.items()}
+    others = [{name: where.around(first[name], chance) for name, where in space.items()} for _ in range(AROUND_START)]
+    return [first, *others]
+
+
+def recover(study: Study, search: Search) -> None:
+    """Trials whose process is gone are asked for again: their trainings go on from their last boundaries. Called while
+    nobody else asks."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        try:
+            with locked(search.out / "trials", lock_of(trial.params)):
+                study.tell(trial.number, state=TrialState.FAIL)
+                study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+        except RunFolderError:  # somebody is at it
+            continue
 
 
 def is_over(study: Study, trials: int) -> bool:
@@ -161,16 +182,17 @@ def folder_of(params: dict[str, Any]) -> str:
 
 
 def work_on(search: Search, sampler_seed: int, go_on: GoOn) -> None:
-    """Try until the search has as many trials as it was to have. Raises KeyboardInterrupt; `recover` knows what was
-    under way."""
+    """Try until the search has as many trials as it was to have, those among them whose process died. Raises
+    KeyboardInterrupt; who works on the search next goes on with what was under way."""
     optuna = import_optuna()
     study = open_study(search, sampler_seed)
     while True:
         with ExitStack() as held:
             with locked(search.out, ASKING, PATIENCE):
+                recover(study, search)
                 if is_over(study, search.trials):
                     return
-                trial = study.ask()
+                trial = next_trial(study, search)
                 chosen = {name: suggested(trial, name, where) for name, where in search.space().items()}
                 try:
                     held.enter_context(locked(search.out / "trials", lock_of(trial.params)))
