@@ -54,10 +54,11 @@ def iterated(count, iterations, algorithm, monkeypatch, **settings):
     return [(*d, rollouts[rank], gradients.get(id(d[0].optimizer), [])) for rank, d in enumerate(done)]
 
 
+@pytest.mark.parametrize("options", ["", "pendulum_options:NAMED"], ids=["unnamed", "named"])
 @pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
-def test_two_ranks_learn_what_one_process_learns(algorithm, monkeypatch):
+def test_two_ranks_learn_what_one_process_learns(algorithm, options, monkeypatch):
     """Ten iterations: the rows of the first are the same, its first gradient to 1e-6, the weights to 1e-4."""
-    settings = {"normalize_observation": True, "deliberation_cost": 0.01, "target_kl": 0.0}
+    settings = {"normalize_observation": True, "deliberation_cost": 0.01, "target_kl": 0.0, "options_from": options}
     ((alone, metrics, _, rows, steps),) = iterated(1, 10, algorithm, monkeypatch, **settings)
     both = iterated(2, 10, algorithm, monkeypatch, **settings)
     for state, told, boundaries, seen, taken in both:
