@@ -79,8 +79,8 @@ class OptionCritic:
     """
 
     def __init__(self, env_id: Any, **settings: Any) -> None:
-        if len(settings.get("options", ())):
-            settings |= gathered(settings["options"])
+        if (words := settings.pop("options", None)) not in (None, "", (), []):
+            settings |= gathered(words)
         base = settings_for(env_id) if isinstance(env_id, str) else None
         source = given(env_id if base is None else base.env_id)
         check_told(source, settings)

@@ -137,6 +137,8 @@ def test_another_number_of_options_drops_them(folder):
         ("reach-grasp-mve:move", "Did you mean reach-grasp-move"),
         ("reach-grasp-move:mve", "Did you mean move"),
         ("new:a, new:a", "different names"),
+        (oc.Option(name="own", interest=lambda obs: obs[..., 0]), "is no skill"),
+        (3, "must be a list of skills"),
         ([oc.Option(name="own", interest=lambda obs: obs[..., 0])], "is no skill"),
         ([""], "which options"),
     ],

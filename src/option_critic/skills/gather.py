@@ -12,6 +12,7 @@ from option_critic.options.option import Option
 from option_critic.settings import Settings
 from option_critic.skills.skill import Skill
 from option_critic.spaces import Spaces, check_fit
+from option_critic.value_types import shown
 
 
 def gathered(words: str | Sequence[Any]) -> dict[str, Any]:
@@ -23,6 +24,8 @@ def gathered(words: str | Sequence[Any]) -> dict[str, Any]:
     entries: list[str] = []
     skills: list[Skill] = []
     words = [words] if isinstance(words, str | Skill | Option) else words
+    if not isinstance(words, Sequence):
+        raise InputError(f"options must be a list of skills and texts, got {shown(words)}")
     for entry in (Entry.read(text) for word in words if isinstance(word, str) for text in parts(word)):
         if entry.kind == "defined":
             load(entry.reference)  # before any skill, which may be defined there
