@@ -9,4 +9,4 @@ HEAD=${HEAD:-$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)}
 source /shared/venv/bin/activate # pip install "option-critic[metaworld]"
 exec torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 \
     --rdzv-id option-critic --rdzv-backend c10d --rdzv-endpoint "$HEAD:29500" \
-    -m option_critic train mt10 --seeds 0 --resume auto --out /shared/mt10
+    -m option_critic train mt10 --num-envs 80 --seeds 0 --resume auto --out /shared/mt10
