@@ -145,10 +145,12 @@ def naming(settings: Settings, env: str | None = None) -> str:
 
 def check_same(folder: RunPath, settings: Settings) -> None:
     """Raise InputError, naming the first difference, unless the run in `folder` has these settings. A backend that is
-    left to us is that of the run."""
+    left to us is that of the run, and so is a burn-in that comes to the same."""
     begun = as_begun(Settings.from_dict(read_config(folder)["settings"]))
     if settings.env.backend == "auto":
         settings = settings.override(backend=begun.env.backend)
+    if settings.burnt_in(0) == begun.burnt_in(0):
+        settings = settings.override(burn_in=begun.learning.burn_in)
     there, wanted = begun.to_dict(), settings.to_dict()
     for part, value in wanted.items():
         pairs = value.items() if isinstance(value, dict) else [(part, value)]
