@@ -35,7 +35,7 @@ def run_here(*words, cwd=None):
         patch.setattr(sys, "excepthook", sys.excepthook)  # the command line sets its own
         patch.setattr(threading, "excepthook", threading.excepthook)
         cli.main()
-    for name in sys.modules.keys() - before:  # the next process would not have imported them
+    for name in sys.modules.keys() - before if cwd else ():  # the next process would not have imported them
         if folder in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
             del sys.modules[name]
     return end.value.code, out.getvalue(), err.getvalue()
