@@ -38,7 +38,7 @@ from option_critic.envs.source import check_kwargs
 from option_critic.errors import InputError, RunError
 from option_critic.evaluation.limits import Effort, check_goal_seed
 from option_critic.presets import name_for, settings_for
-from option_critic.ranks.torchrun import is_restarted, joined, rank_here, world_size
+from option_critic.ranks.torchrun import is_restarted, joined, leave, rank_here, world_size
 from option_critic.references import import_module_of
 from option_critic.runs.files import check_json, check_writable
 from option_critic.settings import Settings, names_of_others
@@ -286,7 +286,10 @@ def main() -> None:
     name = "option-critic" if world_size() == 1 else f"option-critic, rank {rank_here()}"
     try:
         check_alone(argv[0])
-        sys.exit(VERBS[argv[0]](argv[1:]))
+        code = VERBS[argv[0]](argv[1:])
+        if world_size() > 1:
+            leave(code)
+        sys.exit(code)
     except InputError as error:
         say(f"{name}: {error}", error=True)
         sys.exit(2)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from option_critic.cores import take_share
 from option_critic.envs.orphans import when_parent_dies
@@ -78,6 +79,14 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         yield Ranks(rank_here(), count, gathering(count, nccl))
     finally:
         distributed.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End this rank, of whom all is written and closed, without Python's own end: threads of PyTorch's network that
+    still run then may abort it (seen once), and torchrun takes that for a failure."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def gathering(count: int, nccl: bool) -> Callable[[Tensor], list[Tensor]]:
