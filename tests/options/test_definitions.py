@@ -17,7 +17,7 @@ from option_critic.model.fixed import fixed_actions
 from option_critic.options import definitions
 from option_critic.options.interest import bonus_at, check_definitions, interest_at, own_reward, stacked
 from option_critic.options.option import Option
-from option_critic.options.reach_grasp_move import FINGERTIPS, REACH_GRASP_MOVE, far, near
+from option_critic.options.reach_grasp_move import FINGERTIPS, REACH_GRASP_MOVE, far, if_aligned, near
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Carry
 from option_critic.settings import Settings
@@ -305,3 +305,15 @@ def test_what_is_between_the_fingers_is_left_to_grasp():
     assert far(obs).tolist() == [True, False, False] and near(obs).tolist() == [False, True, True]
     obs[:, 0] = 0.015
     assert far(obs).all() and not near(obs).any()
+
+
+def test_reach_comes_straight_down():
+    """Low, it neither rises nor sinks where the object is not below it; what lies in a hole has walls around it."""
+    obs = torch.zeros(4, 39)
+    obs[:, 2], obs[:, 6] = 0.1, 0.02  # the fingertips are 3.5 cm above the object's middle
+    obs[:, 0] = torch.tensor([0.0, 0.008, 0.0, 0.0])
+    obs[:, 1] = torch.tensor([0.02, 0.0, 0.04, -0.04])
+    assert if_aligned(obs).isnan().tolist() == [True, False, False, False]
+    assert (if_aligned(obs)[1:] == 0).all()
+    obs[:, 2] = 0.14
+    assert if_aligned(obs).isnan().all(), "high above it nothing is in the way"
