@@ -149,7 +149,7 @@ def check_same(folder: RunPath, settings: Settings) -> None:
     begun = as_begun(Settings.from_dict(read_config(folder)["settings"]))
     if settings.env.backend == "auto":
         settings = settings.override(backend=begun.env.backend)
-    if settings.burnt_in(0) == begun.burnt_in(0):
+    if {settings.learning.burn_in, begun.learning.burn_in} <= {None, settings.override(burn_in=None).burnt_in(0)}:
         settings = settings.override(burn_in=begun.learning.burn_in)
     there, wanted = begun.to_dict(), settings.to_dict()
     for part, value in wanted.items():

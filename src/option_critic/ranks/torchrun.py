@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -82,10 +81,8 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
 
 
 def leave(code: int) -> NoReturn:
-    """End this rank, of whom all is written and closed, without Python's own end: threads of PyTorch's network that
-    still run then may abort it (seen once), and torchrun takes that for a failure."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """End this rank, of whom all is written, said and closed, without Python's own end: threads of PyTorch's network
+    that still run then may abort it (seen once), and torchrun takes that for a failure."""
     os._exit(code)
 
 
