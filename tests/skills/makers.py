@@ -100,6 +100,9 @@ AGENTS = {
     "views": ("Skills/Arm-v0", {"options_from": "makers:VIEWS", "quaternions": (4,), "policy_layers": 1}),
     "quaternions": ("Skills/Arm-v0", {"quaternions": (0, 5), "differences": (0, 4, 1, 5), "clip_observation": 0.5}),
     "given": ("Skills/Arm-v0", {"options_from": "makers:GIVEN"}),
+    "soft": ("Skills/Arm-v0", {"algorithm": "sac_oc", "options_from": "makers:SAID"}),
+    "soft given": ("Skills/Arm-v0", {"algorithm": "sac_oc", "options_from": "makers:GIVEN", "differences": (0, 4)}),
+    "soft choices": ("CartPole-v1", {"algorithm": "sac_oc", "hidden_dim": 6}),
     "factors": ("Skills/Choice-v0", {}),
     "dict": ("Skills/Dict-v0", {"option_layers": 3}),
 }

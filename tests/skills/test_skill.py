@@ -29,7 +29,15 @@ def does(made, k, obs):
         return spaces.to_env(pi.mode()[:, k].numpy())
     low, high = spaces.policy_bounds
     middle, half = spaces.stretch
-    return middle + half * np.clip(pi.mean[:, k].numpy(), low, high)
+    return middle + half * np.clip(as_written(made.state.model, pi.mode()[:, k], k, obs).numpy(), low, high)
+
+
+def as_written(model, action, k, obs):
+    """What is given is done as it is: squashed policies tell it only up to tanh(3)."""
+    if model.given is not None and model.given.frozen[k]:
+        action = model.given.bases(obs)[:, k]
+    free, value = (True, action) if model.fixed is None else (x[:, k] for x in model.fixed(obs))
+    return torch.where(torch.as_tensor(free), action, value)
 
 
 @torch.no_grad()
@@ -92,7 +100,7 @@ def test_it_acts_on_what_the_environment_gives(name):
         assert found.dtype == wanted.dtype and type(found) is type(wanted)
 
 
-@pytest.mark.parametrize("name", ["defined", "held", "views", "given"])
+@pytest.mark.parametrize("name", ["defined", "held", "views", "given", "soft", "soft given"])
 def test_as_an_option_of_another_agent_it_acts_and_ends_as_it_did(name):
     made = agent(name)
     skill = skill_of(made, 1)

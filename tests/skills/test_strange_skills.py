@@ -95,6 +95,8 @@ HOSTILE = {
     "no network of this size": (lambda d: d["networks"].update(hidden_dim=10**12), "skill.json"),
     "many actions": (lambda d: d["spaces"].update(discrete=True, action_size=10**12, action_low=[], action_high=[],
                                                   action_shape=[]), "skill.json"),
+    "squashed choices": (lambda d: d["networks"].update(squashed=True) or d["spaces"].update(
+        discrete=True, action_size=2, action_low=[], action_high=[], action_shape=[]), "its actions are choices"),
     "another set": (lambda d: d["definition"].update(reference="reach-grasp-mov"), "Did you mean reach-grasp-move"),
     "a module": (lambda d: d["definition"].update(reference="antigravity:x"), "--options-from antigravity:x"),
     "no options": (lambda d: d["definition"].update(reference="os:environ"), "must be a tuple of Option"),

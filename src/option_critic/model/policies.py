@@ -36,8 +36,7 @@ class SquashedGaussian(DiagonalGaussian[Numbers]):
 
     def before(self, action: Numbers) -> Numbers:
         """The normal numbers that become an action, no further out than +-3: what is given can still be corrected."""
-        lib = xp(action)
-        return lib.arctanh(lib.clip(action, -INNER, INNER))
+        return unsquashed(action)
 
     def sample(self, noise: Numbers) -> Numbers:
         """One action per row, from standard normal `noise` [..., A]: [..., A]."""
@@ -58,6 +57,12 @@ class SquashedGaussian(DiagonalGaussian[Numbers]):
         u = torch.atanh(action.clamp(-1 + EDGE, 1 - EDGE))
         z = (u - self.mean) * torch.exp(-self.log_std)
         return -self._sum(0.5 * z * z + self.log_std + 0.5 * LOG_2PI + log_slope(u))
+
+
+def unsquashed(action: Numbers) -> Numbers:
+    """What tanh makes an action of, at most +-3; [...]."""
+    lib = xp(action)
+    return lib.arctanh(lib.clip(action, -INNER, INNER))
 
 
 def log_slope(u: Tensor) -> Tensor:

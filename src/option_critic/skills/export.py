@@ -60,8 +60,6 @@ def skill_of(
             "this agent reads images through an encoder, which all its options share; a skill of one would have to "
             "bring it along, and cannot yet"
         )
-    if model.squashed:
-        raise InputError("skills of agents that learned by sac_oc cannot be exported yet: their policies are squashed")
     own = rules.definitions[k] if rules.definitions else Option(name=rules.names[k])
     base = own.policy if isinstance(own.policy, Skill) else None
     if base is not None and inherited(own, base) and own.frozen and own.ends == "given":  # nothing of it is another
@@ -99,6 +97,7 @@ def record_of(
             activation=settings.activation,
             beta_floor=rules.beta_floor,
             beta_ceil=rules.beta_ceil,
+            squashed=agent.state.model.squashed,
         ),
         policy="learned" if own.policy is None else "corrected" if own.correction else "given",
         ends="learned" if own.ends == "learned" else "given" if heir_of is None else "base",

@@ -69,10 +69,10 @@ def cut_out(network: SkillNetwork, model: OptionModel, k: int, columns: Sequence
         mine.copy_(theirs[list(columns)])
     if model.hidden is not None:  # its trunks have these columns alone
         columns = range(len(columns))
-    a = model.action_size
+    a, each = model.action_size, model.action_size * (1 + model.squashed)  # a squashed one's spread is left behind
     trunk = model.termination_trunk if model.ends_apart else model.option_trunk
     if network.policy is not None:
-        fill(network.policy, model.policy_trunk, columns, model.pi_head, slice(k * a, (k + 1) * a))
+        fill(network.policy, model.policy_trunk, columns, model.pi_head, slice(k * each, k * each + a))
         network.log_std.copy_(model.log_std[k])
     if network.termination is not None:
         fill(network.termination, trunk, columns, model.beta_head, slice(k, k + 1))

@@ -63,6 +63,8 @@ class Networks(Struct, frozen=True):
     """The learned termination probability is mapped between this ..."""
     beta_ceil: Probability = 1.0
     """... and this."""
+    squashed: bool = False
+    """What the policy says becomes an action by tanh (`sac_oc`)."""
 
 
 class Definition(Struct, frozen=True):
@@ -171,6 +173,8 @@ def check_alone(skill: SkillRecord, spaces: Spaces) -> None:
     networks, most = skill.networks, skill.max_length
     if not networks.beta_floor < networks.beta_ceil:
         raise InputError(f"beta_floor of {skill.name} must be less than its beta_ceil")
+    if networks.squashed and spaces.discrete:
+        raise InputError(f"the policy of {skill.name} is squashed, but its actions are choices")
     if most is not None and most < skill.min_length:
         raise InputError(f"max_length of {skill.name} must be at least its min_length")
     check_sees(skill.name, skill.sees, spaces.obs_size)

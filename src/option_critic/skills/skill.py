@@ -13,6 +13,7 @@ from torch import Tensor
 from option_critic.errors import InputError
 from option_critic.functional.arrays import Numbers, sigmoid, single, xp
 from option_critic.model.distributions import IMPOSSIBLE
+from option_critic.model.policies import unsquashed
 from option_critic.observations import read_observations
 from option_critic.options import definitions
 from option_critic.options.feature import Feature
@@ -202,9 +203,12 @@ class Skill:
         side = self._side(obs)
         raw = single(obs)
         said: Any = None if side.policy is None else side.policy(side.see(obs))
+        squashed = self.record.networks.squashed and said is not None
         if side.given is not None:
             base = side.given.in_units(self._asked(raw), raw)
-            said = base if said is None else said + base
+            said = base if said is None else said + (unsquashed(base) if squashed else base)
+        if squashed:
+            said = xp(said).tanh(said)
         if self.spaces.discrete:
             return (said if side.factors is None else side.factors.apart(said, IMPOSSIBLE)).argmax(-1)
         if side.fixed is not None:
