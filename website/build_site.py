@@ -1,7 +1,8 @@
 """Build the documentation site: `python website/build_site.py [--out site] [--work FOLDER] [--without-tutorials]`.
 
 Pages are docs/, the files at the root, and the sources that any of them links to; tutorials are run, and shown with
-what they print. Warnings and dead links end the build with exit code 1.
+what they print, and so is the page of `make demo` where it was run. Warnings and dead links end the build with exit
+code 1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 from dead_links import dead_links
-from links import PAGES, ROOT, is_tutorial, moved, page_of
+from links import PAGES, ROOT, embedded, is_tutorial, moved, page_of
 
 TUTORIALS = [path for path in sorted((ROOT / "docs" / "tutorials").glob("*.py")) if is_tutorial(path)]
 
@@ -26,10 +27,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "site")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "website", help="where the pages are gathered")
     parser.add_argument("--without-tutorials", action="store_true", help="show them as code, and run none")
+    parser.add_argument("--demo", type=Path, default=ROOT / "runs" / "demo" / "seed-0" / "report.html",
+                        help="the page that `make demo` writes; shown where there is one")  # fmt: skip
     asked = parser.parse_args()
     work = asked.work.resolve()
     shutil.rmtree(work, ignore_errors=True)
     gather(work / "pages")
+    demo(work / "pages", asked.demo)
     tutorials(work, run=not asked.without_tutorials)
     build(work)
     if wrong := list(dead_links(work / "site")):
@@ -50,6 +54,14 @@ def gather(pages: Path) -> None:
     for file in sorted(sources):
         code, kind = (ROOT / file).read_text(encoding="utf-8"), Path(file).suffix.lstrip(".")
         write(pages / page_of(file), f"# {Path(file).name}\n\n`{file}`\n\n````{kind}\n{code}````\n")
+
+
+def demo(pages: Path, report: Path) -> None:
+    """The arm's page, below what is said of pages, if the demo was run."""
+    if report.is_file():
+        page = pages / page_of("docs/report.md")
+        text = page.read_text(encoding="utf-8")
+        write(page, f"{text}\n## The page of the demo\n\n`make demo`, seed 0.\n\n{embedded(report, page)}")
 
 
 def tutorials(work: Path, run: bool) -> None:

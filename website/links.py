@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
@@ -15,6 +16,17 @@ PAGES = {
 }
 LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
+
+
+def embedded(report: Path, page: Path) -> str:
+    """Copy a page that `report` wrote beside the Markdown file `page` -> what shows it there."""
+    copy = page.with_name(f"{page.stem}_page.html")
+    shutil.copy(report, copy)
+    return (
+        f"[By itself]({copy.name})\n\n"
+        f'<iframe src="{copy.name}" loading="lazy" title="report" '
+        'style="width: 100%; height: 45rem; border: 1px solid #8888"></iframe>\n'
+    )
 
 
 def is_tutorial(path: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import jupytext
-from links import ROOT, is_tutorial, moved
+from links import ROOT, embedded, is_tutorial, moved
 
 SHOWN = re.compile(r"^\[[\w.]+\]\((\w+\.py)\)$", re.MULTILINE)
 
@@ -62,12 +62,7 @@ def main(tutorial: Path, page: Path, run: bool) -> None:
     jupytext.write(jupytext.read(tutorial), page.with_suffix(".ipynb"))
     text += f"\n[As a notebook]({page.stem}.ipynb) · [as a script]({page.stem}.py)\n"
     for report in sorted(Path().rglob("report.html")):
-        copy = page.with_name(f"{page.stem}_page.html")
-        shutil.copy(report, copy)
-        text += f"\n## The page that it wrote\n\n[By itself]({copy.name})\n\n" + (
-            f'<iframe src="{copy.name}" loading="lazy" title="report" '
-            'style="width: 100%; height: 45rem; border: 1px solid #8888"></iframe>\n'
-        )
+        text += f"\n## The page that it wrote\n\n{embedded(report, page)}"
     page.write_text(text, encoding="utf-8")
 
 

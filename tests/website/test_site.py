@@ -7,6 +7,7 @@ import sys
 import tomllib
 
 import pytest
+from build_site import demo
 from dead_links import dead_links
 from links import PAGES, ROOT, is_tutorial, moved, page_of
 from publish import publish
@@ -50,6 +51,18 @@ def test_links_are_put_where_the_pages_are():
     for dead in ("[x](nowhere.md)", "[x](../../outside.md)"):
         with pytest.raises(SystemExit, match="no file of the repository"):
             moved(dead, "docs/skills.md")
+
+
+def test_the_page_of_the_demo_is_shown_where_it_was_run(tmp_path):
+    page, report = tmp_path / "report.md", tmp_path / "runs" / "report.html"
+    page.write_text("# Pages\n")
+    demo(tmp_path, report)
+    assert page.read_text() == "# Pages\n"
+    report.parent.mkdir()
+    report.write_text("the arm")
+    demo(tmp_path, report)
+    (shown,) = re.findall(r'<iframe src="(\S+)"', page.read_text())
+    assert (tmp_path / shown).read_text() == "the arm" and f"[By itself]({shown})" in page.read_text()
 
 
 def test_dead_links_are_found(tmp_path):
