@@ -2,10 +2,12 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import gymnasium as gym
 import makers
+import msgspec
 import numpy as np
 import observation_kinds
 import pytest
@@ -13,6 +15,8 @@ import torch
 
 import option_critic as oc
 from option_critic.cli import main
+from option_critic.envs.source import Source
+from option_critic.errors import InputError
 from option_critic.export import export as exporting
 from option_critic.export.check import AgentDecides, SkillDecides, compare, episodes, probes
 from option_critic.export.graph import AgentGraph, SkillGraph
@@ -232,6 +236,22 @@ def test_python_is_refused_by_name(monkeypatch, tmp_path):
     agent = oc.OptionCritic("Pendulum-v1", options_from="exporting_test:BRANCHING", **FEW)
     with pytest.raises(oc.errors.InputError, match=r"^end of option right is Python that cannot be traced"):
         as_bytes(AgentGraph(agent, False), "torch", {})
+
+
+def test_no_module_is_imported_that_only_a_folder_names(monkeypatch, tmp_path):
+    """The environment in which it is compared is a stranger's word."""
+    (tmp_path / "theirs.py").write_text("import gymnasium\ngymnasium.register('Side-v0', lambda: None)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    agent = makers.agent("plain")
+    skill = skill_of(agent, 0)
+    record = msgspec.structs.replace(
+        skill.record, provenance=msgspec.structs.replace(skill.provenance, task="theirs:Side-v0")
+    )
+    agent.source = Source("theirs:Side-v0")
+    for what in (oc.Skill(record, skill.network), agent):
+        with pytest.raises(InputError, match="no code is imported that only a folder names"):
+            exporting.export(what, "torch", steps=5)
+    assert "theirs" not in sys.modules
 
 
 def test_bad_places_are_named_before_anything_is_loaded(tmp_path):

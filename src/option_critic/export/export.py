@@ -9,6 +9,7 @@ import numpy as np
 
 import option_critic
 from option_critic.agent import OptionCritic
+from option_critic.envs.lookup import known
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
@@ -64,6 +65,7 @@ def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic
     if not steps:
         return Exported(content, about, probed, "observations drawn at random", seconds)
     source, settings, holds = lives_in(what)
+    source = known(source)  # no code that only a folder names
     env = made(source, settings)
     try:
         found = compare(decides, answer, episodes(env, steps, holds))
