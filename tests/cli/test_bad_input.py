@@ -8,9 +8,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +22,8 @@ import pytest
 
 from option_critic.agent import OptionCritic
 from option_critic.cli import main as cli
+from option_critic.cli.signals import Interrupt, ended
+from option_critic.errors import RunError
 from option_critic.loading import load
 from option_critic.presets import settings_for
 from option_critic.runs.inventory import boundaries, steps_of
@@ -210,6 +214,31 @@ def test_what_fails_to_close_hides_no_earlier_fault(command):
 def test_an_interrupt_that_nobody_sent_is_a_failure(command):
     code, err = command(train("bad_envs:Closed-v0"))
     assert code == 1 and "KeyboardInterrupt" in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_a_signal_hides_no_fault_that_it_met(command, monkeypatch, handled):
+    """torchrun sends one to a rank that ends already, as another one is gone."""
+
+    def work():
+        try:
+            raise RunError("another rank is gone")
+        finally:
+            if handled:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)  # the signal ends it
+            else:
+                raise KeyboardInterrupt
+
+    def verb(_):
+        if not handled:
+            work()
+        with Interrupt() as interrupt:
+            return ended(interrupt, work)
+
+    monkeypatch.setitem(cli.VERBS, "list", verb)
+    code, err = command(["list"])
+    assert code == 1 and err.endswith("option-critic: another rank is gone\n"), err
 
 
 def test_the_traceback_is_there_for_those_who_ask(command, monkeypatch):

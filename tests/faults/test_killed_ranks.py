@@ -81,7 +81,7 @@ def test_killed_ranks_go_on_to_the_same_bits(tmp_path, victim, repeat, uninterru
         said, _ = torchrun.communicate(timeout=60)
         assert torchrun.returncode != 0
         if victim == "rank 1":
-            assert "another rank of this training is gone" in said or "stopped; saved" in said
+            assert "another rank of this training is gone" in said or "stopped; saved" in said, said
         assert last in boundaries(run)
         finished(by_two_ranks(tmp_path, STEPS))
     assert prints(run) == uninterrupted

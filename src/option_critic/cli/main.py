@@ -27,7 +27,7 @@ from option_critic.cli.flags import (
 )
 from option_critic.cli.play import play
 from option_critic.cli.serve import serve
-from option_critic.cli.signals import Interrupt, ended
+from option_critic.cli.signals import Interrupt, ended, on_its_way
 from option_critic.cli.skills import skills
 from option_critic.cli.sweep import sweep
 from option_critic.cli.tune import tune
@@ -293,10 +293,11 @@ def main() -> None:
     except InputError as error:
         say(f"{name}: {error}", error=True)
         sys.exit(2)
-    except RunError as error:
-        say(f"{name}: {error}", error=True)
+    except (RunError, KeyboardInterrupt) as error:
+        failed = error if isinstance(error, RunError) else on_its_way(error)
+        if failed is None:
+            sys.exit(130)
+        say(f"{name}: {failed}", error=True)
         if os.environ.get("OPTION_CRITIC_DEBUG"):
             raise
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -70,11 +70,19 @@ class Interrupt:
         return self.received is None
 
 
+def on_its_way(error: BaseException) -> RunError | None:
+    """What had failed already when a signal came, and would go unsaid: torchrun ends the others where one is gone."""
+    cause = error.__context__
+    return cause if isinstance(cause, RunError) else None
+
+
 def ended(interrupt: Interrupt, work: Callable[[], None]) -> int:
     """Work until done or stopped; the exit code."""
     try:
         work()
     except KeyboardInterrupt as error:
+        if (cause := on_its_way(error)) is not None:
+            raise cause from None
         if interrupt.received is None:
             raise RunError("the environment (or a callback) raised KeyboardInterrupt; no signal was sent") from error
     return 0 if interrupt.received is None else 128 + interrupt.received

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from option_critic.cores import take_share
 from option_critic.envs.orphans import when_parent_dies
 from option_critic.errors import RunError
+from option_critic.ranks.meeting import met
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,13 +66,18 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
     take_share(local, of)
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     gpus = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
     if gpus:
         torch.cuda.set_device(local % gpus)
     nccl = gpus >= of
     try:
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=HANGS)
+        store, rank, _ = next(rendezvous("env://", timeout=HANGS))
+        theirs = met(store, rank, count, HANGS)
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if nccl else "gloo", store=theirs, rank=rank, world_size=count, timeout=HANGS
+        )
     except RuntimeError as error:
         raise RunError(GONE) from error
     try:
