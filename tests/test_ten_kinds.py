@@ -1,4 +1,4 @@
-"""Ten environments of ten kinds: each trains by both algorithms, is saved, loaded, and resumed to the same weights.
+"""Ten environments of ten kinds: each trains by every algorithm, is saved, loaded, and resumed to the same weights.
 
 `tests/faults/test_kinds.py` does the same to processes that are killed.
 """
@@ -14,6 +14,12 @@ from ten_kinds import KINDS, STEPS, TINY
 
 import option_critic as oc
 
+SIZES = {
+    "dac": TINY, "ppo_oc": TINY,
+    "sac_oc": {name: x for name, x in TINY.items() if name != "epochs"}
+    | {"minibatch_size": 32, "learning_starts": 512, "updates_per_step": 0.03},
+}  # fmt: skip
+
 
 def same(one, other):
     mine, theirs = one.state.model.state_dict(), other.state.model.state_dict()
@@ -26,13 +32,13 @@ def kinds_at_hand(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:the checkpoint after")
-@pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
+@pytest.mark.parametrize("algorithm", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_trains_comes_back_and_goes_on(kind, algorithm, tmp_path):
     env, settings = KINDS[kind]
     if kind == "continuous by arguments":
         pytest.importorskip("Box2D")
-    agent = oc.OptionCritic(env, algorithm=algorithm, num_options=2, **TINY | settings)
+    agent = oc.OptionCritic(env, algorithm=algorithm, num_options=2, **SIZES[algorithm] | settings)
     agent.learn(STEPS, run_folder=tmp_path / "run")
     last = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     whole = oc.load(tmp_path / "run")

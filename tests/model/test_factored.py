@@ -10,6 +10,7 @@ from option_critic.functional.arrays import log_softmax
 from option_critic.model.act import Generators, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.distributions import IMPOSSIBLE, FactoredCategorical, Factors, gumbel
+from option_critic.model.joint import JointChoices
 from option_critic.model.option_model import OptionModel
 from option_critic.model.policies import intra_option_policies
 from option_critic.model.settings import ModelSettings
@@ -127,3 +128,18 @@ def test_acting_and_learning_read_the_same_policies():
     torch.testing.assert_close(torch.from_numpy(pi.log_probs), heads.log_probs.detach(), rtol=1e-4, atol=1e-5)
     assert choice.action.shape == (B, 3) and (choice.action < (2, 3, 4)).all()
     assert not any("factor" in name for name in model.state_dict())
+
+
+@few
+@given(COUNTS, st.integers(0, 99))
+def test_choices_at_once_are_one_choice_of_all_that_they_can_be(counts, seed):
+    """Of every combination: its number, and the product of its probabilities."""
+    joint, (logits, option) = JointChoices(counts, "cpu"), drawn(counts, seed)
+    pi = policies(logits, counts).at(option)
+    log_probs = joint.policy(pi).log_probs
+    assert log_probs.shape == (B, joint.size)
+    for number, action in enumerate(np.ndindex(*counts)):
+        action = torch.tensor(action).expand(B, -1)
+        assert (joint.number(action) == number).all()
+        torch.testing.assert_close(log_probs[:, number], pi.log_prob(action))
+    torch.testing.assert_close(joint.policy(pi).entropy(), pi.entropy())

@@ -1,7 +1,9 @@
 """The second line: soft option-critic from the first step to a run that goes on."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -9,10 +11,13 @@ import pytest
 import safetensors.torch
 import torch
 from goal_envs import Point, otherwise_paid
+from observation_kinds import Seen
 
 import option_critic as oc
+from option_critic.algorithms.sac_oc import policy_loss, state_at
 from option_critic.algorithms.settings import SACOCSettings
 from option_critic.errors import InputError
+from option_critic.model.act import arrive
 from option_critic.model.acting import snapshot
 from option_critic.runs import replay_files
 from option_critic.runs.paths import CheckpointError
@@ -123,12 +128,82 @@ def test_where_hindsight_does_not_fit(env, settings, words, tmp_path):
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+class Shown(gym.Env):
+    """One step: a bright half of an image says which of two choices pays, a number which of three; both, or nothing."""
+
+    observation_space = gym.spaces.Dict(
+        image=gym.spaces.Box(0, 255, (36, 36), np.uint8), number=gym.spaces.Box(0, 1, (3,))
+    )
+    action_space = gym.spaces.MultiDiscrete([2, 3])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.right = self.np_random.integers(2), self.np_random.integers(3)
+        image = np.zeros((36, 36), np.uint8)
+        image[:, 18 * self.right[0] :][:, :18] = 255
+        return {"image": image, "number": np.eye(3, dtype=np.float32)[self.right[1]]}, {}
+
+    def step(self, action):
+        paid = float(tuple(action) == self.right)
+        return self.reset()[0], paid, True, False, {}
+
+
+def test_it_learns_from_images_and_makes_several_choices_at_once():
+    """Neither alone pays, and a guess has one of six."""
+    a = agent(Shown, num_options=2, conv_layers=(8, 8, 4), encoder_dim=16, hidden_dim=32, minibatch_size=64,
+              lr_option=3e-3, lr_critic=3e-3, gamma=0.0, total_timesteps=800)  # fmt: skip
+    a.learn()
+    env, right = Shown(), 0
+    for seed in range(40):
+        obs, _ = env.reset(seed=seed)
+        right += tuple(a.predict(obs, deterministic=True)[0]) == env.right
+    assert right >= 36
+
+
+def test_only_critics_teach_an_encoder():
+    """Everything else takes what it gives, and target critics see through one of their own that follows it."""
+    a = agent(Shown, num_options=2, conv_layers=(8, 8, 4), encoder_dim=16)
+    groups = {g["name"]: {id(p) for p in g["params"]} for g in a.state.model.parameter_groups()}
+    own = {id(p) for p in a.state.model.encoder.parameters()}
+    assert own <= groups["critic"] and not any(own & ids for name, ids in groups.items() if name != "critic")
+    a.learn(16)  # no update yet
+    batch = a.state.replay.take(*a.state.replay.draw(8, a.state.generators.batch))
+    batch = replace(batch, action=a.state.model.soft.number(batch.action))
+    rules, config = a.settings.options, a.settings.learning
+    at = state_at(a.state.model, batch.obs, rules)
+    arrival = arrive(at.mu_logits, at.beta_logits, at.interest, batch.carry, rules)
+    weight = torch.full((8, 2), 0.5)
+    loss, _ = policy_loss(a.state.model, at, arrival, batch, config, rules, torch.zeros(0), weight)
+    params = list(a.state.model.encoder.parameters())
+    assert all(g is None for g in torch.autograd.grad(loss, params, allow_unused=True))
+    fast, slow = params[0], next(a.state.model.soft.target_encoder.parameters())
+    before, first = slow.clone(), fast.clone()
+    a.learn(16)
+    assert not torch.equal(fast, first) and 0 < (slow - before).abs().max() < (fast - first).abs().max()
+    with torch.no_grad():
+        params[-1].add_(1)  # the encoder of now is not what targets see
+    seen = a.state.model.see_slowly(batch.obs)
+    assert torch.equal(seen, a.state.model.see_slowly(batch.obs)) and not torch.equal(
+        seen, a.state.model.view(batch.obs)
+    )
+
+
 def test_what_it_cannot_learn():
-    with pytest.raises(InputError, match="choices at once"):
+    with pytest.raises(InputError, match="4,100, 4,096 are the most"):
         agent(lambda: gym.wrappers.TransformAction(gym.make("CartPole-v1"), lambda a: a[0],
-                                                   gym.spaces.MultiDiscrete([2, 3])))  # fmt: skip
+                                                   gym.spaces.MultiDiscrete([2, 2050])))  # fmt: skip
     with pytest.raises(InputError, match="shared_trunk"):
         agent("Pendulum-v1", shared_trunk=True)
+
+
+def test_more_than_there_is_room_for(tmp_path, monkeypatch):
+    """On the disk, where a run is kept; else in memory."""
+    with pytest.raises(InputError, match=r"buffer_size .* GB, more than there is"):
+        agent(lambda: Seen(gym.spaces.Box(0, 255, (10**4,), np.uint8)), buffer_size=10**9).learn(32)
+    monkeypatch.setattr(replay_files, "MAPPED", 1)
+    monkeypatch.setattr(replay_files.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.raises(InputError, match=r"0\.0 GB are free on the disk"):
+        agent("Pendulum-v1").learn(32, run_folder=tmp_path / "run")
 
 
 def test_a_large_column_lies_on_the_disk(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ class State:
     numbers: Tensor
     """[N, D] raw"""
     seen: Tensor
-    """[N, S] what critics see"""
+    """[N, S] what critics see, with a gradient to the encoder of images"""
     interest: Interest[Tensor] | None
     """[N, K]; none: 1 everywhere"""
     pi: ActionDistribution[Tensor]
@@ -52,15 +52,17 @@ class State:
 
 
 def state_at(model: OptionModel, obs: Tensor, rules: OptionSettings) -> State:
-    """At raw observations [N, D]."""
+    """At raw observations [N, D]. Only critics teach an encoder: all else takes what it gives as it is."""
+    assert model.soft is not None
     network, numbers = model.network, model.numbers(obs)
     seen = network.see(obs)
+    given = seen.detach()
     if rules.num_options > 1:
-        pi, mu_logits, beta_logits = network.decide(seen)
+        pi, mu_logits, beta_logits = network.decide(given)
     else:  # there is nothing to choose
-        pi = model.policies_of(seen)
+        pi = model.policies_of(given)
         mu_logits = beta_logits = seen.new_zeros(len(seen), 1)
-    held: Tensor | None = None
+    pi, held = model.soft.as_one(pi), None
     if isinstance(pi, SquashedGaussian):
         pi, held = as_they_act(model, pi, numbers)
     elif model.given is not None:
@@ -122,6 +124,8 @@ def targets(
     assert model.soft is not None
     alpha, kappa = temperatures(model, config)
     there = state_at(model, batch.next_obs, rules)
+    if model.encoder is not None:
+        there = replace(there, seen=model.see_slowly(batch.next_obs))
     u, _ = option_values(model.soft.targets, there, noise, alpha)
     if rules.num_options > 1:
         arrival = arrivals(there, batch.next_ages(rules.num_options), rules)
@@ -186,7 +190,7 @@ def policy_loss(
     of it."""
     assert model.soft is not None
     alpha, kappa = temperatures(model, config)
-    q, log_pi = option_values(model.soft.critics, at, noise, alpha)
+    q, log_pi = option_values(model.soft.critics, replace(at, seen=at.seen.detach()), noise, alpha)
     actor = soft.soft_policy_loss(q, weight)
     lacks = (weight * (log_pi.detach() + target_entropy(at, config))).sum(-1)
     loss, metrics = (

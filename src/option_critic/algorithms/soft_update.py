@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 
 import torch
@@ -27,6 +28,7 @@ def improve(
     assert model.soft is not None
     groups = {g["name"]: g["params"] for g in optimizer.param_groups}
     others = [p for name, params in groups.items() if name != "critic" for p in params]
+    batch = replace(batch, action=model.soft.number(batch.action))
     shape = (len(batch), rules.num_options, model.action_size)
     noises = [noise_like(shape, model, generator) for _ in range(2)]
     target = targets(model, batch, config, rules, noises[0])
@@ -39,7 +41,7 @@ def improve(
     loss, metrics = policy_loss(model, here, arrival, batch, config, rules, noises[1], for_policies)
     if not step(optimizer, loss, others):
         return None
-    model.soft.follow(config.tau)
+    model.soft.follow(config.tau, model.encoder)
     return {"train/critic_loss": errors.detach()} | metrics
 
 

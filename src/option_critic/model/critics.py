@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
-from option_critic.model.distributions import ActionDistribution, CategoricalActions, DiagonalGaussian
-from option_critic.model.encoder import encoded
+from option_critic.model.distributions import (
+    ActionDistribution,
+    CategoricalActions,
+    DiagonalGaussian,
+    FactoredCategorical,
+)
+from option_critic.model.encoder import Encoder
+from option_critic.model.joint import JointChoices
 from option_critic.model.layers import ACTIVATIONS, stream_seed
 from option_critic.model.settings import Activation, ModelSettings
 from option_critic.spaces import Spaces
@@ -67,17 +74,41 @@ class SoftHeads(nn.Module):
     """What soft option-critic has in the place of option values: critics, those that they bootstrap from, and the
     logarithms of both temperatures, where these are learned."""
 
-    def __init__(self, critics: TwinCritics, targets: TwinCritics, unit: float, device: str) -> None:
-        """`unit`: where temperatures that are learned begin, as a share of what they do with rewards as they are."""
+    def __init__(
+        self,
+        critics: TwinCritics,
+        targets: TwinCritics,
+        encoder: Encoder | None,
+        joint: JointChoices | None,
+        unit: float,
+        device: str,
+    ) -> None:
+        """`encoder`: what critics see images through, if there are any; `joint`: all that several choices can be;
+        `unit`: where temperatures that are learned begin, as a share of what they do with rewards as they are."""
         super().__init__()
-        self.critics, self.targets = critics, targets
-        self.targets.requires_grad_(False)
+        self.critics, self.targets, self.joint = critics, targets, joint
+        self.target_encoder = deepcopy(encoder)
+        for slow in (targets, self.target_encoder):
+            if slow is not None:
+                slow.requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.full((), math.log(unit), dtype=torch.float32, device=device))
         self.log_kappa = nn.Parameter(torch.full((), math.log(unit / 10), dtype=torch.float32, device=device))
+
+    def as_one(self, pi: ActionDistribution[Tensor]) -> ActionDistribution[Tensor]:
+        """Several choices at once as one; any other policy as it is."""
+        if not isinstance(pi, FactoredCategorical):
+            return pi
+        assert self.joint is not None
+        return self.joint.policy(pi)
+
+    def number(self, action: Tensor) -> Tensor:
+        """Actions as critics are asked of them: several choices at once as the number of one."""
+        return action if self.joint is None else self.joint.number(action)
 
     def option_values(self, seen: Tensor, pi: ActionDistribution[Tensor]) -> Tensor:
         """What each of K options is worth at its most likely action (choices: on average) by the lesser of both
         critics, entropies apart: seen [N, S] -> [N, K]."""
+        pi = self.as_one(pi)
         if isinstance(pi, DiagonalGaussian):
             return self.critics.each(seen, pi.mode()).amin(0)
         assert isinstance(pi, CategoricalActions)
@@ -85,26 +116,26 @@ class SoftHeads(nn.Module):
         return (pi.log_probs.exp() * q_u).sum(-1)
 
     @torch.no_grad()
-    def follow(self, tau: float) -> None:
+    def follow(self, tau: float, encoder: Encoder | None) -> None:
         """Let the targets follow by `tau`   [Haarnoja+18, algorithm 1]."""
-        torch._foreach_lerp_(list(self.targets.parameters()), list(self.critics.parameters()), tau)
+        pairs: list[tuple[nn.Module, nn.Module]] = [(self.targets, self.critics)]
+        if self.target_encoder is not None and encoder is not None:
+            pairs.append((self.target_encoder, encoder))
+        for slow, fast in pairs:
+            torch._foreach_lerp_(list(slow.parameters()), list(fast.parameters()), tau)
 
 
-def soft_heads(spaces: Spaces, num_options: int, s: ModelSettings, seed: int, seen: int, device: str) -> SoftHeads:
+def soft_heads(
+    spaces: Spaces, num_options: int, s: ModelSettings, seed: int, seen: int, encoder: Encoder | None, device: str
+) -> SoftHeads:
     """Critics of `seen` numbers and an action. Raises InputError for what they cannot read."""
     if s.shared_trunk:
         raise InputError("sac_oc has critics that read actions, which share no trunk; leave out shared_trunk")
-    if spaces.action_factors:
-        raise InputError(
-            f"sac_oc learns real actions, or one choice at a time; here an action is {len(spaces.action_factors)} "
-            "choices at once: take algorithm dac"
-        )
-    if encoded(spaces.row, s):
-        raise InputError("sac_oc reads numbers, and here images are encoded; take encoder=flat, or algorithm dac")
-    a = spaces.action_size
+    joint = JointChoices(spaces.action_factors, device) if spaces.action_factors else None
+    a = spaces.action_size if joint is None else joint.size
     inputs, outputs = (seen, num_options * a) if spaces.discrete else (seen + a, num_options)
     form = inputs, s.hidden_dim, s.critic_layers, outputs, s.activation, device
     critics, targets = TwinCritics(*form), TwinCritics(*form)
     critics.initialise(seed)
     targets.load_state_dict(critics.state_dict())
-    return SoftHeads(critics, targets, 0.1 if s.normalize_reward else 1.0, device)
+    return SoftHeads(critics, targets, encoder, joint, 0.1 if s.normalize_reward else 1.0, device)

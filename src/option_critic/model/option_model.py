@@ -86,7 +86,7 @@ class OptionModel(nn.Module):
         for k in (k for k, option in enumerate(options) if option.correction):
             log_std[k] = min(s.initial_log_std, s.correction_log_std)
         self.log_std = nn.Parameter(log_std)
-        self.soft = soft_heads(spaces, num_options, s, seed, common, device) if soft else None
+        self.soft = soft_heads(spaces, num_options, s, seed, common, self.encoder, device) if soft else None
         if not soft:
             self.q_head = linear(width, num_options, device)
             initialise(self.q_head, 1.0, seed, "q_head")
@@ -173,6 +173,11 @@ class OptionModel(nn.Module):
     def view(self) -> View[Tensor]:
         """What the networks see, with the statistics as they are now."""
         return replace(self.obs_norm.view, read=self.read, encode=self.encoder)
+
+    def see_slowly(self, obs: Tensor) -> Tensor:
+        """Raw observations [..., W] -> what target critics see [..., S]: images through an encoder of their own."""
+        assert self.soft is not None
+        return self.common(replace(self.view, encode=self.soft.target_encoder)(obs))
 
     def numbers(self, obs: Tensor) -> Tensor:
         """Raw observations [..., W] -> all but encoded images [..., D], as users' functions get them."""
@@ -265,11 +270,13 @@ class OptionModel(nn.Module):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters by the part that they learn for, for an optimiser: option, critic, master, termination.
 
-        A shared trunk learns with the intra-option policies, and so does an encoder.
+        A shared trunk learns with the intra-option policies, and so does an encoder; with critics of actions, which
+        are learned first, it learns with them   [Yarats+21, 1910.01741].
         """
+        encoder: list[nn.Module] = [] if self.encoder is None else [self.encoder]
         parts: dict[str, list[nn.Module]] = {
-            "option": [*([] if self.encoder is None else [self.encoder]), self.policy_trunk, self.pi_head],
-            "critic": [self.critic_trunk, self.q_head] if self.soft is None else [self.soft.critics],
+            "option": [*(encoder if self.soft is None else []), self.policy_trunk, self.pi_head],
+            "critic": [self.critic_trunk, self.q_head] if self.soft is None else [*encoder, self.soft.critics],
             "master": [self.option_trunk, self.mu_head],
             "termination": [*([self.termination_trunk] if self.ends_apart else []), self.beta_head],
         }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import shutil
 import tempfile
 from typing import Any
 
@@ -21,6 +22,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from option_critic.errors import InputError
 from option_critic.functional.arrays import NDArray
 from option_critic.runs.files import MAX_TENSORS
 from option_critic.runs.inventory import boundaries
@@ -52,6 +54,12 @@ def make_room(run: RunPath, state: TrainState) -> None:
         size = math.prod(shape) * dtype.itemsize
         if size < MAPPED:
             return np.zeros(shape, dtype)
+        free = shutil.disk_usage(there).free  # where it filled later, the process would be killed
+        if 2 * size > free:
+            raise InputError(
+                f"buffer_size {shape[0] * shape[1]:,} takes {2 * size / 1e9:,.1f} GB, states and successors, and "
+                f"{free / 1e9:,.1f} GB are free on the disk of {there}: set a smaller one"
+            )
         with tempfile.TemporaryFile(dir=there) as file:
             file.truncate(size)
             return np.memmap(file, dtype, "r+", shape=shape)

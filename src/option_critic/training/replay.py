@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Generator
 
+from option_critic.errors import InputError
 from option_critic.functional.arrays import NDArray
 from option_critic.records import Rollout
 from option_critic.transitions import Transitions
@@ -101,8 +102,14 @@ class Replay:
         """Room like these columns."""
         envs = columns["reward"].shape[1]
         rows = max(2, self.capacity // envs)
-        # zeros take no memory, and no disk, before they are written
-        self.columns = {name: self.room((rows, *x.shape[1:]), x.dtype) for name, x in columns.items()}
+        try:  # zeros take no memory, and no disk, before they are written
+            self.columns = {name: self.room((rows, *x.shape[1:]), x.dtype) for name, x in columns.items()}
+        except MemoryError:
+            size = rows * sum(x[0].nbytes for x in columns.values())
+            raise InputError(
+                f"buffer_size {self.capacity:,} takes {size / 1e9:,.1f} GB, more than there is: set a smaller one, or "
+                "a run folder, on whose disk they are then kept"
+            ) from None
         self.first, self.last = np.zeros((2, rows, envs), np.int64)
         self.running = np.full(envs, -1, np.int64)  # of no episode that is kept, until one begins
 
