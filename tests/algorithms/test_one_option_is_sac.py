@@ -6,6 +6,7 @@ import torch
 from plain_sac import BATCH, GAMMA, LR, START, TAU, PlainSAC, iteration
 from test_one_option_is_ppo import ENVS, SEEDS, environments
 
+from option_critic.algorithms.soft_update import SoftUpdates
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.model.layers import stream_seed
 from option_critic.records import Carry
@@ -57,10 +58,11 @@ def test_bit_equal(options):
     )
     plain_envs = environments()
     obs, _ = plain_envs.reset(seed=SEEDS)
+    updates = SoftUpdates(state.model, state.optimizer, settings.learning, settings.options)
     live = [Live(envs.reset(), Carry.start(ENVS))]
     for _ in range(4):
         obs = iteration(plain, plain_envs, obs, LENGTH, noise, generator)
-        metrics, live = iterate(state, settings, [envs], live)
+        metrics, live = iterate(state, settings, [envs], live, updates)
         assert np.array_equal(live[0].obs, obs)
         own = [*plain.actor.parameters(), *plain.critic, *plain.target, plain.log_alpha]
         for mine, theirs in zip(own, weights(state.model), strict=True):

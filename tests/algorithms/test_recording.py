@@ -144,7 +144,9 @@ def test_gradients_that_are_changed_in_place_are_made_anew(made, loss):
     """One that is the same at every minibatch could be a constant of the recording, shrunk again and again."""
     _, _, batch = made()
     weight = torch.nn.Parameter(torch.ones(16))
-    gradients = Gradients(lambda rows: (loss(weight, rows.targets.q_target), {}), [weight], 0.5, batch, repeats=True)
+    gradients = Gradients(
+        lambda rows: (loss(weight, rows.targets.q_target), {}), [weight], 0.5, batch.like, repeats=True
+    )
     for _ in range(4):
         found = gradients.at(batch.rows(slice(16)).flat())
         expected = torch.autograd.grad(loss(weight, batch.targets.q_target[:16]), [weight])

@@ -14,14 +14,17 @@ from goal_envs import Point, otherwise_paid
 from observation_kinds import Seen
 
 import option_critic as oc
+from option_critic.algorithms.gradients import Gradients
 from option_critic.algorithms.sac_oc import policy_loss, state_at
 from option_critic.algorithms.settings import SACOCSettings
+from option_critic.algorithms.soft_update import SoftUpdates
 from option_critic.errors import InputError
 from option_critic.model.act import arrive
 from option_critic.model.acting import snapshot
 from option_critic.runs import replay_files
 from option_critic.runs.paths import CheckpointError
 from option_critic.runs.replay_files import file_of, read_list
+from option_critic.training import off_policy, train
 from option_critic.training.off_policy import due, portions
 
 pytestmark = pytest.mark.filterwarnings("ignore:the checkpoint after")
@@ -36,6 +39,26 @@ def agent(env, **settings):
 def moved(agent, before):
     """Names of the weights that a training changed."""
     return {n for n, x in agent.state.model.named_parameters() if not torch.equal(x, before[n])}
+
+
+class Shown(gym.Env):
+    """One step: a bright half of an image says which of two choices pays, a number which of three; both, or nothing."""
+
+    observation_space = gym.spaces.Dict(
+        image=gym.spaces.Box(0, 255, (36, 36), np.uint8), number=gym.spaces.Box(0, 1, (3,))
+    )
+    action_space = gym.spaces.MultiDiscrete([2, 3])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.right = self.np_random.integers(2), self.np_random.integers(3)
+        image = np.zeros((36, 36), np.uint8)
+        image[:, 18 * self.right[0] :][:, :18] = 255
+        return {"image": image, "number": np.eye(3, dtype=np.float32)[self.right[1]]}, {}
+
+    def step(self, action):
+        paid = float(tuple(action) == self.right)
+        return self.reset()[0], paid, True, False, {}
 
 
 @pytest.mark.parametrize("replayed", ["stored", "posterior"])
@@ -69,6 +92,31 @@ def test_it_acts_as_it_learns():
     for mine, theirs in pairs:
         np.testing.assert_allclose(mine, theirs.detach().numpy(), rtol=0, atol=1e-5)
     assert (np.abs(fast.sample(np.ones_like(fast.mean))) < 1).all() and fast.log_std.std() > 0
+
+
+@pytest.mark.parametrize(("env", "settings"), [
+    ("Pendulum-v1", {"num_options": 1}),
+    ("Pendulum-v1", {"options_from": "given_options:SWING", "burn_in": 0}),
+    ("CartPole-v1", {"options_from": "given_options:POLE", "burn_in": 0, "deliberation_cost": 0.1}),
+    (Point, {"options_from": "goal_envs:NEAR_AND_FAR", "hindsight": 0.8, "max_option_length": 3}),
+    (Shown, {"num_options": 2, "conv_layers": (8, 8, 4), "encoder_dim": 16}),
+])  # fmt: skip
+def test_repeated_or_asked_each_time_an_update_is_the_same(env, settings, monkeypatch):
+    """Weights, statistics and what the optimiser knows: what changes between updates is read again each time."""
+    made, trusted = [], []
+    for record in (Gradients._record, Gradients._asked):
+        monkeypatch.setattr(Gradients, "_record", record)
+        monkeypatch.setattr(off_policy, "LOGGED", 3)
+        a, seen = agent(env, **settings), []
+        updates = SoftUpdates(a.state.model, a.state.optimizer, a.settings.learning, a.settings.options)
+        monkeypatch.setattr(train, "updates_of", lambda *_, updates=updates: updates)
+        a.learn(48, callback=lambda _, m, seen=seen: seen.append(m))
+        made.append((a.state.fingerprint(), {n: x for n, x in seen[-1].items() if n.startswith(("train/", "option/"))}))
+        trusted.append((updates.critics.trusted, updates.others.trusted))
+    assert trusted == [({8}, {8}), (set(), set())]
+    (mine, figures), (theirs, others) = made
+    assert torch.equal(mine, theirs)
+    assert figures == others and figures["train/n_updates"] == 19
 
 
 def test_updates_follow_decisions():
@@ -126,26 +174,6 @@ def test_where_hindsight_does_not_fit(env, settings, words, tmp_path):
     with pytest.raises(InputError, match=words):
         agent(env, **settings).learn(32, run_folder=tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
-
-
-class Shown(gym.Env):
-    """One step: a bright half of an image says which of two choices pays, a number which of three; both, or nothing."""
-
-    observation_space = gym.spaces.Dict(
-        image=gym.spaces.Box(0, 255, (36, 36), np.uint8), number=gym.spaces.Box(0, 1, (3,))
-    )
-    action_space = gym.spaces.MultiDiscrete([2, 3])
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.right = self.np_random.integers(2), self.np_random.integers(3)
-        image = np.zeros((36, 36), np.uint8)
-        image[:, 18 * self.right[0] :][:, :18] = 255
-        return {"image": image, "number": np.eye(3, dtype=np.float32)[self.right[1]]}, {}
-
-    def step(self, action):
-        paid = float(tuple(action) == self.right)
-        return self.reset()[0], paid, True, False, {}
 
 
 def test_it_learns_from_images_and_makes_several_choices_at_once():

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from option_critic.algorithms.recording import NotRecordableError, Program, Recorder, address, program
-from option_critic.records import Batch
 
+Rows = TypeVar("Rows")
+"""A minibatch as its loss reads it."""
 Repeated = tuple[Program, tuple[str, ...]]
 """A recording, and which metrics it computes."""
 PAYS = 30
 """Minibatches of one length from which on a recording pays: it takes as long as ten of them."""
-Loss = Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
+Loss = Callable[[Rows], tuple[Tensor, dict[str, Tensor]]]
 """The loss of a minibatch [], and what to log of it."""
 
 
@@ -44,9 +46,9 @@ class Gradient:
         return Gradient(norm, shrink, dict(zip(names, others[:n], strict=True)), self.weights, others[n:])
 
 
-def gradient(loss: Loss, weights: Sequence[Tensor], batch: Batch, max_norm: float) -> Gradient:
+def gradient(loss: Loss[Rows], weights: Sequence[Tensor], rows: Rows, max_norm: float) -> Gradient:
     """By autograd."""
-    total, metrics = loss(batch)
+    total, metrics = loss(rows)
     found = torch.autograd.grad(total, weights, allow_unused=True)
     used = [(weight, g.contiguous()) for weight, g in zip(weights, found, strict=True) if g is not None]
     gradients = [g for _, g in used]
@@ -61,8 +63,8 @@ def norm_of(gradients: Sequence[Tensor], max_norm: float) -> tuple[Tensor, Tenso
     return norm, torch.clamp(max_norm / (norm + 1e-6), max=1.0)
 
 
-class Gradients:
-    """`gradient` at minibatch after minibatch, within one call of `improve`.
+class Gradients(Generic[Rows]):
+    """`gradient` at minibatch after minibatch, while nothing changes but these, and the model's tensors, in place.
 
     The first minibatch of a length is recorded, the second is done both ways. What differs in one bit is not repeated;
     nor are gradients that share memory, or what looks at numbers, or draws them. There are two recordings: with all
@@ -71,23 +73,25 @@ class Gradients:
 
     def __init__(
         self,
-        loss: Loss,
+        loss: Loss[Rows],
         weights: Sequence[Tensor],
         max_norm: float,
-        like: Batch,
+        read: Callable[[Sequence[Tensor]], Rows],
         repeats: bool,
         always: tuple[str, ...] = (),
+        lasting: Iterable[Tensor] = (),
     ) -> None:
-        """`always`: metrics that are computed of every minibatch."""
-        self.loss, self.weights, self.max_norm, self.like, self.repeats = loss, weights, max_norm, like, repeats
-        self.always = always
+        """`read`: tensors of a minibatch -> what the loss reads; `always`: metrics that are computed of every
+        minibatch; `lasting`: what else the loss depends on that changes in place."""
+        self.loss, self.weights, self.max_norm, self.read, self.repeats = loss, weights, max_norm, read, repeats
+        self.always, self.lasting = always, [*weights, *(x for x in lasting if all(x is not w for w in weights))]
         self.tried: dict[int, tuple[Gradient, Repeated, Repeated] | None] = {}
         """rows of a minibatch -> the first, what is recorded with all metrics and without; none: that could not be"""
         self.trusted: set[int] = set()
 
     def at(self, rows: Sequence[Tensor], is_logged: bool = True) -> Gradient:
-        """Of the loss of a minibatch, in the order of `Batch.flat`. Where it is not logged, some of its metrics may be
-        missing."""
+        """Of the loss of a minibatch, of which `read` makes what it reads. Where it is not logged, some of its metrics
+        may be missing."""
         length = len(rows[0])
         if length not in self.tried and self.repeats:
             return self._record(rows)
@@ -107,13 +111,13 @@ class Gradients:
         return asked
 
     def _asked(self, rows: Sequence[Tensor]) -> Gradient:
-        return gradient(self.loss, self.weights, self.like.like(rows), self.max_norm)
+        return gradient(self.loss, self.weights, self.read(rows), self.max_norm)
 
     def _record(self, rows: Sequence[Tensor]) -> Gradient:
         """Of the loss of a minibatch, and how to repeat it."""
         self.tried[len(rows[0])] = None
         try:
-            with Recorder(rows, self.weights) as recorder:
+            with Recorder(rows, self.lasting) as recorder:
                 first = self._asked(rows)
             whole, bare = (
                 (program(recorder, first.flat(names)), names) for names in (tuple(first.metrics), self.always)

@@ -18,7 +18,7 @@ from option_critic.functional.losses import entropy
 from option_critic.functional.options import arrival_probs, choice_bonus, expected_charge, pick
 from option_critic.model.act import Arrival, arrive
 from option_critic.model.critics import TwinCritics
-from option_critic.model.distributions import ActionDistribution, CategoricalActions
+from option_critic.model.distributions import ActionDistribution, CategoricalActions, pick_row
 from option_critic.model.option_model import OptionModel
 from option_critic.model.policies import SquashedGaussian
 from option_critic.options.interest import bonus_at, interest_at, own_rewards
@@ -158,10 +158,10 @@ def possible(at: State, batch: Transitions, stored: Tensor) -> Tensor | None:
     components, and fix the rest to what it is."""
     if at.held is None or at.pi.free is None:
         return None
-    free, own = at.pi.free, stored > 0
-    alike = (free == free[own].unsqueeze(1)).all(-1)
+    free, own = at.pi.free, pick_row(at.pi.free, batch.option)
+    alike = (free == own.unsqueeze(1)).all(-1)
     there = (free | ((at.held - batch.action.unsqueeze(1)).abs() < SAME)).all(-1)
-    return alike & there | own
+    return alike & there | (stored > 0)
 
 
 def critic_loss(model: OptionModel, at: State, batch: Transitions, target: Tensor, weight: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from option_critic.records import Batch
 class SharedGradients:
     """`Gradients` of each rank's own rows, put together. All ranks are given the same minibatches."""
 
-    def __init__(self, own: Gradients, scaled: Callable[[Batch], Batch], ranks: Ranks) -> None:
+    def __init__(self, own: Gradients[Batch], scaled: Callable[[Batch], Batch], ranks: Ranks) -> None:
         """`own`: of the loss of rows whose advantages are `scaled` over their whole minibatch."""
         self.own, self.scaled, self.ranks = own, scaled, ranks
 
     def at(self, rows: Sequence[Tensor], is_logged: bool = True) -> Gradient:
         """Of the loss of a whole minibatch, in the order of `Batch.flat`: the same bits on every rank."""
-        minibatch = self.scaled(self.own.like.like(rows))
+        minibatch = self.scaled(self.own.read(rows))
         share = self.ranks.share(len(minibatch))
         found = self.own.at([x[share] for x in minibatch.flat()], is_logged)
         names = tuple(found.metrics) if is_logged else self.own.always

@@ -67,7 +67,7 @@ def improve(
         objective.of_whole if ranks.is_alone else objective.losses,
         [weight for weight in model.parameters() if weight.requires_grad],
         config.max_grad_norm,
-        batch,
+        batch.like,
         repeats=many and batch.obs.is_cpu,
         always=("train/approx_kl",) if config.target_kl else (),
     )

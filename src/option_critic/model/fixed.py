@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.errors import InputError
+from option_critic.functional.anew import ask_anew
 from option_critic.functional.arrays import NDArray, Numbers, pick_each, single, take, xp
 from option_critic.model.distributions import DiagonalGaussian
 from option_critic.options.option import Option, StateFunction
@@ -86,10 +87,14 @@ class FixedActions(nn.Module):
     def forward(self, obs: Numbers) -> tuple[Numbers, Numbers]:
         """At raw observations [..., D]: (whether options decide, else the value), [..., K, A] each, in the policies'
         units."""
-        said, at = self._said(obs)
-        value = take(said, at.reshape(-1)).reshape(*said.shape[:-1], *at.shape)
+        value = ask_anew(self._values, obs)
         free = xp(value).isnan(value)
         return free, xp(value).where(free, 0.0, value)
+
+    def _values(self, obs: Numbers) -> Numbers:
+        """[..., K, A], NaN where options decide."""
+        said, at = self._said(obs)
+        return take(said, at.reshape(-1)).reshape(*said.shape[:-1], *at.shape)
 
     def _said(self, obs: Numbers) -> tuple[Numbers, Any]:
         """(all that is written at raw observations [..., D], [..., C]; `at`)."""

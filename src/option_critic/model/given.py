@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -93,10 +93,12 @@ class GivenPolicies(nn.Module):
 
     def bases(self, obs: Tensor) -> Tensor:
         """The same of all K options at raw observations [..., D]: [..., K, A]."""
-        obs = single(obs)
+        return ask_anew(self._bases, single(obs))
+
+    def _bases(self, obs: Tensor) -> Tensor:
         base = torch.zeros((*obs.shape[:-1], len(self.options), self.size), dtype=obs.dtype, device=obs.device)
         for k in self.given:
-            base[..., k, :] = self.in_units(ask_anew(partial(self._ask, k), obs), obs)
+            base[..., k, :] = self.in_units(self._ask(k, obs), obs)
         return base
 
     def write(self, action: Numbers, base: Numbers, option: Numbers) -> tuple[Numbers, Numbers]:

@@ -41,14 +41,15 @@ def interest_at(
     """
     obs, options = single(obs), rules.definitions
     if any(o.interest for o in options):
-        start = permitted_interest(wishes(obs, options) if wished is None else wished, available)
+        known = ask_anew(partial(wishes, options=options), obs) if wished is None else wished
+        start = permitted_interest(known, available)
     else:
         one = xp(obs).ones((*obs.shape[:-1], 1), dtype=obs.dtype, device=obs.device)
         everywhere = xp(obs).broadcast_to(one, (*obs.shape[:-1], rules.num_options))
         start = everywhere if available is None else permitted_interest(everywhere, available)
     if not any(o.end for o in options):
         return Interest(start, start)
-    return Interest(start, start * (1 - stacked(options, "end", 0.0, obs)))
+    return Interest(start, start * (1 - ask_anew(partial(stacked, options, "end", 0.0), obs)))
 
 
 def wishes(obs: Numbers, options: Sequence[Option]) -> Numbers:
@@ -75,8 +76,8 @@ def own_reward(obs: Tensor, next_obs: Tensor, option: Tensor, rules: OptionSetti
 
 def own_rewards(obs: Tensor, next_obs: Tensor, rules: OptionSettings) -> Tensor | None:
     """What each option would add if it executed: observations [..., D] -> [..., K]; none where no option adds any."""
-    rewarded = any(o.reward for o in rules.definitions)
-    return stacked(rules.definitions, "reward", 0.0, obs, next_obs) if rewarded else None
+    rewards = partial(stacked, rules.definitions, "reward", 0.0)
+    return ask_anew(rewards, obs, next_obs) if any(o.reward for o in rules.definitions) else None
 
 
 def bonus_at(obs: Tensor, rules: OptionSettings) -> Tensor | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from option_critic.algorithms.settings import SACOCSettings
-from option_critic.algorithms.soft_update import improve
+from option_critic.algorithms.soft_update import SoftUpdates
 from option_critic.algorithms.update import LOGGED, DivergedError
 from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.goals import Goals
@@ -33,6 +33,7 @@ def iterate(
     settings: Settings,
     groups: Sequence[VectorEnvs],
     live: Sequence[Live],
+    updates: SoftUpdates,
     on_rollout: Callable[[Rollout], None] = lambda _: None,
     goals: Goals | None = None,
 ) -> tuple[Metrics, list[Live]]:
@@ -45,7 +46,7 @@ def iterate(
     rollouts: list[Rollout] = []
     learned: list[dict[str, Tensor]] = []
     skipped = 0
-    with compute_threads(1, arrays=1):
+    with compute_threads(1, arrays=1), updates.at_these_rates():
         for length in portions(config.rollout_length, config.update_every):
             with in_their_chance(groups):
                 rollout, live = collect(groups, state.model, live, length, rules, state.generators)
@@ -57,9 +58,10 @@ def iterate(
             rollouts.append(rollout)
             with compute_threads(settings.torch_threads):
                 for _ in range(due(before, replay.decisions, config)):
-                    found = update(state, settings, goals)
-                    skipped += found is None
-                    if found is not None and (replay.updates % LOGGED == 0 or not learned):
+                    is_logged = replay.updates % LOGGED == 0 or not learned
+                    made, found = update(state, settings, updates, is_logged, goals)
+                    skipped += not made
+                    if made and is_logged:
                         learned.append(found)
                 update_normalisers(state, rollout, config.gamma)
             improving += time.perf_counter() - collected
@@ -113,8 +115,10 @@ def due(before: int, after: int, config: SACOCSettings) -> int:
     return by(after) - by(before)
 
 
-def update(state: TrainState, settings: Settings, goals: Goals | None = None) -> dict[str, Tensor] | None:
-    """One update from transitions that were kept: what to log of it; none where it was skipped.
+def update(
+    state: TrainState, settings: Settings, updates: SoftUpdates, is_logged: bool, goals: Goals | None = None
+) -> tuple[bool, dict[str, Tensor]]:
+    """One update from transitions that were kept: whether it was made, or skipped; and what to log of it.
 
     Raises DivergedError where too many in a row were.
     """
@@ -125,12 +129,12 @@ def update(state: TrainState, settings: Settings, goals: Goals | None = None) ->
     batch = replay.take(*drawn, state.model.log_std.device)
     if goals is not None:
         batch = in_hindsight(batch, replay, *drawn, goals, config.hindsight, generator)
-    found = improve(state.model, state.optimizer, batch, config, settings.options, generator)
-    replay.updates += found is not None
-    state.skipped_in_row = 0 if found is not None else state.skipped_in_row + 1
+    made, found = updates.improve(batch, generator, is_logged)
+    replay.updates += made
+    state.skipped_in_row = 0 if made else state.skipped_in_row + 1
     if state.skipped_in_row >= config.max_skipped_updates:
         raise DivergedError(state.skipped_in_row, batch)
-    return found
+    return made, found
 
 
 def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from option_critic.algorithms.settings import PPOSettings, SACOCSettings
+from option_critic.algorithms.soft_update import SoftUpdates
 from option_critic.algorithms.table import ALGORITHMS
 from option_critic.algorithms.update import improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
@@ -95,7 +96,7 @@ def train(
     begin_together(state, settings, source, ranks)
     if state.model.encoder is not None:
         keep_memory()
-    told = False
+    told, updates = False, updates_of(state, settings)
     while state.env_steps < state.schedule_end:
         if running.made_for != (source, settings.env):
             running.close()
@@ -106,9 +107,9 @@ def train(
             state.episodes.begin()
             state.discounted = None
         before = state.env_steps
-        if settings.learning.replays:
+        if updates is not None:
             metrics, running.live = off_policy.iterate(
-                state, settings, running.groups, running.live, on_rollout, running.goals
+                state, settings, running.groups, running.live, updates, on_rollout, running.goals
             )
         else:
             metrics, running.live = iterate(state, settings, running.groups, running.live, on_rollout, ranks)
@@ -124,6 +125,13 @@ def train(
             check_alike(state, ranks)
             on_boundary()
             running.close()  # afterwards: nothing is lost where that fails
+
+
+def updates_of(state: TrainState, settings: Settings) -> SoftUpdates | None:
+    """How it learns from kept transitions; none where it does not."""
+    if not isinstance(settings.learning, SACOCSettings):
+        return None
+    return SoftUpdates(state.model, state.optimizer, settings.learning, settings.options)
 
 
 def begin_together(state: TrainState, settings: Settings, source: Source, ranks: Ranks) -> None:
