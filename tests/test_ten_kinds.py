@@ -10,15 +10,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from ten_kinds import KINDS, STEPS, TINY
+from ten_kinds import KINDS, SIZES, STEPS
 
 import option_critic as oc
-
-SIZES = {
-    "dac": TINY, "ppo_oc": TINY,
-    "sac_oc": {name: x for name, x in TINY.items() if name != "epochs"}
-    | {"minibatch_size": 32, "learning_starts": 512, "updates_per_step": 0.03},
-}  # fmt: skip
 
 
 def same(one, other):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from given_options import ENVIRONMENTS
-from ten_kinds import KINDS, TINY
+from ten_kinds import KINDS, SIZES
 
 import option_critic as oc
 from option_critic.skills.export import skill_of
@@ -27,7 +27,7 @@ def flags(kind, algorithm):
     name = env if isinstance(env, str) else f"ten_kinds:{env.__name__}"
     name = name.replace("Seen/", "observation_kinds:Seen/")
     words = [name, "--algorithm", algorithm, "--num-options", "2", "--total-timesteps", str(STEPS)]
-    for setting, value in (TINY | settings).items():
+    for setting, value in (SIZES[algorithm] | settings).items():
         words.append(f"--{setting.replace('_', '-')}")
         if isinstance(value, dict):
             words.append(",".join(f"{key}={x}" for key, x in value.items()))
@@ -37,13 +37,14 @@ def flags(kind, algorithm):
 
 
 def start(*words):
-    path = os.pathsep.join([str(TESTS), str(TESTS / "spaces"), str(TESTS / "runs"), os.environ.get("PYTHONPATH", "")])
+    folders = [TESTS, *(TESTS / name for name in ("spaces", "runs", "training")), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(map(str, folders))
     return subprocess.Popen([sys.executable, "-m", "option_critic", *map(str, words)], stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
 
 
 def prints(run):
-    files = [run / "metrics.jsonl", *run.glob("checkpoints/*/*.safetensors")]
+    files = [run / "metrics.jsonl", *run.glob("checkpoints/*/*.safetensors"), *run.glob("replay/*")]
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
@@ -69,10 +70,22 @@ def check_killed_and_resumed(words, named, folder):
     assert kills > 0 and prints(run) == prints(folder / "whole" / "seed-0")
 
 
-@pytest.mark.parametrize("algorithm", ["dac", "ppo_oc"])
+@pytest.mark.parametrize("algorithm", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_and_resumed_equals_the_whole(kind, algorithm, tmp_path):
     check_killed_and_resumed(*flags(kind, algorithm), tmp_path)
+
+
+@pytest.mark.parametrize("buffer", [100_000, 2_000])
+def test_transitions_and_hindsight_are_killed_and_resumed(buffer, tmp_path):
+    """The ring, also where it is full, and what goals were replaced by."""
+    settings = {"num-envs": 4, "rollout-length": 64, "learning-starts": 512, "updates-per-step": 0.1, "hidden-dim": 32,
+                "minibatch-size": 32, "checkpoint-every": 1024, "torch-threads": 1, "buffer-size": buffer,
+                "hindsight": 0.8, "options-from": "goal_envs:NEAR_AND_FAR", "total-timesteps": STEPS}  # fmt: skip
+    words = ["goal_envs:point", "--algorithm", "sac_oc"]
+    for setting, value in settings.items():
+        words += [f"--{setting}", str(value)]
+    check_killed_and_resumed(words, ["--env", "goal_envs:point"], tmp_path)
 
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
@@ -85,7 +98,7 @@ def test_skills_scripted_and_new_options_are_killed_and_resumed(env_id, tmp_path
     named = ["--options-from", reference]
     options = f"{tmp_path}/skills/new,{tmp_path}/skills/corrected+,new:over,{reference}:frozen"
     words = [env_id, "--options", options, "--total-timesteps", str(STEPS)]
-    for setting, value in TINY.items():
+    for setting, value in SIZES["dac"].items():
         words += [f"--{setting.replace('_', '-')}", str(value)]
     check_killed_and_resumed(words, named, tmp_path)
 
@@ -94,6 +107,6 @@ def test_skills_scripted_and_new_options_are_killed_and_resumed(env_id, tmp_path
 def test_given_corrected_and_new_options_are_killed_and_resumed(env_id, tmp_path):
     named = ["--options-from", ENVIRONMENTS[env_id]]
     words = [env_id, *named, "--total-timesteps", str(STEPS)]
-    for setting, value in TINY.items():
+    for setting, value in SIZES["dac"].items():
         words += [f"--{setting.replace('_', '-')}", str(value)]
     check_killed_and_resumed(words, named, tmp_path)

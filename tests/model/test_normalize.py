@@ -21,6 +21,15 @@ def test_moments_of_many_batches_are_those_of_all_rows(rng):
     np.testing.assert_allclose(moments.var.numpy(), x.var(0), rtol=1e-12)
 
 
+def test_no_rows_change_nothing():
+    """An iteration of one row may be one in which a backend only reset."""
+    moments = RunningMoments(2)
+    moments.update(torch.ones(3, 2))
+    before = {name: x.clone() for name, x in moments.named_buffers()}
+    moments.update(torch.ones(0, 2))
+    assert all(torch.equal(x, before[name]) for name, x in moments.named_buffers())
+
+
 def test_a_constant_observation_stays_finite_and_clipped():
     norm = ObservationNormalizer(1, clip=10.0, enabled=True)
     norm.update(torch.full((100, 1), 7.0))

@@ -1,5 +1,7 @@
 """Environments that differ in what they show: registered as `Seen/<name>-v0`; and encoders of a user's own."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import torch
@@ -24,10 +26,12 @@ class Seen(gym.Env):
     """Five steps of what its space samples; action 1 pays."""
 
     def __init__(self, space):
-        self.observation_space, self.action_space = space, Discrete(3)
+        # of its own: one that is shared would give what the others left, and so depend on who shares a process
+        self.observation_space, self.action_space = copy.deepcopy(space), Discrete(3)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
+        self.observation_space.seed(int(self.np_random.integers(2**31)))
         self.t = 0
         return self.observation_space.sample(), {}
 

@@ -8,6 +8,9 @@ from observation_kinds import env_id
 STEPS = 2_048
 TINY = {"num_envs": 8, "rollout_length": 64, "minibatch_size": 128, "epochs": 2, "hidden_dim": 32,
         "checkpoint_every": 1_024, "torch_threads": 1}  # fmt: skip
+REPLAYED = {"minibatch_size": 32, "learning_starts": 512, "updates_per_step": 0.03}
+SIZES = {"dac": TINY, "ppo_oc": TINY, "sac_oc": {n: x for n, x in TINY.items() if n != "epochs"} | REPLAYED}
+"""Algorithm -> settings of a short training by it."""
 
 
 def wrapped() -> gym.Env:
@@ -29,4 +32,4 @@ KINDS = {
     "continuous by arguments": ("LunarLander-v3", {"env_kwargs": {"continuous": True}}),
     "a function with wrappers": (wrapped, {}),
 }
-__all__ = ["KINDS", "STEPS", "TINY", "observation_kinds"]
+__all__ = ["KINDS", "SIZES", "STEPS", "TINY", "observation_kinds"]

@@ -33,6 +33,11 @@ class Point(gym.Env):
         return self.seen(), float(reward), False, self.t >= 6, {"is_success": float(reward == 0)}
 
 
+def point() -> gym.Env:
+    """One as the command line names it."""
+    return Point()
+
+
 def otherwise_paid() -> gym.Env:
     """One whose steps are paid something else than `compute_reward` says."""
     return Point(paid=0.5)

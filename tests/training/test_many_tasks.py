@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import option_critic as oc
+from option_critic.algorithms.sac_oc import targets
 from option_critic.errors import InputError
 from option_critic.model.acting import snapshot
 from option_critic.model.normalize import RewardScaler, TaskMoments
@@ -127,3 +128,22 @@ def test_an_option_that_does_not_see_the_task_is_a_skill_for_one_task_alone():
                             hidden_dim=8)  # fmt: skip
     assert other.option_names == ("option-1", "other")
     assert skill_of(made(options_see_task=True), 1).spaces.obs_size == 41
+
+
+def test_kept_transitions_are_scaled_by_their_task():
+    """By the algorithm that learns from replay: as much for each, and told for each."""
+    few = SMALL | {"algorithm": "sac_oc", "learning_starts": 16, "updates_per_step": 0.5}
+    agent, seen = oc.OptionCritic(TWO, seed=3, **few), []
+    agent.learn(callback=lambda _, metrics: seen.append(metrics))
+    assert {"task/reach-v3/ep_rew_mean", "task/push-v3/ep_rew_mean"} <= seen[-1].keys()
+    state, c = agent.state, agent.settings.learning
+    moments = state.model.reward_norm.moments
+    assert isinstance(moments, TaskMoments) and (moments.count > 0).all()
+    batch = state.replay.take(*state.replay.draw(16, state.generators.batch))
+    noise, rules = torch.zeros(16, 2, agent.spaces.action_size), agent.settings.options
+    before, task = targets(state.model, batch, c, rules, noise), state.model.task(batch.obs)
+    moments.var[1] *= 4  # from now on what push pays is worth half
+    after = targets(state.model, batch, c, rules, noise)
+    paid = state.model.reward_norm(batch.reward, task)
+    assert torch.equal(before[task == 0], after[task == 0]) and 0 < (task == 1).sum() < 16
+    torch.testing.assert_close((before - after)[task == 1], paid[task == 1, None].expand(-1, 2))

@@ -135,7 +135,8 @@ def targets(
         u = soft.arrival_values(u, v, arrival.beta, charge)
     reward = batch.reward.unsqueeze(-1)
     own = own_rewards(model.numbers(batch.obs), there.numbers, rules)
-    reward = model.reward_norm(reward if own is None else reward + own)
+    task = model.task(batch.obs)
+    reward = model.reward_norm(reward if own is None else reward + own, None if task is None else task.unsqueeze(-1))
     return soft.soft_target(reward, u, batch.terminated, config.gamma)
 
 

@@ -35,8 +35,9 @@ class RunningMoments(nn.Module):
         self.register_buffer("var", torch.ones(size, dtype=torch.float64, device=device))
 
     def update(self, batch: Tensor) -> None:
-        """Merge the rows of `batch` [N, D]."""
-        self.merge(*moments_of(batch))
+        """Merge the rows of `batch` [N, D]; there may be none, where a backend only reset."""
+        if len(batch):
+            self.merge(*moments_of(batch))
 
     @torch.no_grad()
     def merge(self, n: int, mean: Tensor, var: Tensor) -> None:

@@ -21,7 +21,7 @@ from option_critic.records import Decision, Interest, Rollout
 from option_critic.settings import Settings
 from option_critic.training.collect import Live, collect
 from option_critic.training.hindsight import in_hindsight
-from option_critic.training.metrics import divergence, option_metrics
+from option_critic.training.iteration import Seconds, count, metrics_of, update_normalisers
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
@@ -65,32 +65,17 @@ def iterate(
                         learned.append(found)
                 update_normalisers(state, rollout, config.gamma)
             improving += time.perf_counter() - collected
-    rollout, ended = joined(rollouts), time.perf_counter()
-    state.env_steps += rollout.env_steps
-    state.iteration += 1
-    state.elapsed += ended - started
-    state.episodes.update(rollout)
+    rollout, whole = joined(rollouts), time.perf_counter() - started
+    seconds = Seconds(whole, whole - improving, improving)
+    count(state, rollout, seconds)
     on_rollout(rollout)
-    metrics = {
-        "time/total_timesteps": float(state.env_steps),
-        "time/iterations": float(state.iteration),
-        "time/time_elapsed": state.elapsed,
-        "time/fps": rollout.env_steps / (ended - started),
-        "time/env_seconds": rollout.env_seconds,
-        "time/collect_seconds": ended - started - improving,
-        "time/improve_seconds": improving,
-        "train/learning_rate": state.optimizer.param_groups[0]["lr"],
-        "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt()),
+    metrics = metrics_of(state, rollout, choices_of(state, settings, rollout), rules, seconds)
+    metrics |= {
         "train/n_updates": float(replay.updates),
         "train/skipped_updates": float(skipped),
         "replay/transitions": float(min(replay.decisions, replay.rows * len(replay.running))),
     }
     metrics |= {name: float(torch.stack([m[name] for m in learned]).mean()) for name in (learned[0] if learned else ())}
-    if rollout.unstable:
-        metrics["rollout/unstable"] = float(rollout.unstable)
-    metrics |= state.episodes.metrics() | option_metrics(rollout, choices_of(state, settings, rollout), rules.names)
-    if rules.num_options > 1:
-        metrics["option/divergence"] = divergence(state.model, rollout)
     return metrics, live
 
 
@@ -135,15 +120,6 @@ def update(
     if state.skipped_in_row >= config.max_skipped_updates:
         raise DivergedError(state.skipped_in_row, batch)
     return made, found
-
-
-def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
-    """Let the statistics see what was collected."""
-    if state.model.obs_norm.enabled:
-        state.model.update_view(rollout.obs[rollout.valid])
-    if state.model.reward_norm.enabled:
-        reward = rollout.reward + rollout.own_reward
-        state.discounted = state.model.reward_norm.update(reward, rollout.cut, rollout.valid, gamma, state.discounted)
 
 
 @torch.no_grad()

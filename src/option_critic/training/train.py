@@ -27,15 +27,9 @@ from option_critic.settings import Settings
 from option_critic.spaces import check_fit
 from option_critic.training import off_policy
 from option_critic.training.collect import Live, collect, evaluate_rollout, of_all
+from option_critic.training.iteration import Seconds, count, metrics_of, update_normalisers
 from option_critic.training.memory import keep_memory
-from option_critic.training.metrics import (
-    action_std,
-    clipped_actions,
-    divergence,
-    explained_variance,
-    option_metrics,
-    shares_by_task,
-)
+from option_critic.training.metrics import action_std, clipped_actions, explained_variance
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
@@ -247,42 +241,13 @@ def iterate(
             state.quieten(settings.model.initial_log_std, config.final_log_std)
         update_normalisers(state, rollout, config.gamma)
     ended = time.perf_counter()
-
-    state.env_steps += rollout.env_steps
-    state.iteration += 1
-    state.elapsed += ended - started
-    state.episodes.update(rollout)
+    seconds = Seconds(ended - started, collected - started, ended - collected)
+    count(state, rollout, seconds)
     on_rollout(rollout)
-    metrics = {
-        "time/total_timesteps": float(state.env_steps),
-        "time/iterations": float(state.iteration),
-        "time/time_elapsed": state.elapsed,
-        "time/fps": rollout.env_steps / (ended - started),
-        "time/env_seconds": rollout.env_seconds,
-        "time/collect_seconds": collected - started,
-        "time/improve_seconds": ended - collected,
-        "train/learning_rate": state.optimizer.param_groups[0]["lr"],
-        "train/explained_variance": explained_variance(rollout, values, targets),
-        "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt().mean()),
-    }
+    metrics = metrics_of(state, rollout, values.log_mu, rules, seconds)
+    metrics["train/explained_variance"] = explained_variance(rollout, values, targets)
     metrics |= {name: float(value) for name, value in learned.items()}
     if not state.model.discrete:
         metrics["train/std"] = action_std(state.model.log_std)
         metrics["rollout/clipped_actions"] = clipped_actions(rollout, groups[0].spaces)
-    if rollout.unstable:
-        metrics["rollout/unstable"] = float(rollout.unstable)
-    metrics |= state.episodes.metrics() | option_metrics(rollout, values.log_mu, rules.names)
-    if tasks := state.spaces.tasks:
-        metrics |= state.episodes.by_task(tasks) | shares_by_task(rollout, rules.names, tasks)
-    if rules.num_options > 1:
-        metrics["option/divergence"] = divergence(state.model, rollout)
     return metrics, live
-
-
-def update_normalisers(state: TrainState, rollout: Rollout, gamma: float) -> None:
-    """Let the statistics see the rollout, now that nothing reads it any more."""
-    state.model.update_view(rollout.obs[rollout.valid])
-    reward = rollout.reward + rollout.own_reward
-    state.discounted = state.model.reward_norm.update(
-        reward, rollout.cut, rollout.valid, gamma, state.discounted, rollout.task
-    )
