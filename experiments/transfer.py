@@ -87,7 +87,7 @@ def judge(agent: oc.OptionCritic, task: str, goals: int) -> dict[str, Any]:
 def curve_of(run: RunPath, start: int) -> list[list[float]]:
     """Points (steps of this training, any-step success of recent training episodes)."""
     rows, _ = read_log(run / "metrics.jsonl")
-    return [[row[STEPS] - start, row[SUCCESS[0]]] for row in rows if row.get(SUCCESS[0]) is not None]
+    return [[int(row[STEPS] - start), round(row[SUCCESS[0]], 4)] for row in rows if row.get(SUCCESS[0]) is not None]
 
 
 def finish(cell: Cell, plan: Plan) -> None:

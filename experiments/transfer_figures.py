@@ -173,7 +173,8 @@ def tables(out: Path, names: Sequence[str]) -> str:
     """All tables in markdown, agents in the order of `names`; the records in one file, OUT/transfer.json."""
     found, parts = read_records(out), []
     everything = [json.loads(path.read_text()) for path in sorted((out / "results").glob("*.json"))]
-    (out / "transfer.json").write_text(json.dumps(everything) + "\n")
+    lines = ",\n".join(json.dumps(record, separators=(",", ":")) for record in everything)
+    (out / "transfer.json").write_text(f"[\n{lines}\n]\n")
 
     def of(agent: str, task: str, reward: str) -> dict[int, Record]:
         return found.get((agent, task, reward), {})
