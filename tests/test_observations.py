@@ -67,7 +67,8 @@ def test_what_has_one_meaning_is_taken(name, agents):
     plain = {"vector": A, "number": np.array(0.5), "dict": {"a": A, "b": B}}[kind]
     action, _ = agents[kind].predict(obs, deterministic=True)
     expected, _ = agents[kind].predict(plain, deterministic=True)
-    np.testing.assert_allclose(np.atleast_2d(action), np.atleast_2d(expected).repeat(len(np.atleast_2d(action)), 0))
+    rows = np.atleast_2d(action)  # of several rows the last bit may differ: processors add in different orders
+    np.testing.assert_allclose(rows, np.atleast_2d(expected).repeat(len(rows), 0), rtol=1e-5)
 
 
 NAN = np.array([0.0, np.nan, 0.0])
