@@ -15,7 +15,7 @@ from observation_kinds import Seen
 
 import option_critic as oc
 from option_critic.algorithms.gradients import Gradients
-from option_critic.algorithms.sac_oc import policy_loss, state_at
+from option_critic.algorithms.sac_oc import policy_loss, possible, state_at, targets
 from option_critic.algorithms.settings import SACOCSettings
 from option_critic.algorithms.soft_update import SoftUpdates
 from option_critic.errors import InputError
@@ -214,6 +214,30 @@ def test_only_critics_teach_an_encoder():
     assert torch.equal(seen, a.state.model.see_slowly(batch.obs)) and not torch.equal(
         seen, a.state.model.view(batch.obs)
     )
+
+
+def test_targets_see_through_the_slow_encoder():
+    a = agent(Shown, num_options=2, conv_layers=(8, 8, 4), encoder_dim=16)
+    a.learn(16)
+    model = a.state.model
+    batch = a.state.replay.take(*a.state.replay.draw(8, a.state.generators.batch))
+    batch = replace(batch, terminated=torch.zeros_like(batch.terminated))
+    before = targets(model, batch, a.settings.learning, a.settings.options, torch.zeros(0))
+    with torch.no_grad():
+        for slow in model.soft.target_encoder.parameters():
+            slow.add_(0.1)
+    after = targets(model, batch, a.settings.learning, a.settings.options, torch.zeros(0))
+    assert (before != after).all()
+
+
+def test_an_action_can_be_of_options_that_decide_the_same_of_it():
+    """Of four the first one did it: it decides the first component and fixes the other; the second decides both, the
+    third is like it, the fourth fixes something else."""
+    free = torch.tensor([[[True, False], [True, True], [True, False], [True, False]]])
+    held = torch.tensor([[[0.0, 0.5], [0.0, 0.0], [0.0, 0.5], [0.0, 0.7]]])
+    at, stored = SimpleNamespace(held=held, pi=SimpleNamespace(free=free)), torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    batch = SimpleNamespace(option=torch.tensor([0]), action=torch.tensor([[0.3, 0.5]]))
+    assert possible(at, batch, stored).tolist() == [[True, False, True, False]]
 
 
 def test_what_it_cannot_learn():
