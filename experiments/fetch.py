@@ -1,12 +1,12 @@
-"""FetchPickAndPlace, paid only at the goal: named options, and what they are to be measured by.
+"""The Fetch tasks, paid only at the goal: options, and what they are to be measured by.
 
-    option-critic train fetch-reach --seeds 0                 # the parent of `skill`: into runs/fetch-reach/seed-0
+    option-critic train fetch-reach --num-options 1      # the parent of `skill`: into runs/fetch-reach/seed-0
     option-critic skills export runs/fetch-reach/seed-0 --out skills
     option-critic sweep experiments/fetch.py --out runs/fetch      # begins, or goes on; several may share the folder
     python experiments/fetch.py table --out runs/fetch             # markdown
     python experiments/fetch.py figure --out runs/fetch            # fetch.png there
 
-All are the preset `fetch-pick-place` with the same steps and updates, judged on 100 episodes without noise:
+Judged on 100 episodes without noise. FetchPickAndPlace, all by the preset with the same steps and updates:
 
 - `named`: reach, grasp and move (`options_from=fetch`), the preset.
 - `flat`: one option, which is soft actor-critic with hindsight.
@@ -15,6 +15,9 @@ All are the preset `fetch-pick-place` with the same steps and updates, judged on
 - `held`: the same, each action held for three steps; its gamma is that of three steps, and it makes as
   many updates as the others.
 - `skill`: named, but reach is a frozen FetchReach agent told that the object is its goal (`fetch_skill.py`).
+
+FetchPush: `push-named`, approach and push (the preset), and `push-flat`. FetchReach: two options of which nothing is
+said (the preset), and one.
 """
 
 from __future__ import annotations
@@ -35,23 +38,27 @@ from option_critic.runs.paths import RunPath
 from option_critic.sweeps.index import read_index
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
-TARGET, HELD = "fetch-pick-place", 3
+REACH, PUSH, PLACE, HELD = "fetch-reach", "fetch-push", "fetch-pick-place", 3
 FLAT: dict[str, Any] = {"options_from": "", "num_options": 1}
-PRESET = settings_for(TARGET).learning
+PRESET = settings_for(PLACE).learning
 assert isinstance(PRESET, SACOCSettings)
 GAMMA, UPDATES = PRESET.gamma, {"updates_per_step": PRESET.updates_per_step * HELD}
-VARIANTS: dict[str, tuple[int, dict[str, Any]]] = {
-    "named": (5, {}),
-    "flat": (5, FLAT),
-    "unnamed": (2, {"options_from": "", "num_options": 3}),
-    "no-hindsight": (2, FLAT | {"hindsight": 0.0}),
-    "held": (2, FLAT | {"hindsight": 0.0, "action_repeat": HELD, "gamma": GAMMA**HELD, **UPDATES}),
-    "skill": (2, {"options_from": "fetch_skill:OPTIONS"}),
+VARIANTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "named": (PLACE, 5, {}),
+    "flat": (PLACE, 5, FLAT),
+    "unnamed": (PLACE, 2, {"options_from": "", "num_options": 3}),
+    "no-hindsight": (PLACE, 2, FLAT | {"hindsight": 0.0}),
+    "held": (PLACE, 2, FLAT | {"hindsight": 0.0, "action_repeat": HELD, "gamma": GAMMA**HELD, **UPDATES}),
+    "skill": (PLACE, 2, {"options_from": "fetch_skill:OPTIONS"}),
+    "push-named": (PUSH, 3, {}),
+    "push-flat": (PUSH, 3, FLAT),
+    "reach-unnamed": (REACH, 3, {}),
+    "reach-flat": (REACH, 3, {"num_options": 1}),
 }
-"""Name -> how many seeds, from 0 on; what it sets beside the preset."""
+"""Name -> preset, how many seeds, from 0 on, and what it sets beside the preset."""
 RUNS = [
-    PlannedRun(target=TARGET, seed=seed, name=name, settings=settings, evaluation=Evaluation(episodes=100))
-    for name, (seeds, settings) in VARIANTS.items() for seed in range(seeds)
+    PlannedRun(target=target, seed=seed, name=name, settings=settings, evaluation=Evaluation(episodes=100))
+    for name, (target, seeds, settings) in VARIANTS.items() for seed in range(seeds)
 ]  # fmt: skip
 LAST = "rollout/success_rate"
 """Success at the last step of recent training episodes, with noise."""
@@ -108,7 +115,7 @@ def figure(out: Path) -> Path:
 
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
     drawing, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for number, name in enumerate(VARIANTS):
+    for number, name in enumerate(n for n, (target, _, _) in VARIANTS.items() if target == PLACE):
         each = [np.array(curve).T for curve in curves(out, name) if curve]
         if not each:
             continue

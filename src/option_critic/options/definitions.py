@@ -13,11 +13,16 @@ from typing import Any
 
 from option_critic.errors import InputError
 from option_critic.options.fetch import FETCH
+from option_critic.options.fetch_push import FETCH_PUSH
 from option_critic.options.option import Option
 from option_critic.options.reach_grasp_move import BY_TASK
 from option_critic.references import import_module_of, named
 
-SETS: dict[str, dict[str, tuple[Option, ...]]] = {"reach-grasp-move": BY_TASK, "fetch": {"": FETCH}}
+SETS: dict[str, dict[str, tuple[Option, ...]]] = {
+    "reach-grasp-move": BY_TASK,
+    "fetch": {"": FETCH},
+    "fetch-push": {"": FETCH_PUSH},
+}
 """Name of a set that ships -> task -> the set as it is there; "": everywhere else."""
 
 

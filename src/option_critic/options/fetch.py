@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from option_critic.options.feature import Feature
 from option_critic.options.option import Option
 
 if TYPE_CHECKING:
@@ -59,10 +60,16 @@ def nearer(obs: Tensor, next_obs: Tensor) -> Any:
 
 BONUS = 0.2
 NEARER = 10.0
+TO_OBJECT = Feature("object - gripper", (12, 13, 14))
+FINGERS = Feature("fingers", (LEFT, RIGHT))
+SPEED = Feature("gripper speed", (26, 27, 28))
+AT_HAND = (TO_OBJECT, FINGERS, SPEED)
+GOAL = Feature("object - goal", (0, 1, 2), (3, 4, 5))
 FETCH = (
     Option(
         name="reach",
         interest=far,
+        sees=AT_HAND,
         fixed={GRIPPER: 1.0},
         bonus=lambda obs: BONUS * ~(near(obs) | held(obs)),
         reward=nearer,
@@ -72,6 +79,7 @@ FETCH = (
     Option(
         name="grasp",
         interest=near,
+        sees=AT_HAND,
         fixed={SIDE: 0.0, FORTH: 0.0},
         bonus=lambda obs: BONUS * near(obs),
         arrays=True,
@@ -80,6 +88,7 @@ FETCH = (
     Option(
         name="move",
         interest=held,
+        sees=(*AT_HAND, GOAL),
         fixed={GRIPPER: -1.0},
         bonus=lambda obs: BONUS * held(obs),
         arrays=True,
