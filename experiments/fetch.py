@@ -3,7 +3,7 @@
     option-critic train fetch-reach --num-options 1      # the parent of `skill`: into runs/fetch-reach/seed-0
     option-critic skills export runs/fetch-reach/seed-0 --out skills
     option-critic sweep experiments/fetch.py --out runs/fetch      # begins, or goes on; several may share the folder
-    python experiments/fetch.py table --out runs/fetch             # markdown
+    python experiments/fetch.py table --out runs/fetch             # markdown, and fetch.json there
     python experiments/fetch.py figure --out runs/fetch            # fetch.png there
 
 Judged on 100 episodes without noise. FetchPickAndPlace, all by the preset with the same steps and updates:
@@ -23,6 +23,7 @@ said (the preset), and one.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from option_critic.evaluation.intervals import mean
 from option_critic.presets import settings_for
 from option_critic.runs.logs import STEPS, read_log
 from option_critic.runs.paths import RunPath
+from option_critic.runs.run_folder import versions
 from option_critic.sweeps.index import read_index
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
@@ -63,22 +65,27 @@ RUNS = [
 LAST = "rollout/success_rate"
 """Success at the last step of recent training episodes, with noise."""
 ENOUGH = 0.9
-Curve = list[tuple[int, float]]
-"""(steps, success at the last step)"""
+Record = dict[str, Any]
+"""name, seed, steps; curve: points [steps, success at the last step]; judged: figure -> share of the episodes"""
 
 
-def curves(out: Path, name: str) -> list[Curve]:
-    """Of each seed of a variant that has begun."""
-    folders = [run.folder(RunPath.of(out)) for run in RUNS if run.name == name]
-    rows = [read_log(folder / "metrics.jsonl")[0] for folder in folders if (folder.path / "metrics.jsonl").exists()]
-    return [[(int(row[STEPS]), row[LAST]) for row in log if row.get(LAST) is not None] for log in rows]
-
-
-def judged(out: Path, name: str) -> list[dict[str, Any]]:
-    """What was found of the seeds that are done, by figure."""
+def found(out: Path, kept: Path | None) -> dict[str, list[Record]]:
+    """Name -> a record of each seed that is done: of OUT, and where it lacks one of what was `kept` of another.
+    Raises InputError where there is none at all."""
+    done = {record["place"]: record for record in (json.loads(kept.read_text()) if kept else ())}
     runs = read_index(RunPath.of(out))["runs"]
-    each = (runs.get(run.place, {}).get("results", {}) for run in RUNS if run.name == name)
-    return [next(reversed(results.values())) for results in each if results]
+    for run in RUNS:
+        results = runs.get(run.place, {}).get("results", {})
+        if results:
+            rows, _ = read_log(run.folder(RunPath.of(out)) / "metrics.jsonl")
+            curve = [[int(row[STEPS]), round(row[LAST], 4)] for row in rows if row.get(LAST) is not None]
+            done[run.place] = {
+                "place": run.place, "name": run.name, "seed": run.seed, "steps": curve[-1][0], "curve": curve[::4],
+                "judged": {n: x["value"] for n, x in next(reversed(results.values())).items()}, "versions": versions(),
+            }  # fmt: skip
+    if not done:
+        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fetch.py --out {out}")
+    return {name: [done[r.place] for r in RUNS if r.name == name and r.place in done] for name in VARIANTS}
 
 
 def shown(values: list[float | None], digits: int = 2) -> str:
@@ -86,28 +93,24 @@ def shown(values: list[float | None], digits: int = 2) -> str:
     return " ".join("-" if x is None else f"{x:.{digits}f}".removeprefix("0") for x in values)
 
 
-def table(out: Path) -> str:
-    """Markdown: a row for each variant, in each cell its seeds. Raises InputError where nothing was found."""
+def table(records: dict[str, list[Record]]) -> str:
+    """Markdown: a row for each variant, in each cell its seeds."""
     lines = ["| agent | seeds | thousand steps to .90 in training | at the last step | at any | mean of the last |"]
     lines.append("|---|---:|---|---|---|---|")
-    for name in VARIANTS:
-        found = judged(out, name)
-        if not found:
-            continue
-        first = [next((steps for steps, success in curve if success >= ENOUGH), None) for curve in curves(out, name)]
-        each = " ".join("-" if steps is None else f"{steps / 1000:.0f}" for steps in first)
-        last, anywhere = ([row[figure]["value"] for row in found] for figure in ("final", "any"))
+    for name, each in records.items():
+        last, anywhere = ([r["judged"][figure] for r in each] for figure in ("final", "any"))
         over = mean(last)
-        assert over is not None
+        if over is None:
+            continue
+        first = [next((steps for steps, success in r["curve"] if success >= ENOUGH), None) for r in each]
+        reached = " ".join("-" if steps is None else f"{steps / 1000:.0f}" for steps in first)
         whole = f"{over.value:.2f} [{over.low:.2f}, {over.high:.2f}]"
-        lines.append(f"| {name} | {len(found)} | {each} | {shown(last)} | {shown(anywhere)} | {whole} |")
-    if len(lines) == 2:
-        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fetch.py --out {out}")
+        lines.append(f"| {name} | {len(each)} | {reached} | {shown(last)} | {shown(anywhere)} | {whole} |")
     return "\n".join(lines)
 
 
-def figure(out: Path) -> Path:
-    """Medians of success in training, and the range of the seeds; where the picture is."""
+def figure(records: dict[str, list[Record]], out: Path) -> Path:
+    """Medians of success in training on FetchPickAndPlace, and the range of the seeds; where the picture is."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -116,13 +119,13 @@ def figure(out: Path) -> Path:
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
     drawing, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for number, name in enumerate(n for n, (target, _, _) in VARIANTS.items() if target == PLACE):
-        each = [np.array(curve).T for curve in curves(out, name) if curve]
+        each = [np.array(r["curve"]).T for r in records[name]]
         if not each:
             continue
         steps = np.linspace(0, max(x[-1] for x, _ in each), 200)
-        lines = np.array([np.interp(steps, x, y, left=0, right=np.nan) for x, y in each])
-        axes.plot(steps / 1000, np.nanmedian(lines, 0), label=f"{name} ({len(each)})", color=f"C{number}")
-        axes.fill_between(steps / 1000, np.nanmin(lines, 0), np.nanmax(lines, 0), color=f"C{number}", alpha=0.15)
+        lines = np.array([np.interp(steps, x, y, left=0) for x, y in each])
+        axes.plot(steps / 1000, np.median(lines, 0), label=f"{name} ({len(each)})", color=f"C{number}")
+        axes.fill_between(steps / 1000, lines.min(0), lines.max(0), color=f"C{number}", alpha=0.15)
     axes.set(xlabel="thousand steps", ylabel="success at the last step, in training", ylim=(-0.02, 1.02))
     axes.legend(frameon=False)
     drawing.savefig(out / "fetch.png", dpi=110)
@@ -134,9 +137,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("table", "figure"))
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--kept", type=Path, help="a fetch.json, for runs that OUT lacks: docs/results/fetch.json")
     args = parser.parse_args()
     try:
-        print(table(args.out) if args.what == "table" else figure(args.out))
+        records = found(args.out, args.kept)
+        if args.what == "table":
+            lines = ",\n".join(json.dumps(record) for each in records.values() for record in each)
+            (args.out / "fetch.json").write_text(f"[\n{lines}\n]\n")
+        print(table(records) if args.what == "table" else figure(records, args.out))
     except InputError as error:
         print(f"fetch.py: {error}", file=sys.stderr)
         return 2

@@ -225,7 +225,7 @@ PRESETS: dict[str, Settings] = {
     ),
     # sparse goals, with hindsight: settings of the RL Zoo where there are such
     "fetch-reach": fetch("FetchReach-v4", total_timesteps=9_900, hidden_dim=64),  # 9,984 in whole iterations
-    "fetch-push": fetch("FetchPush-v4", total_timesteps=199_900, options_from="fetch-push"),
+    "fetch-push": fetch("FetchPush-v4", total_timesteps=99_900, options_from="fetch-push"),
     "fetch-pick-place": fetch("FetchPickAndPlace-v4", total_timesteps=99_900, options_from="fetch"),
     # the network of Mnih and others 2013, which takes half the time of that of 2015, and learns Pong as well
     "pong": Settings(
