@@ -34,9 +34,9 @@ from option_critic.algorithms.settings import SACOCSettings
 from option_critic.errors import InputError
 from option_critic.evaluation.intervals import mean
 from option_critic.presets import settings_for
+from option_critic.runs.files import read_json
 from option_critic.runs.logs import STEPS, read_log
 from option_critic.runs.paths import RunPath
-from option_critic.runs.run_folder import versions
 from option_critic.sweeps.index import read_index
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
@@ -77,11 +77,13 @@ def found(out: Path, kept: Path | None) -> dict[str, list[Record]]:
     for run in RUNS:
         results = runs.get(run.place, {}).get("results", {})
         if results:
-            rows, _ = read_log(run.folder(RunPath.of(out)) / "metrics.jsonl")
+            folder = run.folder(RunPath.of(out))
+            rows, _ = read_log(folder / "metrics.jsonl")
             curve = [[int(row[STEPS]), round(row[LAST], 4)] for row in rows if row.get(LAST) is not None]
+            judged = {name: x["value"] for name, x in next(reversed(results.values())).items()}
             done[run.place] = {
                 "place": run.place, "name": run.name, "seed": run.seed, "steps": curve[-1][0], "curve": curve[::4],
-                "judged": {n: x["value"] for n, x in next(reversed(results.values())).items()}, "versions": versions(),
+                "judged": judged, "versions": read_json(folder / "versions.json"),
             }  # fmt: skip
     if not done:
         raise InputError(f"{out} has no results yet: option-critic sweep experiments/fetch.py --out {out}")
