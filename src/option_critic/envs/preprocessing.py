@@ -6,6 +6,8 @@ A family is known by its ids. What is put around an environment in training is p
 from __future__ import annotations
 
 import importlib
+import io
+from contextlib import redirect_stderr
 from typing import Any
 
 import gymnasium as gym
@@ -33,7 +35,8 @@ def register(env_id: str) -> None:
         if not env_id.startswith(start):
             continue
         try:
-            module = importlib.import_module(package)
+            with redirect_stderr(io.StringIO()):  # notices of other environments of theirs
+                module = importlib.import_module(package)
         except ImportError as error:
             raise InputError(f'{env_id} needs the package {package}; pip install "option-critic[{extra}]"') from error
         if env_id not in gym.registry and hasattr(module, "register_envs"):
