@@ -2,6 +2,7 @@
 
     python experiments/transfer.py --out runs/transfer                # the parents, then everything
     python experiments/transfer.py --out runs/transfer --tasks push bin-picking --agents flat corrected --jobs 4
+    python experiments/transfer.py --out runs/hard --tasks assembly disassemble --rewards dense    # others of the fifty
     python experiments/transfer.py table --out runs/transfer          # markdown, and transfer.json there
     python experiments/transfer.py figure --out runs/transfer
     python experiments/transfer.py untrained --out runs/transfer      # a picture of `zero-shot` alone

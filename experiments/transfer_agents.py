@@ -14,7 +14,7 @@ import option_critic as oc
 from option_critic.algorithms.settings import BURN_IN
 from option_critic.envs.metaworld import PREFIX
 from option_critic.errors import InputError
-from option_critic.presets import metaworld, settings_for
+from option_critic.presets import horizon, metaworld, settings_for
 from option_critic.runs.inventory import last_whole, read_config
 from option_critic.runs.paths import RunPath
 from option_critic.skills.export import skill_of
@@ -23,7 +23,9 @@ from option_critic.training.state import TrainState
 PARENTS: dict[str, dict[str, Any]] = {"pick-place": {}, "flat": {"num_options": 1}}
 """Folder of parents -> what they set beside the preset pick-place."""
 EPISODE = 150
-"""Steps of a training episode."""
+"""Steps of a training episode, where the task needs no more."""
+LONG = 200
+"""The preset's episodes, where they are longer than this (disassemble: 250)."""
 ITERATION = 32 * EPISODE
 """Steps of an iteration, for every agent: an episode in each environment."""
 LATER = 5.0
@@ -84,8 +86,18 @@ class Cell:
 
     def new(self, plan: Plan, **settings: Any) -> oc.OptionCritic:
         """An untrained agent by the preset of the task, with episodes of one length on all tasks."""
-        whole = {"max_episode_steps": EPISODE, "rollout_length": EPISODE // metaworld(self.task).env.action_repeat + 1}
-        return oc.OptionCritic(PREFIX + self.task, **whole | self.settings(plan) | settings)
+        return oc.OptionCritic(PREFIX + self.task, **episodes(self.task) | self.settings(plan) | settings)
+
+
+def episode(task: str) -> int:
+    """Steps of a training episode on a task."""
+    return own if (own := horizon(task)) > LONG else EPISODE
+
+
+def episodes(task: str) -> dict[str, int]:
+    """Whole ones in each iteration."""
+    steps = episode(task)
+    return {"max_episode_steps": steps, "rollout_length": steps // metaworld(task).env.action_repeat + 1}
 
 
 def budget(steps: int) -> dict[str, int]:
@@ -106,7 +118,8 @@ def told(cell: Cell, plan: Plan) -> oc.OptionCritic:
 def finetuned(cell: Cell, plan: Plan) -> oc.OptionCritic:
     """(b) The flat parent, as a training begins that has its policy already."""
     plan.parent("flat", cell.seed)
-    agent = oc.load(plan.folder("flat", cell.seed), env=PREFIX + cell.task, burn_in=BURN_IN, **cell.settings(plan))
+    told = episodes(cell.task) | cell.settings(plan)
+    agent = oc.load(plan.folder("flat", cell.seed), env=PREFIX + cell.task, burn_in=BURN_IN, **told)
     fresh, kept = TrainState.fresh(agent.settings, agent.spaces), agent.state.model.state_dict()
     if cell.reward != "dense":
         kept = {name: x for name, x in kept.items() if not name.startswith(("critic_trunk.", "q_head."))}
@@ -164,7 +177,7 @@ def held(cell: Cell, plan: Plan) -> oc.OptionCritic:
     count, c = 2 * preset.env.action_repeat, preset.learning
     return cell.new(
         plan, num_options=1, action_repeat=count, gamma=c.gamma**2, lam=c.lam**2,
-        rollout_length=-(-EPISODE // count) + 1, minibatch_size=c.minibatch_size // 2,
+        rollout_length=-(-episode(cell.task) // count) + 1, minibatch_size=c.minibatch_size // 2,
     )  # fmt: skip
 
 
