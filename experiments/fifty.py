@@ -1,7 +1,7 @@
 """All fifty tasks of Meta-World by one preset, with three options of which nothing is said and with one.
 
     option-critic sweep experiments/fifty.py --out runs/fifty     # begins, or goes on; several may share the folder
-    python experiments/fifty.py table --out runs/fifty            # markdown
+    python experiments/fifty.py table --out runs/fifty            # markdown, and fifty.json there
     python experiments/fifty.py figure --out runs/fifty           # fifty.png there
 
 No setting is one task's own: what differs is the length of training episodes, by one rule (`presets.horizon`). Judged
@@ -12,6 +12,7 @@ on the official package, on the 50 goals of MT1 seed 10001, without noise. SAC a
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,22 @@ Figures = dict[str, dict[str, float]]
 """Task -> figure -> share of the goals."""
 
 
-def judged(out: Path, name: str) -> Figures:
-    """What was found of the tasks that are done, in the order of the names. Raises InputError for a damaged index."""
-    runs, found = read_index(RunPath.of(out))["runs"], Figures()
-    for run in (run for run in RUNS if run.name == name):
-        results = runs.get(run.place, {}).get("results", {})
-        for key, summary in results.items():
+Found = dict[str, Figures]
+"""Name -> what was found of its tasks."""
+
+
+def found_in(out: Path, kept: Path | None) -> Found:
+    """What was found of the runs in OUT that are done, and where it lacks one of those `kept` of another, in the order
+    of the names. Raises InputError for a damaged index, and where there is nothing."""
+    runs = read_index(RunPath.of(out))["runs"]
+    found: Found = json.loads(kept.read_text()) if kept else {name: {} for name in OPTIONS}
+    for run in RUNS:
+        for key, summary in runs.get(run.place, {}).get("results", {}).items():
             if key.endswith(f"-seed-{GOALS}-deterministic"):
-                found[run.target.removeprefix(PREFIX).removesuffix("-v3")] = {n: summary[n]["value"] for n in SHOWN}
+                task = run.target.removeprefix(PREFIX).removesuffix("-v3")
+                found[run.name][task] = {n: summary[n]["value"] for n in SHOWN}
+    if not any(found.values()):
+        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fifty.py --out {out}")
     return found
 
 
@@ -74,11 +83,8 @@ def row(*parts: str) -> str:
     return f"| {' | '.join(parts)} |"
 
 
-def table(out: Path) -> str:
+def table(found: Found) -> str:
     """Markdown: a row for each task, means, and the difference of three options and one."""
-    found = {name: judged(out, name) for name in OPTIONS}
-    if not any(found.values()):
-        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fifty.py --out {out}")
     heads = [f"{name.upper()} {figure.replace('_', ' at ')}" for name in OPTIONS for figure in SHOWN]
     lines = [row("task", "episode", *heads, "SAC", "TD-MPC2"), row("---", *["---:"] * (len(heads) + 3))]
     for full in TASKS:
@@ -102,17 +108,15 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
-def figure(out: Path) -> Path:
+def figure(found: Found, out: Path) -> Path:
     """A line for each task, the hardest on top; where the picture is."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    k3, k1 = judged(out, "k3"), judged(out, "k1")
+    k3, k1 = found["k3"], found["k1"]
     tasks = sorted({**k3, **k1}, key=lambda task: -k3.get(task, k1.get(task, {}))["final_200"])
-    if not tasks:
-        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fifty.py --out {out}")
     series: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "K = 3": ({t: f["final_200"] for t, f in k3.items()}, {"marker": "o", "s": 40}),
         "K = 1": ({t: f["final_200"] for t, f in k1.items()}, {"marker": "s", "s": 28, "facecolors": "none"}),
@@ -138,9 +142,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("table", "figure"))
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--kept", type=Path, help="a fifty.json, for runs that OUT lacks")
     args = parser.parse_args()
     try:
-        print(table(args.out) if args.what == "table" else figure(args.out))
+        found = found_in(args.out, args.kept)
+        if args.what == "table":
+            (args.out / "fifty.json").write_text(json.dumps(found, indent=1) + "\n")
+        print(table(found) if args.what == "table" else figure(found, args.out))
     except InputError as error:
         print(f"fifty.py: {error}", file=sys.stderr)
         return 2
