@@ -106,7 +106,7 @@ def table(records: dict[str, list[Record]]) -> str:
             continue
         first = [next((steps for steps, success in r["curve"] if success >= ENOUGH), None) for r in each]
         reached = " ".join("-" if steps is None else f"{steps / 1000:.0f}" for steps in first)
-        whole = f"{over.value:.2f} [{over.low:.2f}, {over.high:.2f}]"
+        whole = f"{over.value:.2f} [{max(over.low, 0):.2f}, {min(over.high, 1):.2f}]"
         lines.append(f"| {name} | {len(each)} | {reached} | {shown(last)} | {shown(anywhere)} | {whole} |")
     return "\n".join(lines)
 
