@@ -14,7 +14,8 @@ Judged on 100 episodes without noise. FetchPickAndPlace, all by the preset with 
 - `no-hindsight`: flat, from what happened alone.
 - `held`: the same, each action held for three steps; its gamma is that of three steps, and it makes as
   many updates as the others.
-- `skill`: named, but reach is a frozen FetchReach agent told that the object is its goal (`fetch_skill.py`).
+- `told`: flat, paid for coming nearer to the object as reach is, and it sees the interests of all three.
+- `skill`: named, but reach is a frozen FetchReach agent told that the object is its goal (`fetch_controls.py`).
 
 FetchPush: `push-named`, approach and push (the preset), and `push-flat`. FetchReach: two options of which nothing is
 said (the preset), and one.
@@ -51,7 +52,8 @@ VARIANTS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "unnamed": (PLACE, 2, {"options_from": "", "num_options": 3}),
     "no-hindsight": (PLACE, 2, FLAT | {"hindsight": 0.0}),
     "held": (PLACE, 2, FLAT | {"hindsight": 0.0, "action_repeat": HELD, "gamma": GAMMA**HELD, **UPDATES}),
-    "skill": (PLACE, 2, {"options_from": "fetch_skill:OPTIONS"}),
+    "told": (PLACE, 2, {"options_from": "fetch_controls:PAID", "observe_interest": "fetch"}),
+    "skill": (PLACE, 2, {"options_from": "fetch_controls:SKILLED"}),
     "push-named": (PUSH, 3, {}),
     "push-flat": (PUSH, 3, FLAT),
     "reach-unnamed": (REACH, 3, {}),

@@ -1,7 +1,10 @@
-"""Reach, grasp and move for FetchPickAndPlace, reach being a skill of a FetchReach agent (a control of `fetch.py`).
+"""Options for FetchPickAndPlace that are controls of `fetch.py`.
 
-What the two tasks observe differs, so the skill is told what it knows: the gripper where it is, and the object as the
-goal. Where the fingers are it is not told, since in FetchReach they are shut.
+`SKILLED`: reach, grasp and move, reach being a skill of a FetchReach agent. What the two tasks observe differs, so it
+is told what it knows: the gripper where it is, and the object as the goal. Where the fingers are it is not told, since
+in FetchReach they are shut.
+
+`PAID`: one option, which is paid for coming nearer to the object as reach is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import torch
 from torch import Tensor
 
 import option_critic as oc
-from option_critic.options.fetch import FETCH, GRIPPER
+from option_critic.options.fetch import FETCH, GRIPPER, nearer
 
 SKILL = "skills/option-0"
 """Where `option-critic skills export` put the skill."""
@@ -50,4 +53,5 @@ def go(obs: Tensor) -> Any:
 
 
 REACH, *OTHERS = FETCH
-OPTIONS = (replace(REACH, policy=go, fixed=None, reward=None), *OTHERS)
+SKILLED = (replace(REACH, policy=go, fixed=None, reward=None), *OTHERS)
+PAID = (oc.Option(name="all", reward=nearer, arrays=True),)
