@@ -42,3 +42,32 @@ def test_somebody_is_always_interested():
     obs = np.random.default_rng(0).normal(size=(1000, 31)).astype(np.float32) * 0.03
     said = np.stack([option.interest(obs) for option in FETCH])
     assert said.any(0).all() and said.any(1).all()
+
+
+def test_what_they_see_is_what_its_name_says():
+    gym.register_envs(robotics)
+    env = gym.make("FetchPickAndPlace-v4")
+    obs, _ = env.reset(seed=0)
+    for _ in range(4):
+        obs, *_ = env.step(np.array([1, -0.5, 0.2, 1], dtype=np.float32))
+    gripper = env.unwrapped._utils.get_site_xpos(env.unwrapped.model, env.unwrapped.data, "robot0:grip")
+    speed = env.unwrapped._utils.get_site_xvelp(env.unwrapped.model, env.unwrapped.data, "robot0:grip")
+    told = {
+        "object - gripper": obs["achieved_goal"] - gripper,
+        "object - goal": obs["achieved_goal"] - obs["desired_goal"],
+        "gripper speed": speed * env.unwrapped.dt,
+    }
+    env.close()
+    row, checked = np.concatenate([obs[k] for k in sorted(obs)]), set()
+    for option in FETCH:
+        for feature in option.sees:
+            if feature.name in told:
+                seen = row[list(feature.plus)] - (row[list(feature.minus)] if feature.minus else 0)
+                assert seen == pytest.approx(told[feature.name], abs=1e-6), feature.name
+                checked.add(feature.name)
+    assert checked == set(told) and abs(told["gripper speed"][0]) > 1e-3
+
+
+def test_only_move_sees_the_goal():
+    reads_goal = [any({3, 4, 5} & {*f.plus, *f.minus} for f in option.sees) for option in FETCH]
+    assert reads_goal == [False, False, True]
