@@ -92,9 +92,9 @@ def found(out: Path, kept: Path | None) -> dict[str, list[Record]]:
     return {name: [done[r.place] for r in RUNS if r.name == name and r.place in done] for name in VARIANTS}
 
 
-def shown(values: list[float | None], digits: int = 2) -> str:
+def shown(values: list[float]) -> str:
     """Of each seed."""
-    return " ".join("-" if x is None else f"{x:.{digits}f}".removeprefix("0") for x in values)
+    return " ".join(f"{x:.2f}".removeprefix("0") for x in values)
 
 
 def table(records: dict[str, list[Record]]) -> str:
