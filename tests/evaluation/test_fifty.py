@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fifty import RUNS, figure, table
+from fifty import RUNS, figure, found_in, table
 from horizons import within
 
 from option_critic.envs.expert_steps import EXPERT_STEPS
@@ -46,24 +46,34 @@ def test_runs_differ_in_nothing_but_task_and_number_of_options():
     assert three.override(env_id="Meta-World/push-v3") == settings["k3/push-v3/seed-0"]
 
 
+def entry(final):
+    """What a sweep's index keeps of one run."""
+    values = zip(("any", "held", "final", "any_200"), (1.0, 0.5, 0.6, 0.9), strict=True)
+    summary = {name: {"value": x} for name, x in values} | {"final_200": {"value": final}}
+    return {"results": {"000002000000-seed-10001-deterministic": summary, "000002000000-D-deterministic": {}}}
+
+
 def test_a_table_and_a_figure(tmp_path):
     with pytest.raises(InputError, match="no results yet"):
-        table(tmp_path)
-
-    def entry(final):
-        summary = {
-            n: {"value": x} for n, x in zip(("any", "held", "final", "any_200"), (1.0, 0.5, 0.6, 0.9), strict=True)
-        }
-        return {"results": {"000002000000-seed-10001-deterministic": summary | {"final_200": {"value": final}},
-                            "000002000000-D-deterministic": {}}}  # fmt: skip
+        found_in(tmp_path, None)
 
     runs = {"k3/push-v3/seed-0": entry(0.8), "k1/push-v3/seed-0": entry(0.7), "k3/box-close-v3/seed-0": entry(0.4)}
     (tmp_path / "sweep.json").write_text(json.dumps({"format_version": 1, "runs": runs}))
-    text = table(tmp_path).splitlines()
+    found = found_in(tmp_path, None)
+    text = table(found).splitlines()
     assert "| push | 150 | 1.00 | 0.50 | 0.60 | 0.90 | 0.80 | 1.00 | 0.50 | 0.60 | 0.90 | 0.70 |  |  |" in text
     assert "| box-close | 200 | 1.00 | 0.50 | 0.60 | 0.90 | 0.40 | - | - | - | - | - | 0.32 | 0.97 |" in text
     assert any(line.startswith("| **mean** |  | 1.00 | 0.50 | 0.60 | 0.90 | 0.60 |") for line in text)
     assert "K3: 2 of 50 tasks; any-step below .5: -." in text
     assert "Three options less one, final at 200: +0.100 [+0.100, +0.100] over 1 tasks." in text
     pytest.importorskip("matplotlib")
-    assert figure(tmp_path).read_bytes()[:4] == b"\x89PNG"
+    assert figure(found, tmp_path).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_what_is_kept_fills_what_a_sweep_lacks(tmp_path):
+    figures = dict.fromkeys(("any", "held", "final", "any_200", "final_200"), 0.25)
+    kept = tmp_path / "fifty.json"
+    kept.write_text(json.dumps({"k3": {"push": figures, "door-open": figures}, "k1": {}}))
+    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": 1, "runs": {"k3/push-v3/seed-0": entry(0.5)}}))
+    found = found_in(tmp_path, kept)
+    assert found["k3"]["push"]["any"] == 1.0 and found["k3"]["door-open"]["any"] == 0.25 and not found["k1"]
