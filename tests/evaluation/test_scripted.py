@@ -10,7 +10,7 @@ from option_critic.envs.metaworld import make_slice
 from option_critic.errors import InputError
 from option_critic.evaluation.episodes import run_episodes
 from option_critic.evaluation.evaluate import EVALUATION_SEED
-from option_critic.evaluation.expert import expert_trace
+from option_critic.evaluation.expert import expert_trace, scripted_actions
 from option_critic.evaluation.metaworld_protocol import goal_set
 from option_critic.model.act import Generators
 
@@ -56,3 +56,11 @@ def test_scripts_take_any_leading_shape_and_stay_within_the_space():
 def test_a_task_that_does_not_exist_is_told():
     with pytest.raises(InputError, match="Did you mean Meta-World/pick-place-v3"):
         scripted.scripted("pick-plaec-v3")
+
+
+@pytest.mark.parametrize("task", ["door-open-v3", "door-close-v3", "button-press-v3"])
+def test_scripts_write_into_no_observation(task):
+    obs = np.linspace(0, 1, 39)
+    before = obs.copy()
+    scripted_actions(task)(obs)
+    assert (obs == before).all()

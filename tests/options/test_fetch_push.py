@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from option_critic.options.fetch_push import BEHIND, FETCH_PUSH, ahead, away, nearer
+from option_critic.options.ahead import BEHIND, ahead
+from option_critic.options.fetch_push import FETCH_PUSH, away, nearer, to_goal
 
 gym = pytest.importorskip("gymnasium")
 robotics = pytest.importorskip("gymnasium_robotics")
@@ -15,7 +16,7 @@ def row_of(obs):
 
 def scripted(row, option):
     """Towards the place behind the object, high as long as the object lies in between; or straight on."""
-    direction, _ = ahead(row)
+    direction = ahead(to_goal(row))
     place = row[12:15] - BEHIND * np.append(direction, 0).astype(np.float32)
     if option == 0:
         beside = np.linalg.norm(place[:2]) > 0.02

@@ -78,7 +78,7 @@ def scripted_actions(task: str) -> Callable[[Array], Array]:
         return ENV_POLICY_MAP[task]()  # type: ignore[abstract]
 
     def actions(obs: Array) -> Array:
-        rows = np.asarray(obs, dtype=np.float64).reshape(-1, obs.shape[-1])
+        rows = np.array(obs, dtype=np.float64).reshape(-1, obs.shape[-1])  # a copy: some scripts write into it
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Constant")  # that actions will be clipped
             said = [script().get_action(row) for row in rows]

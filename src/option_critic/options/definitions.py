@@ -12,14 +12,18 @@ import sys
 from typing import Any
 
 from option_critic.errors import InputError
+from option_critic.options.approach_operate import BY_TASK as APPROACH_OPERATE
+from option_critic.options.approach_push import APPROACH_PUSH
 from option_critic.options.fetch import FETCH
 from option_critic.options.fetch_push import FETCH_PUSH
 from option_critic.options.option import Option
-from option_critic.options.reach_grasp_move import BY_TASK
+from option_critic.options.reach_grasp_move import BY_TASK as REACH_GRASP_MOVE
 from option_critic.references import import_module_of, named
 
 SETS: dict[str, dict[str, tuple[Option, ...]]] = {
-    "reach-grasp-move": BY_TASK,
+    "reach-grasp-move": REACH_GRASP_MOVE,
+    "approach-push": {"": APPROACH_PUSH},
+    "approach-operate": APPROACH_OPERATE,
     "fetch": {"": FETCH},
     "fetch-push": {"": FETCH_PUSH},
 }

@@ -10,37 +10,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from option_critic.options.ahead import DONE, from_behind, is_ahead, length
 from option_critic.options.feature import Feature
-from option_critic.options.fetch import BONUS, GOAL, NEARER, SPEED, TO_OBJECT
+from option_critic.options.fetch import BESIDE, BONUS, GOAL, NEARER, SPEED, TO_OBJECT
 from option_critic.options.option import Option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BEHIND = 0.055
-"""How far behind the object's middle the fingers touch it (m)."""
-PLACED, DONE = 0.03, 0.05
-"""Nearer than so many m to that place approach has done its work; an object so near to the goal (m) is at it."""
+PLACED = 0.03
+"""Nearer than so many m to the place behind the object approach has done its work."""
 OBJECT_SPEED = Feature("object speed, from the gripper", (20, 21, 22))
 
 
-def ahead(obs: Tensor) -> tuple[Any, Any]:
-    """Way from the object to the goal, seen from above: (its direction [..., 2], 0 at the goal; its length in m)."""
-    way = obs[..., 3:5] - obs[..., 0:2]
-    length = (way**2).sum(-1) ** 0.5
-    return way / (length[..., None] + 0.001), length
+def to_goal(obs: Tensor) -> Any:
+    """From the object to the goal, seen from above, in m [..., 2]."""
+    return obs[..., 3:5] - obs[..., 0:2]
 
 
 def away(obs: Tensor) -> Any:
     """From the gripper to the place behind the object, in m."""
-    direction, _ = ahead(obs)
-    level = obs[..., 12:14] - BEHIND * direction
-    return ((level**2).sum(-1) + obs[..., 14] ** 2) ** 0.5
+    return from_behind(obs[..., BESIDE], to_goal(obs))
 
 
 def at_goal(obs: Tensor) -> Any:
     """Whether the object is there."""
-    return ahead(obs)[1] < DONE
+    return length(to_goal(obs)) < DONE
 
 
 def elsewhere(obs: Tensor) -> Any:
@@ -50,11 +45,7 @@ def elsewhere(obs: Tensor) -> Any:
 
 def behind(obs: Tensor) -> Any:
     """Where push may run: the object lies before the gripper, on the way to the goal, or at it."""
-    direction, _ = ahead(obs)
-    forth = (obs[..., 12:14] * direction).sum(-1)
-    aside = obs[..., 12] * direction[..., 1] - obs[..., 13] * direction[..., 0]
-    placed = (forth > 0.02) & (forth < 0.1) & (abs(aside) < 0.04) & (abs(obs[..., 14]) < 0.04)
-    return placed | at_goal(obs)
+    return is_ahead(obs[..., BESIDE], to_goal(obs)) | at_goal(obs)
 
 
 def nearer(obs: Tensor, next_obs: Tensor) -> Any:
