@@ -48,7 +48,13 @@ AGENTS = {
     "discrete": ("CartPole-v1", {}),
     "continuous": (
         "Pendulum-v1",
-        {"max_option_length": 3, "deliberation_cost": 0.01, "differences": (0, 1), "final_log_std": -1.0},
+        {
+            "max_option_length": 3,
+            "deliberation_cost": 0.01,
+            "differences": (0, 1),
+            "final_log_std": -1.0,
+            "noise_color": 1.0,
+        },
     ),
     "ppo_oc": ("Pendulum-v1", {"algorithm": "ppo_oc", "price": "termination", "deliberation_cost": 0.1}),
 }

@@ -8,6 +8,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+import option_critic as oc
 from option_critic.algorithms.ppo import advantages
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.make import make_envs
@@ -16,6 +17,7 @@ from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Batch, Carry
+from option_critic.training import train
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.state import TrainState
 
@@ -78,3 +80,18 @@ def test_only_observations_have_a_dtype_of_their_own(env_id, small):
     assert dtypes.pop("obs") == (torch.float64 if env_id == "Hopper-v5" else torch.float32)
     assert set(dtypes.values()) == {torch.float32}
     envs.close()
+
+
+@pytest.mark.parametrize(("color", "low", "high"), [(0.0, -0.15, 0.15), (1.0, 0.4, 1.0)])
+def test_the_noise_of_a_training_lasts_where_it_is_told_to(small, monkeypatch, color, low, high):
+    rollouts = []
+
+    def watched(*args):
+        rollouts.append(collect(*args))
+        return rollouts[-1]
+
+    monkeypatch.setattr(train, "collect", watched)
+    oc.OptionCritic.from_settings(small("Pendulum-v1", rollout_length=200, noise_color=color)).learn(400)
+    # an untrained policy hardly depends on where it is: what follows upon what is the noise's
+    (action, *_) = (rollout.decision.action.flatten(1).numpy() for rollout, _ in rollouts)
+    assert low < np.corrcoef(action[:-1].flatten(), action[1:].flatten())[0, 1] < high

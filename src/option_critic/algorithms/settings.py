@@ -19,6 +19,7 @@ RANGES = {
     "max_skipped_updates": (1, 1_000_000),
     "burn_in": (0, 10**12),
     "final_log_std": (-20, 20),
+    "noise_color": (0, 4),
     "update_every": (1, 1_000_000),
     "updates_per_step": (0, 1000),
     "learning_starts": (1, 10**9),
@@ -107,6 +108,10 @@ class PPOSettings(LearningSettings):
     """Where continuous actions end up at most: their log standard deviations are held below a line that falls,
     as the training goes on, from the initial one to this. none: only gradients move them, and slowly. Less noise
     lets a skill that was found succeed, and the end rehearses what is judged, the most likely actions."""
+    noise_color: float = 0.0
+    """How long the noise of continuous actions lasts in a rollout: its power falls with frequency f as f^-noise_color.
+    0: white, each step's is its own; 1: pink, it goes on in one direction for a while, and finds what lies beyond a
+    step or two [Hollenstein+24, 2312.11091]. Probabilities stay those of each action alone."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0

@@ -224,7 +224,9 @@ def iterate(
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
     with compute_threads(threads, arrays=1), in_their_chance(groups):
-        rollout, live = collect(groups, state.model, live, config.rollout_length, rules, state.generators, ranks)
+        rollout, live = collect(
+            groups, state.model, live, config.rollout_length, rules, state.generators, ranks, config.noise_color
+        )
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
