@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PLACED = 0.03
 """Nearer than so many m to the place behind the object approach has done its work."""
 SHUT = 1.0
+NEARER = 20.0
+"""What a metre is paid."""
 
 
 def to_goal(obs: Tensor) -> Any:
@@ -44,14 +46,24 @@ def at_goal(obs: Tensor) -> Any:
     return length(to_goal(obs)) < DONE
 
 
+def away(obs: Tensor) -> Any:
+    """From the fingertips to the place behind the object, in m."""
+    return from_behind(to_object(obs), to_goal(obs))
+
+
 def elsewhere(obs: Tensor) -> Any:
     """Where approach may run."""
-    return (from_behind(to_object(obs), to_goal(obs)) > PLACED) & ~at_goal(obs)
+    return (away(obs) > PLACED) & ~at_goal(obs)
 
 
 def behind(obs: Tensor) -> Any:
     """Where push may run: the object lies before the fingers, on the way to the goal, or at it."""
     return is_ahead(to_object(obs), to_goal(obs)) | at_goal(obs)
+
+
+def nearer(obs: Tensor, next_obs: Tensor) -> Any:
+    """What both are paid besides: by how much the hand came nearer to that place. Who goes away pays it back."""
+    return NEARER * (away(obs) - away(next_obs))
 
 
 APPROACH_PUSH = (
@@ -61,6 +73,7 @@ APPROACH_PUSH = (
         sees=(HAND_TO_OBJECT, HAND_SPEED, OBJECT_TO_GOAL),
         fixed={GRIPPER: SHUT},
         bonus=lambda obs: BONUS * ~behind(obs),
+        reward=nearer,
         arrays=True,
         phase="approach",
     ),
@@ -70,6 +83,7 @@ APPROACH_PUSH = (
         sees=(HAND_TO_OBJECT, HAND_SPEED, OBJECT_TO_GOAL),
         fixed={GRIPPER: SHUT},
         bonus=lambda obs: BONUS * behind(obs),
+        reward=nearer,
         arrays=True,
         phase="carry",
     ),
