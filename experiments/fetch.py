@@ -23,22 +23,14 @@ said (the preset), and one.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from sweep_records import Record, draw_curves, each, each_first, share, show
 
 from option_critic.algorithms.settings import SACOCSettings
-from option_critic.errors import InputError
-from option_critic.evaluation.intervals import mean
 from option_critic.presets import settings_for
-from option_critic.runs.files import read_json
-from option_critic.runs.logs import STEPS, read_log
-from option_critic.runs.paths import RunPath
-from option_critic.sweeps.index import read_index
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
 REACH, PUSH, PLACE, HELD = "fetch-reach", "fetch-push", "fetch-pick-place", 3
@@ -67,54 +59,26 @@ RUNS = [
 LAST = "rollout/success_rate"
 """Success at the last step of recent training episodes, with noise."""
 ENOUGH = 0.9
-Record = dict[str, Any]
-"""name, seed, steps; curve: points [steps, success at the last step]; judged: figure -> share of the episodes"""
 
 
-def found(out: Path, kept: Path | None) -> dict[str, list[Record]]:
-    """Name -> a record of each seed that is done: of OUT, and where it lacks one of what was `kept` of another.
-    Raises InputError where there is none at all."""
-    done = {record["place"]: record for record in (json.loads(kept.read_text()) if kept else ())}
-    runs = read_index(RunPath.of(out))["runs"]
-    for run in RUNS:
-        results = runs.get(run.place, {}).get("results", {})
-        if results:
-            folder = run.folder(RunPath.of(out))
-            rows, _ = read_log(folder / "metrics.jsonl")
-            curve = [[int(row[STEPS]), round(row[LAST], 4)] for row in rows if row.get(LAST) is not None]
-            judged = {name: x["value"] for name, x in next(reversed(results.values())).items()}
-            done[run.place] = {
-                "place": run.place, "name": run.name, "seed": run.seed, "steps": curve[-1][0], "curve": curve[::4],
-                "judged": judged, "versions": read_json(folder / "versions.json"),
-            }  # fmt: skip
-    if not done:
-        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fetch.py --out {out}")
-    return {name: [done[r.place] for r in RUNS if r.name == name and r.place in done] for name in VARIANTS}
+def by_name(found: list[Record]) -> dict[str, list[Record]]:
+    """Each variant that has some."""
+    named = {name: [record for record in found if record["name"] == name] for name in VARIANTS}
+    return {name: those for name, those in named.items() if those}
 
 
-def shown(values: list[float]) -> str:
-    """Of each seed."""
-    return " ".join(f"{x:.2f}".removeprefix("0") for x in values)
-
-
-def table(records: dict[str, list[Record]]) -> str:
+def table(found: list[Record]) -> str:
     """Markdown: a row for each variant, in each cell its seeds."""
     lines = ["| agent | seeds | thousand steps to .90 in training | at the last step | at any | mean of the last |"]
     lines.append("|---|---:|---|---|---|---|")
-    for name, each in records.items():
-        last, anywhere = ([r["judged"][figure] for r in each] for figure in ("final", "any"))
-        over = mean(last)
-        if over is None:
-            continue
-        first = [next((steps for steps, success in r["curve"] if success >= ENOUGH), None) for r in each]
-        reached = " ".join("-" if steps is None else f"{steps / 1000:.0f}" for steps in first)
-        whole = f"{over.value:.2f} [{max(over.low, 0):.2f}, {min(over.high, 1):.2f}]"
-        lines.append(f"| {name} | {len(each)} | {reached} | {shown(last)} | {shown(anywhere)} | {whole} |")
+    for name, those in by_name(found).items():
+        reached, last, anywhere = each_first(those, ENOUGH), each(those, "final"), each(those, "any")
+        lines.append(f"| {name} | {len(those)} | {reached} | {last} | {anywhere} | {share(those, 'final')} |")
     return "\n".join(lines)
 
 
-def figure(records: dict[str, list[Record]], out: Path) -> Path:
-    """Medians of success in training on FetchPickAndPlace, and the range of the seeds; where the picture is."""
+def figure(found: list[Record], out: Path) -> Path:
+    """Success in training on FetchPickAndPlace; where the picture is."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -122,38 +86,13 @@ def figure(records: dict[str, list[Record]], out: Path) -> Path:
 
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
     drawing, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for number, name in enumerate(n for n, (target, _, _) in VARIANTS.items() if target == PLACE):
-        each = [np.array(r["curve"]).T for r in records[name]]
-        if not each:
-            continue
-        steps = np.linspace(0, max(x[-1] for x, _ in each), 200)
-        lines = np.array([np.interp(steps, x, y, left=0) for x, y in each])
-        axes.plot(steps / 1000, np.median(lines, 0), label=f"{name} ({len(each)})", color=f"C{number}")
-        axes.fill_between(steps / 1000, lines.min(0), lines.max(0), color=f"C{number}", alpha=0.15)
-    axes.set(xlabel="thousand steps", ylabel="success at the last step, in training", ylim=(-0.02, 1.02))
+    placing = {name: those for name, those in by_name(found).items() if VARIANTS[name][0] == PLACE}
+    draw_curves(axes, {f"{name} ({len(those)})": those for name, those in placing.items()})
+    axes.set(xlabel="thousand steps", ylabel="success at the last step, in training")
     axes.legend(frameon=False)
     drawing.savefig(out / "fetch.png", dpi=110)
     return out / "fetch.png"
 
 
-def main() -> int:
-    """Show what was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("table", "figure"))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--kept", type=Path, help="a fetch.json, for runs that OUT lacks: docs/results/fetch.json")
-    args = parser.parse_args()
-    try:
-        records = found(args.out, args.kept)
-        if args.what == "table":
-            lines = ",\n".join(json.dumps(record) for each in records.values() for record in each)
-            (args.out / "fetch.json").write_text(f"[\n{lines}\n]\n")
-        print(table(records) if args.what == "table" else figure(records, args.out))
-    except InputError as error:
-        print(f"fetch.py: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(show(__doc__, RUNS, LAST, table, figure))

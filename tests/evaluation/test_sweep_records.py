@@ -1,0 +1,78 @@
+"""What experiments that are sweeps show of what was found: fetch.py and families.py."""
+
+import json
+
+import families
+import fetch
+import pytest
+from sweep_records import each_first, keep, records
+
+from option_critic.errors import InputError
+
+
+def record(run, successes, judged=0.5):
+    """What is kept of a run whose success in training goes through `successes`, a thousand steps each."""
+    figures = dict.fromkeys(("any", "held", "final"), judged)
+    curve = [[1000 * t, success] for t, success in enumerate(successes)]
+    return {"place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
+            "curve": curve, "judged": figures, "versions": {}}  # fmt: skip
+
+
+def done(out, run, judged):
+    """A run of a sweep in OUT that was trained and judged."""
+    folder = out / run.place
+    folder.mkdir(parents=True)
+    (folder / "versions.json").write_text('{"torch": "2"}')
+    rows = [{"time/total_timesteps": 1000.0 * t, fetch.LAST: 0.1 * t} for t in range(9)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = {"000000008000-seed-0-deterministic": {name: {"value": judged} for name in ("any", "final")}}
+    index = {"format_version": 1, "runs": {run.place: {"results": results}}}
+    (out / "sweep.json").write_text(json.dumps(index))
+
+
+def test_runs_that_are_done_come_before_what_was_kept(tmp_path):
+    first, second = fetch.RUNS[:2]
+    with pytest.raises(InputError, match="no results yet"):
+        records(fetch.RUNS, tmp_path, None, fetch.LAST)
+    done(tmp_path, first, judged=0.75)
+    kept = tmp_path / "kept.json"
+    keep([record(first, [0]), record(second, [0, 1])], kept)
+    found = records(fetch.RUNS, tmp_path, kept, fetch.LAST)
+    assert [r["place"] for r in found] == [first.place, second.place]
+    assert found[0]["judged"]["final"] == 0.75 and found[1]["judged"]["final"] == 0.5
+    assert found[0]["curve"] == [[0, 0.0], [4000, 0.4], [8000, 0.8]] and found[0]["versions"] == {"torch": "2"}
+
+
+def test_steps_are_counted_to_the_first_time():
+    found = [record(fetch.RUNS[0], curve) for curve in ([0, 0.5, 0.95, 0.2, 1], [0.1, 0.2], [0.9])]
+    assert each_first(found, 0.9) == "2 - 0"
+
+
+def test_the_table_of_fetch_has_a_row_for_each_variant_that_was_run(tmp_path):
+    found = [record(run, [0, 0.95], 0.25) for run in fetch.RUNS if run.name in ("named", "skill")]
+    text = fetch.table(found).splitlines()
+    assert text[2:] == [
+        "| named | 5 | 1 1 1 1 1 | .25 .25 .25 .25 .25 | .25 .25 .25 .25 .25 | 0.25 [0.25, 0.25] |",
+        "| skill | 2 | 1 1 | .25 .25 | .25 .25 | 0.25 [0.25, 0.25] |",
+    ]
+    pytest.importorskip("matplotlib")
+    assert fetch.figure(found, tmp_path).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_families_differ_in_what_is_said_of_options_alone():
+    assert len(families.RUNS) == 6 * 4 * 3 == len({run.place for run in families.RUNS})
+    lever = {r.name: r.resolved() for r in families.RUNS if "lever-pull" in r.target and r.seed == 1}
+    assert lever["unnamed"].override(num_options=1) == lever["flat"]
+    assert lever["named"].options.options_from == "approach-operate@lever-pull-v3"
+    assert lever["told"].model.observe_interest == "approach-operate@lever-pull-v3"
+    assert lever["told"].options.num_options == 1
+    assert lever["named"].learning == lever["flat"].learning == lever["told"].learning
+
+
+def test_the_table_and_the_figure_of_families(tmp_path):
+    found = [record(run, [0, 0.5, 0.9]) for run in families.RUNS if run.name != "told"]
+    text = families.table(found)
+    assert "| lever-pull | named | 2 2 2 | .50 .50 .50 | .50 .50 .50 | 0.50 [0.50, 0.50] |" in text
+    assert text.count("\n") == 1 + 6 * 3
+    pytest.importorskip("matplotlib")
+    assert families.figure(found, tmp_path).read_bytes()[:4] == b"\x89PNG"
