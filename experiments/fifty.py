@@ -26,11 +26,13 @@ from option_critic.sweeps.index import read_index
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
 STEPS, SEED, GOALS = 2_000_000, 0, 10001
+SAME = {"options_from": "", "noise_color": 1.0, "total_timesteps": STEPS, "checkpoint_every": STEPS // 4}
+"""On pick-place, whose own preset differs, as on all others."""
 OPTIONS = {"k3": 3, "k1": 1}
 RUNS = [
     PlannedRun(
         target=PREFIX + task, seed=SEED, name=name, evaluation=Evaluation(goals_seed=GOALS),
-        settings={"options_from": "", "num_options": k, "total_timesteps": STEPS, "checkpoint_every": STEPS // 4},
+        settings=SAME | {"num_options": k},
     )
     for name, k in OPTIONS.items() for task in TASKS
 ]  # fmt: skip

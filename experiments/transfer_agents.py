@@ -81,8 +81,9 @@ class Cell:
         return ".".join(self.place.parts)
 
     def settings(self, plan: Plan) -> dict[str, Any]:
-        """What every agent is told."""
-        return {"seed": self.seed, "reward": "success" if self.reward == "success" else "dense", **budget(plan.steps)}
+        """What every agent is told. Noise is white, as that of the parents."""
+        reward = "success" if self.reward == "success" else "dense"
+        return {"seed": self.seed, "reward": reward, "noise_color": 0.0, **budget(plan.steps)}
 
     def new(self, plan: Plan, **settings: Any) -> oc.OptionCritic:
         """An untrained agent by the preset of the task, with episodes of one length on all tasks."""
