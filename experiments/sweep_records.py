@@ -40,7 +40,7 @@ def records(runs: Sequence[PlannedRun], out: Path, kept: Path | None, success: s
             folder = run.folder(RunPath.of(out))
             rows, _ = read_log(folder / "metrics.jsonl")
             curve = [[int(row[STEPS]), round(row[success], 4)] for row in rows if row.get(success) is not None]
-            judged = {name: x["value"] for name, x in next(reversed(results.values())).items()}
+            judged = {name: x and x["value"] for name, x in next(reversed(results.values())).items()}
             done[run.place] = {
                 "place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
                 "curve": curve[::EVERY], "judged": judged, "versions": read_json(folder / "versions.json"),

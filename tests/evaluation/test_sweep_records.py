@@ -25,7 +25,8 @@ def done(out, run, judged):
     (folder / "versions.json").write_text('{"torch": "2"}')
     rows = [{"time/total_timesteps": 1000.0 * t, fetch.LAST: 0.1 * t} for t in range(9)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    results = {"000000008000-seed-0-deterministic": {name: {"value": judged} for name in ("any", "final")}}
+    found = {"any": {"value": judged}, "final": {"value": judged}, "steps": None}
+    results = {"000000008000-seed-0-deterministic": found}
     index = {"format_version": 1, "runs": {run.place: {"results": results}}}
     (out / "sweep.json").write_text(json.dumps(index))
 
