@@ -64,3 +64,13 @@ def test_push_runs_behind_the_puck_and_at_the_goal():
     obs[3, 36:39] = (0.02, 0.6, 0.02)  # it is there
     assert push.interest(obs).tolist() == [True, False, False, True]
     assert approach.interest(obs).tolist() == [False, True, True, False]
+
+
+def test_who_comes_behind_the_puck_is_paid():
+    obs = np.zeros((1, 39), dtype=np.float32)
+    obs[:, 4:7], obs[:, 36:39] = (0, 0.6, 0.02), (0.1, 0.6, 0.02)
+    far, near = obs.copy(), obs.copy()
+    far[:, 0:3], near[:, 0:3] = (-0.255, 0.6, 0.065), (-0.055, 0.6, 0.065)
+    for option in APPROACH_PUSH:
+        assert option.reward(far, near) == pytest.approx(20 * 0.2, abs=0.05)
+        assert option.reward(near, far) == pytest.approx(-20 * 0.2, abs=0.05)
