@@ -6,7 +6,7 @@ import os
 import pytest
 
 from option_critic import cores
-from option_critic.envs import envpool, metaworld
+from option_critic.envs import envpool_metaworld, metaworld
 from option_critic.training import threads
 
 V1 = {"cpu.cfs_quota_us": "150000", "cpu.cfs_period_us": "100000"}
@@ -66,7 +66,7 @@ def test_threads_and_processes_are_as_many_as_may_be_used(monkeypatch):
         with threads.compute_threads(0):
             pass
         metaworld.make_official("reach-v3", [1, 2, 3])
-        envs = envpool.MetaWorldEnvs("reach-v3", [1, 2], 5, threads=0)
+        envs = envpool_metaworld.MetaWorldEnvs("reach-v3", [1, 2], 5, threads=0)
         asked.append(envs.envs.config["num_threads"])
         envs.close()
     finally:

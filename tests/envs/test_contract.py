@@ -9,7 +9,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from option_critic.envs.contract import env_seeds
-from option_critic.envs.envpool import MetaWorldEnvs, thread_ids
+from option_critic.envs.envpool import thread_ids
+from option_critic.envs.envpool_metaworld import MetaWorldEnvs
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
 from option_critic.envs.make import make_envs
 from option_critic.envs.metaworld import make_official

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from option_critic.envs.contract import EnvStep
-from option_critic.envs.envpool import DRIFTING, MetaWorldEnvs
+from option_critic.envs.envpool_metaworld import DRIFTING, MetaWorldEnvs
 from option_critic.envs.make import make_envs, resolve_backend, spaces_of
 from option_critic.envs.many_tasks import SideBySide
 from option_critic.envs.metaworld import BENCHMARKS, PREFIX, TASKS, task_of, tasks_of

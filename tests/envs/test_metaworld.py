@@ -11,7 +11,8 @@ import metaworld
 import numpy as np
 import pytest
 
-from option_critic.envs.envpool import GOAL, MetaWorldEnvs, envpool_id, has_all_cores
+from option_critic.envs.envpool import has_all_cores
+from option_critic.envs.envpool_metaworld import GOAL, MetaWorldEnvs, envpool_id
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     DIFFERENCES,

@@ -12,7 +12,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,30 +28,15 @@ from option_critic.envs.contract import (
     check_rewards,
     diagnostics,
 )
-from option_critic.envs.settings import Reward
 from option_critic.spaces import Spaces
 
-GOAL = slice(36, 39)
-"""Where a Meta-World observation holds the goal; zeros if hidden."""
 ATARI_STEPS = 27_000
 """Decisions after which an Atari episode is truncated: Gymnasium's 108,000 frames, four to a decision."""
-
-
-DRIFTING = ("shelf-place-v3", "hammer-v3")
-"""Tasks whose goal EnvPool 1.2.5 puts elsewhere in each episode but the first: it moves by 0.8 m (shelf-place) and more
-at each reset, so nothing can be learned. Found by comparing the first observations of seven episodes of all fifty tasks
-with the official package's."""
 
 
 def available() -> bool:
     """Whether EnvPool can be imported here."""
     return importlib.util.find_spec("envpool") is not None
-
-
-def envpool_id(task: str) -> str:
-    """pick-place-v3 -> MetaWorld/PickPlace-v3."""
-    name, version = task.rsplit("-", 1)
-    return "MetaWorld/" + "".join(part.capitalize() for part in name.split("-")) + "-" + version
 
 
 class EnvPoolEnvs(VectorEnvs):
@@ -134,39 +119,6 @@ class EnvPoolEnvs(VectorEnvs):
         self.envs.close()
         self.envs = None
         return_memory()
-
-
-class MetaWorldEnvs(EnvPoolEnvs):
-    """Meta-World by EnvPool, with the goals seen; its reward, or 1 for each step in success."""
-
-    AT_ONCE = False
-
-    def __init__(
-        self, task: str, seeds: Sequence[int], max_episode_steps: int, threads: int, reward: Reward = "dense"
-    ) -> None:
-        self.reward = reward
-        super().__init__(
-            envpool_id(task),
-            seeds,
-            threads,
-            name=f"Meta-World/{task}",
-            max_episode_steps=max_episode_steps,
-            partially_observable=False,  # EnvPool hides the goal unless told not to
-        )
-
-    def reset(self) -> Observations:
-        """Start every environment -> [B, D]."""
-        obs = super().reset()
-        if not np.abs(obs[:, GOAL]).max(-1).all():
-            raise RuntimeError("EnvPool hides the goal: observation entries 36 to 38 are zero")
-        return obs
-
-    def recv(self) -> EnvStep:
-        """Wait for all environments; rows in which they only reset pay nothing where success alone does."""
-        step = super().recv()
-        if self.reward == "dense":
-            return step
-        return replace(step, reward=((step.info["success"] > 0) & step.valid).astype(np.float64))
 
 
 def make_pool(pool_id: str, seeds: Sequence[int], threads: int, **options: Any) -> Any:

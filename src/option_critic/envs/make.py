@@ -13,7 +13,8 @@ import numpy as np
 from option_critic.envs import agreement, envpool, metaworld
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import VectorEnvs
-from option_critic.envs.envpool import ATARI_STEPS, Atari, MetaWorldEnvs, make_atari, make_gymnasium_id
+from option_critic.envs.envpool import ATARI_STEPS, Atari, make_atari, make_gymnasium_id
+from option_critic.envs.envpool_metaworld import DRIFTING, MetaWorldEnvs
 from option_critic.envs.given import GivenEnvs
 from option_critic.envs.guard import Blaming, EnvError, close_env
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
@@ -59,7 +60,7 @@ def resolve_metaworld(env_id: str, settings: EnvSettings) -> Backend:
     if settings.backend == "gymnasium":
         raise InputError(f"backend must be auto, envpool or official for {env_id}, got gymnasium")
     tasks = tasks_of(env_id)
-    drifting = [task for task in tasks if task in envpool.DRIFTING]
+    drifting = [task for task in tasks if task in DRIFTING]
     drifts = len(drifting) == len(tasks)
     if settings.backend == "envpool" and drifting:
         whose = "its goal moves" if drifts else f"the goals of {' and '.join(drifting)} move"

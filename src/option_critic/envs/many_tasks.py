@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import INFO_KEYS, EnvStep, Observations, VectorEnvs
-from option_critic.envs.envpool import DRIFTING, MetaWorldEnvs, envpool_id, make_pool
+from option_critic.envs.envpool import make_pool
+from option_critic.envs.envpool_metaworld import DRIFTING, MetaWorldEnvs, axes_of, envpool_id
 from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, make_official
 from option_critic.envs.settings import Backend, EnvSettings
 from option_critic.spaces import Spaces
@@ -73,6 +74,7 @@ class PooledTasks(MetaWorldEnvs):
         self.tasks = list(tasks)
         limit = settings.max_episode_steps or HORIZON
         super().__init__("+".join(dict.fromkeys(tasks)), seeds, limit, settings.env_threads, settings.reward)
+        self.axes = axes_of(tasks)
 
     def pool(self, pool_id: str, seeds: Sequence[int], threads: int, **options: Any) -> Pools:
         """One pool for each task."""
