@@ -11,18 +11,15 @@ on the official package, on the 50 goals of MT1 seed 10001, without noise. SAC a
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from sweep_records import Record, show
+
 from option_critic.envs.metaworld import PREFIX, TASKS
-from option_critic.errors import InputError
 from option_critic.evaluation.intervals import mean
 from option_critic.presets import horizon
-from option_critic.runs.paths import RunPath
-from option_critic.sweeps.index import read_index
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
 STEPS, SEED, GOALS = 2_000_000, 0, 10001
@@ -47,27 +44,16 @@ OTHERS: dict[str, tuple[float | None, float | None]] = {
 MEANS = (0.760, 0.963)
 """Of both over all fifty."""
 SHOWN = ("any", "held", "final", "any_200", "final_200")
+ANY = "rollout/success_any_rate"
+"""Success at any step of recent training episodes, with noise."""
 Figures = dict[str, dict[str, float]]
 """Task -> figure -> share of the goals."""
 
 
-Found = dict[str, Figures]
-"""Name -> what was found of its tasks."""
-
-
-def found_in(out: Path, kept: Path | None) -> Found:
-    """What was found of the runs in OUT that are done, and where it lacks one of those `kept` of another, in the order
-    of the names. Raises InputError for a damaged index, and where there is nothing."""
-    runs = read_index(RunPath.of(out))["runs"]
-    found: Found = json.loads(kept.read_text()) if kept else {name: {} for name in OPTIONS}
-    for run in RUNS:
-        for key, summary in runs.get(run.place, {}).get("results", {}).items():
-            if key.endswith(f"-seed-{GOALS}-deterministic"):
-                task = run.target.removeprefix(PREFIX).removesuffix("-v3")
-                found[run.name][task] = {n: summary[n]["value"] for n in SHOWN}
-    if not any(found.values()):
-        raise InputError(f"{out} has no results yet: option-critic sweep experiments/fifty.py --out {out}")
-    return found
+def judged(found: list[Record], name: str) -> Figures:
+    """What the agents of one name reach on each task."""
+    those = {r["target"].removeprefix(PREFIX).removesuffix("-v3"): r["judged"] for r in found if r["name"] == name}
+    return {task: {figure: values[figure] for figure in SHOWN} for task, values in those.items()}
 
 
 def cells(figures: dict[str, float] | None) -> list[str]:
@@ -85,16 +71,17 @@ def row(*parts: str) -> str:
     return f"| {' | '.join(parts)} |"
 
 
-def table(found: Found) -> str:
+def table(records: list[Record]) -> str:
     """Markdown: a row for each task, means, and the difference of three options and one."""
+    found = {name: judged(records, name) for name in OPTIONS}
     heads = [f"{name.upper()} {figure.replace('_', ' at ')}" for name in OPTIONS for figure in SHOWN]
     lines = [row("task", "episode", *heads, "SAC", "TD-MPC2"), row("---", *["---:"] * (len(heads) + 3))]
     for full in TASKS:
         task = full.removesuffix("-v3")
         others = ["" if x is None else f"{x:.2f}" for x in OTHERS.get(task, (None, None))]
-        own = [cell for name in OPTIONS for cell in cells(found[name].get(task))]
+        own = [cell for rows in found.values() for cell in cells(rows.get(task))]
         lines.append(row(task, str(horizon(full)), *own, *others))
-    own = [cell for name in OPTIONS for cell in cells(means(found[name]))]
+    own = [cell for rows in found.values() for cell in cells(means(rows))]
     lines.append(row("**mean**", "", *own, *(f"{x:.2f}" for x in MEANS)))
     lines.append("")
     for name, rows in found.items():
@@ -110,14 +97,14 @@ def table(found: Found) -> str:
     return "\n".join(lines)
 
 
-def figure(found: Found, out: Path) -> Path:
+def figure(records: list[Record], out: Path) -> Path:
     """A line for each task, the hardest on top; where the picture is."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    k3, k1 = found["k3"], found["k1"]
+    k3, k1 = judged(records, "k3"), judged(records, "k1")
     tasks = sorted({**k3, **k1}, key=lambda task: -k3.get(task, k1.get(task, {}))["final_200"])
     series: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "K = 3": ({t: f["final_200"] for t, f in k3.items()}, {"marker": "o", "s": 40}),
@@ -139,23 +126,5 @@ def figure(found: Found, out: Path) -> Path:
     return out / "fifty.png"
 
 
-def main() -> int:
-    """Show what was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("table", "figure"))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--kept", type=Path, help="a fifty.json, for runs that OUT lacks")
-    args = parser.parse_args()
-    try:
-        found = found_in(args.out, args.kept)
-        if args.what == "table":
-            (args.out / "fifty.json").write_text(json.dumps(found, indent=1) + "\n")
-        print(table(found) if args.what == "table" else figure(found, args.out))
-    except InputError as error:
-        print(f"fifty.py: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(show(__doc__, RUNS, ANY, table, figure))

@@ -1,14 +1,11 @@
 """The fifty tasks: how long their episodes are, and the table of what was found."""
 
-import json
-
 import pytest
-from fifty import RUNS, figure, found_in, table
+from fifty import RUNS, figure, table
 from horizons import within
 
 from option_critic.envs.expert_steps import EXPERT_STEPS
 from option_critic.envs.metaworld import TASKS
-from option_critic.errors import InputError
 from option_critic.presets import horizon, metaworld
 
 
@@ -46,20 +43,14 @@ def test_runs_differ_in_nothing_but_task_and_number_of_options():
     assert three.override(env_id="Meta-World/push-v3") == settings["k3/push-v3/seed-0"]
 
 
-def entry(final):
-    """What a sweep's index keeps of one run."""
-    values = zip(("any", "held", "final", "any_200"), (1.0, 0.5, 0.6, 0.9), strict=True)
-    summary = {name: {"value": x} for name, x in values} | {"final_200": {"value": final}}
-    return {"results": {"000002000000-seed-10001-deterministic": summary, "000002000000-D-deterministic": {}}}
+def record(name, task, final):
+    """What is kept of one run."""
+    figures = {"any": 1.0, "held": 0.5, "final": 0.6, "any_200": 0.9, "final_200": final, "lifted": None}
+    return {"name": name, "target": f"Meta-World/{task}-v3", "judged": figures}
 
 
 def test_a_table_and_a_figure(tmp_path):
-    with pytest.raises(InputError, match="no results yet"):
-        found_in(tmp_path, None)
-
-    runs = {"k3/push-v3/seed-0": entry(0.8), "k1/push-v3/seed-0": entry(0.7), "k3/box-close-v3/seed-0": entry(0.4)}
-    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": 1, "runs": runs}))
-    found = found_in(tmp_path, None)
+    found = [record("k3", "push", 0.8), record("k3", "box-close", 0.4), record("k1", "push", 0.7)]
     text = table(found).splitlines()
     assert "| push | 150 | 1.00 | 0.50 | 0.60 | 0.90 | 0.80 | 1.00 | 0.50 | 0.60 | 0.90 | 0.70 |  |  |" in text
     assert "| box-close | 200 | 1.00 | 0.50 | 0.60 | 0.90 | 0.40 | - | - | - | - | - | 0.32 | 0.97 |" in text
@@ -68,12 +59,3 @@ def test_a_table_and_a_figure(tmp_path):
     assert "Three options less one, final at 200: +0.100 [+0.100, +0.100] over 1 tasks." in text
     pytest.importorskip("matplotlib")
     assert figure(found, tmp_path).read_bytes()[:4] == b"\x89PNG"
-
-
-def test_what_is_kept_fills_what_a_sweep_lacks(tmp_path):
-    figures = dict.fromkeys(("any", "held", "final", "any_200", "final_200"), 0.25)
-    kept = tmp_path / "fifty.json"
-    kept.write_text(json.dumps({"k3": {"push": figures, "door-open": figures}, "k1": {}}))
-    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": 1, "runs": {"k3/push-v3/seed-0": entry(0.5)}}))
-    found = found_in(tmp_path, kept)
-    assert found["k3"]["push"]["any"] == 1.0 and found["k3"]["door-open"]["any"] == 0.25 and not found["k1"]
