@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from option_critic.errors import InputError
 from option_critic.evaluation.intervals import mean
+from option_critic.runs.figures import Interval, read_evaluation
 from option_critic.runs.files import read_json
 from option_critic.runs.logs import STEPS, read_log
 from option_critic.runs.paths import RunPath
@@ -22,8 +23,9 @@ from option_critic.sweeps.plan import PlannedRun
 EVERY = 4
 """Of a curve every so many points are kept."""
 Record = dict[str, Any]
-"""place, name, target, seed, steps; curve: points [steps, success in training]; judged: figure -> its value; versions:
-what the run was made with"""
+"""place, name, target, seed, steps; hours that it was trained for; curve: points [steps, success in training]; judged:
+figure -> its value; tasks: of several, name -> its figures, and the shares of the options; versions: what the run was
+made with"""
 
 
 def records(runs: Sequence[PlannedRun], out: Path, kept: Path | None, success: str) -> list[Record]:
@@ -37,18 +39,31 @@ def records(runs: Sequence[PlannedRun], out: Path, kept: Path | None, success: s
     for run in runs:
         results = entries.get(run.place, {}).get("results", {})
         if results:
-            folder = run.folder(RunPath.of(out))
-            rows, _ = read_log(folder / "metrics.jsonl")
-            curve = [[int(row[STEPS]), round(row[success], 4)] for row in rows if row.get(success) is not None]
-            judged = {name: x and x["value"] for name, x in next(reversed(results.values())).items()}
-            done[run.place] = {
-                "place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
-                "curve": curve[::EVERY], "judged": judged, "versions": read_json(folder / "versions.json"),
-            }  # fmt: skip
+            done[run.place] = record_of(run, run.folder(RunPath.of(out)), next(reversed(results)), success)
     found = [done[run.place] for run in runs if run.place in done]
     if not found:
         raise InputError(f"{out} has no results yet: begin with option-critic sweep")
     return found
+
+
+def record_of(run: PlannedRun, folder: RunPath, key: str, success: str) -> Record:
+    """That of one run, as its evaluation of that key has it."""
+    rows, _ = read_log(folder / "metrics.jsonl")
+    curve = [[int(row[STEPS]), round(row[success], 4)] for row in rows if row.get(success) is not None]
+    times, _ = read_log(folder / "timing.jsonl")
+    spent = sum(row["time/collect_seconds"] + row["time/improve_seconds"] for row in times)
+    result = read_evaluation(folder / "evaluation.json").sound()[key]
+    tasks = {name: values(task.summary) | {"shares": task.shares} for name, task in result.tasks.items()}
+    return {
+        "place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
+        "hours": round(spent / 3600, 3), "curve": curve[::EVERY], "judged": values(result.summary),
+        **({"tasks": tasks} if tasks else {}), "versions": read_json(folder / "versions.json"),
+    }  # fmt: skip
+
+
+def values(summary: Mapping[str, Interval | None]) -> dict[str, Any]:
+    """Figures without their intervals."""
+    return {name: x and x.value for name, x in summary.items()}
 
 
 def keep(found: Sequence[Record], path: Path) -> None:

@@ -1,9 +1,10 @@
-"""What experiments that are sweeps show of what was found: fetch.py and families.py."""
+"""What experiments that are sweeps show of what was found: fetch.py, families.py and many_tasks.py."""
 
 import json
 
 import families
 import fetch
+import many_tasks
 import pytest
 from sweep_records import each_first, keep, records
 
@@ -18,16 +19,28 @@ def record(run, successes, judged=0.5):
             "curve": curve, "judged": figures, "versions": {}}  # fmt: skip
 
 
-def done(out, run, judged):
-    """A run of a sweep in OUT that was trained and judged."""
+def interval(value):
+    """A figure as evaluation.json has it."""
+    return {"value": value, "low": 0.0, "high": 1.0, "n": 1}
+
+
+def done(out, run, judged, tasks=()):
+    """A run of a sweep in OUT that was trained for an hour and judged, each of several `tasks` alike."""
     folder = out / run.place
     folder.mkdir(parents=True)
     (folder / "versions.json").write_text('{"torch": "2"}')
     rows = [{"time/total_timesteps": 1000.0 * t, fetch.LAST: 0.1 * t} for t in range(9)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = {"any": {"value": judged}, "final": {"value": judged}, "steps": None}
-    results = {"000000008000-seed-0-deterministic": found}
-    index = {"format_version": 1, "runs": {run.place: {"results": results}}}
+    spent = {"time/collect_seconds": 300.0, "time/improve_seconds": 100.0}
+    times = [{"time/total_timesteps": 1000.0 * t} | spent for t in range(9)]
+    (folder / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in times))
+    summary = {"any": interval(judged), "final": interval(judged), "steps": None}
+    each = {task: {"summary": summary, "shares": {"option-0": 0.25, "option-1": 0.75}} for task in tasks}
+    result = {"training_steps": 8000, "goals": "seed-0", "mode": "deterministic", "summary": summary,
+              "episodes": [{"length": 1, "return": 0.0}], "tasks": each}  # fmt: skip
+    key = "000000008000-seed-0-deterministic"
+    (folder / "evaluation.json").write_text(json.dumps({"format_version": 1, "results": {key: result}}))
+    index = {"format_version": 1, "runs": {run.place: {"results": {key: summary}}}}
     (out / "sweep.json").write_text(json.dumps(index))
 
 
@@ -42,6 +55,15 @@ def test_runs_that_are_done_come_before_what_was_kept(tmp_path):
     assert [r["place"] for r in found] == [first.place, second.place]
     assert found[0]["judged"]["final"] == 0.75 and found[1]["judged"]["final"] == 0.5
     assert found[0]["curve"] == [[0, 0.0], [4000, 0.4], [8000, 0.8]] and found[0]["versions"] == {"torch": "2"}
+    assert found[0]["hours"] == 1.0 and found[0]["judged"]["steps"] is None and "tasks" not in found[0]
+
+
+def test_of_several_tasks_each_is_kept(tmp_path):
+    run = many_tasks.RUNS[0]
+    done(tmp_path, run, 0.5, ("reach-v3", "push-v3"))
+    (found,) = records([run], tmp_path, None, many_tasks.ANY.replace("any_", ""))
+    push = {"any": 0.5, "final": 0.5, "steps": None, "shares": {"option-0": 0.25, "option-1": 0.75}}
+    assert list(found["tasks"]) == ["reach-v3", "push-v3"] and found["tasks"]["push-v3"] == push
 
 
 def test_steps_are_counted_to_the_first_time():
@@ -77,3 +99,29 @@ def test_the_table_and_the_figure_of_families(tmp_path):
     assert text.count("\n") == 1 + 6 * 3
     pytest.importorskip("matplotlib")
     assert families.figure(found, tmp_path).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_flat_agents_for_many_tasks_have_as_many_weights():
+    assert [(r.target, r.seed, r.name) for r in many_tasks.RUNS if r.target == "mt50"] == [
+        ("mt50", 0, "options"), ("mt50", 0, "flat"),
+    ]  # fmt: skip
+    for preset in ("mt10", "mt50"):
+        both = {r.name: r.resolved() for r in many_tasks.RUNS if r.target == preset and r.seed == 0}
+        assert both["options"].override(num_options=1, hidden_dim=many_tasks.FLAT_WIDTH[preset]) == both["flat"]
+        assert not both["options"].model.options_see_task
+
+
+def test_the_tables_and_the_figure_of_many_tasks(tmp_path):
+    found = [record(run, [0, 0.5, 0.9]) | {"hours": 1.25} for run in many_tasks.RUNS if run.target == "mt10"][:5]
+    for number, each in enumerate(found):
+        told = {"any": 0.1 * number, "shares": {"option-0": 0.2, "option-1": 0.8}}
+        each["tasks"] = dict.fromkeys(many_tasks.tasks_of("mt10"), told)
+    text = many_tasks.table(found)
+    assert (
+        "| options | 0.0 0.0 0.0 | 1.2 1.2 1.2 | .50 .50 .50 | .50 .50 .50 | .50 .50 .50 | 0.50 [0.50, 0.50] |" in text
+    )
+    assert (
+        "| push | 0.00 0.20 0.40 | 0.10 0.30 | 0.20 / 0.80, 0.20 / 0.80, 0.20 / 0.80 |" in text and "MT50" not in text
+    )
+    pytest.importorskip("matplotlib")
+    assert many_tasks.figure(found, tmp_path).read_bytes()[:4] == b"\x89PNG"
