@@ -246,7 +246,7 @@ def test_a_signal_in_the_middle_of_a_long_rollout_ends_it_within_five_seconds(tm
     process.stdout.readline()  # it has said what it is about to do
     saved = tmp_path / "r" / "seed-0" / "metrics.jsonl"
     deadline = time.time() + 60
-    while time.time() < deadline and started and not saved.exists():
+    while time.time() < deadline and started and not (saved.exists() and saved.stat().st_size):
         time.sleep(0.05)
     time.sleep(0.3)
     sent = time.monotonic()

@@ -1,12 +1,12 @@
-"""What EnvPool's port of Meta-World tells otherwise than the official package, and is mended here."""
+"""What EnvPool's port of Meta-World does otherwise than the official package, and is mended here."""
 
 import metaworld
 import numpy as np
 import pytest
-from metaworld.policies import SawyerLeverPullV3Policy as Script
+from metaworld.policies import ENV_POLICY_MAP
 from scipy.spatial.transform import Rotation
 
-from option_critic.envs.envpool_metaworld import TURNED, MetaWorldEnvs, axes_of, turned
+from option_critic.envs.envpool_metaworld import DRIFTING, GOAL, TURNED, MetaWorldEnvs, axes_of, turned
 from option_critic.envs.make import make_envs
 from option_critic.envs.metaworld import PREFIX, QUATERNIONS, make_official
 from option_critic.envs.settings import EnvSettings
@@ -19,7 +19,7 @@ RADIUS = 0.2
 
 def pulled(envs, steps):
     """What a script that pulls the lever of one environment sees."""
-    script, seen = Script(), [envs.reset()[0]]
+    script, seen = ENV_POLICY_MAP[LEVER](), [envs.reset()[0]]
     for _ in range(steps):
         action = np.clip(script.get_action(seen[-1].copy()), -1, 1).astype(np.float32)
         seen.append(envs.step(action[None]).next_obs[0])
@@ -81,3 +81,42 @@ def test_among_several_tasks_only_the_lever_is_turned():
         step = alone.step(np.zeros((2, 4), np.float32))
         assert np.array_equal(then.next_obs[rows, :39], step.next_obs) and step.act_obs is step.next_obs
         alone.close()
+
+
+@pytest.mark.filterwarnings("ignore:Constant:UserWarning")
+@pytest.mark.parametrize("task", DRIFTING)
+def test_where_the_goal_would_move_away_the_script_succeeds_in_each_episode(task):
+    """As often as on the package, in the first, the second and the third; the goals are the package's."""
+    count, script = 4, ENV_POLICY_MAP[task]()
+    envs = MetaWorldEnvs(task, list(range(count)), 150, 1)
+    obs, successes, starts = envs.reset(), np.zeros((3, count), bool), []
+    for episode in range(3):
+        starts.append(obs)
+        for _ in range(150):
+            step = envs.step(np.stack([np.clip(script.get_action(o.copy()), -1, 1) for o in obs]).astype(np.float32))
+            assert step.valid.all()
+            obs, successes[episode] = step.next_obs, successes[episode] | (step.info["success"] > 0)
+        assert step.truncated.all()
+        step = envs.step(np.zeros((count, 4), np.float32))
+        obs = step.act_obs
+        assert step.is_first.all() and not step.valid.any()
+    envs.close()
+    assert (successes.mean(-1) >= 0.75).all()
+    official = make_official(task, list(range(16)), 150)
+    there = official.reset()[:, GOAL]
+    official.close()
+    starts = np.concatenate(starts)
+    assert (starts[:, GOAL] > there.min(0) - 0.05).all() and (starts[:, GOAL] < there.max(0) + 0.05).all()
+    assert len(np.unique(starts[:, 4:7], axis=0)) == 3 * count
+
+
+def test_a_pool_that_is_reset_in_mid_episode_begins_another():
+    envs = MetaWorldEnvs("shelf-place-v3", [5, 6], 9, 1)
+    first = envs.reset()
+    envs.step(np.zeros((2, 4), np.float32))
+    second = envs.reset()
+    again = MetaWorldEnvs("shelf-place-v3", [5, 6], 9, 1)
+    assert np.array_equal(again.reset(), first) and np.array_equal(again.reset(), second)
+    assert not np.allclose(first[:, GOAL], second[:, GOAL]) and np.abs(second[:, 37]).max() < 0.95
+    envs.close()
+    again.close()

@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from option_critic.envs.contract import EnvStep
-from option_critic.envs.envpool_metaworld import DRIFTING, MetaWorldEnvs
+from option_critic.envs.envpool_metaworld import MetaWorldEnvs
 from option_critic.envs.make import make_envs, resolve_backend, spaces_of
-from option_critic.envs.many_tasks import SideBySide
 from option_critic.envs.metaworld import BENCHMARKS, PREFIX, TASKS, task_of, tasks_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
@@ -59,38 +57,13 @@ def test_each_is_what_it_would_be_alone():
     assert np.array_equal(beside.reward[2:], step.reward)
 
 
-def test_a_task_that_envpool_moves_is_the_official_one():
-    first, *steps = stepped(PREFIX + "shelf-place-v3+reach-v3", SHORT, 4)
-    assert first[:, 39:].tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]  # EnvPool's come first
-    assert steps[2].is_first.tolist() == [False, False, True, True]  # the package resets at once ...
-    assert steps[3].valid.tolist() == [False, False, True, True]  # ... and EnvPool in a row of its own
-    assert (steps[0].info["object_height"][:2] == 0).all()  # only the package tells it
-
-
-class Failing:
-    num_envs, spaces = 1, None
-
-    def __init__(self, closed, fails):
-        self.closed, self.fails = closed, fails
-
-    def recv(self):
-        one = np.ones(1)
-        info = {} if self.fails else {"success": one}
-        return EnvStep(one[None], one[None], one > 2, one, one > 2, one > 2, one > 0, info, one)
-
-    def close(self):
-        self.closed.append(self)
-        if self.fails:
-            raise RuntimeError("no")
-
-
-def test_all_parts_are_closed_though_one_fails():
-    closed = []
-    parts = SideBySide([Failing(closed, False), Failing(closed, True)])
-    assert parts.recv().info["success"].tolist() == [1, 0]
-    with pytest.raises(RuntimeError, match="no"):
-        parts.close()
-    assert len(closed) == 2
+def test_one_whose_goal_would_move_away_is_made_anew_with_the_others():
+    first, *steps = stepped(PREFIX + "shelf-place-v3+reach-v3", SHORT, 12)
+    assert first[:, 39:].tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    resets = [i for i, step in enumerate(steps) if not step.valid.any()]
+    assert resets == [3, 7, 11] and all(steps[i].is_first.all() for i in resets)
+    forth = np.array([first[:, 37], *(steps[i].act_obs[:, 37] for i in resets)])
+    assert forth.max() < 0.95 and len(np.unique(forth[:, :2])) == 8
 
 
 @pytest.mark.parametrize(
@@ -111,8 +84,6 @@ def test_what_is_refused(name, settings, said):
 
 def test_who_simulates():
     assert resolve_backend(PREFIX + "MT50", EnvSettings()) == "envpool"
-    with pytest.raises(InputError, match=f"the goals of {DRIFTING[1]} and {DRIFTING[0]} move away"):
-        resolve_backend(PREFIX + "MT50", EnvSettings(backend="envpool"))
     with pytest.raises(InputError, match="auto, envpool or official"):
         resolve_backend(TWO, EnvSettings(backend="gymnasium"))
 

@@ -4,7 +4,6 @@ import os
 import pickle
 import signal
 import time
-from dataclasses import replace
 from functools import partial
 
 import metaworld
@@ -16,7 +15,6 @@ from option_critic.envs.envpool_metaworld import GOAL, MetaWorldEnvs, envpool_id
 from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     DIFFERENCES,
-    PREFIX,
     QUATERNIONS,
     TASKS,
     OfficialTask,
@@ -165,15 +163,6 @@ def test_differences_lead_to_object_and_goal():
     assert obs[hand[:, 1]][:2] == pytest.approx(puck[:2], abs=0.01)
     assert np.array_equal(obs[held[:, 0]], obs[hand[:, 1]]) and obs[held[:, 1]] == pytest.approx(goal)
     assert obs[hand[:, 0]] == pytest.approx([0.0, 0.6, 0.19], abs=0.02)  # where the hand starts
-
-
-@pytest.mark.parametrize("task", ["shelf-place-v3", "hammer-v3"])
-def test_tasks_whose_goal_envpool_moves_away_are_simulated_by_the_package(task):
-    settings = EnvSettings(num_envs=1)
-    with pytest.warns(UserWarning, match="moves the goal"):
-        assert resolve_backend(PREFIX + task, settings) == "official"
-    with pytest.raises(InputError, match="by metres"):
-        resolve_backend(PREFIX + task, replace(settings, backend="envpool"))
 
 
 def test_that_goal_still_moves():

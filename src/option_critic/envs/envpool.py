@@ -61,9 +61,7 @@ class EnvPoolEnvs(VectorEnvs):
     ) -> None:
         """`pool_id`: EnvPool's id; `name`: what errors call the environments; `options`: what `envpool.make` takes."""
         self.num_envs, self.name = len(seeds), name
-        before = thread_ids()
         self.envs: Any = self.pool(pool_id, seeds, threads, max_episode_steps=max_episode_steps, **options)
-        let_pass(thread_ids() - before)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bounds of observations that float32 cannot hold: nothing relies on them
             observation_space, action_space = self.envs.observation_space, self.envs.action_space
@@ -125,8 +123,8 @@ def make_pool(pool_id: str, seeds: Sequence[int], threads: int, **options: Any) 
     """A pool of EnvPool's, an environment per seed. `threads`; 0: one per core."""
     import envpool
 
-    threads = min(threads or usable_cores(), len(seeds))
-    return envpool.make(
+    threads, before = min(threads or usable_cores(), len(seeds)), thread_ids()
+    pool = envpool.make(
         pool_id,
         env_type="gymnasium",
         num_envs=len(seeds),
@@ -135,6 +133,8 @@ def make_pool(pool_id: str, seeds: Sequence[int], threads: int, **options: Any) 
         env_seed=list(seeds),  # its own `seed + index` would repeat goals between runs
         **options,
     )
+    let_pass(thread_ids() - before)
+    return pool
 
 
 def make_gymnasium_id(env_id: str, seeds: Sequence[int], max_episode_steps: int, threads: int) -> EnvPoolEnvs:

@@ -14,7 +14,7 @@ from option_critic.envs import agreement, envpool, metaworld
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.envpool import ATARI_STEPS, Atari, make_atari, make_gymnasium_id
-from option_critic.envs.envpool_metaworld import DRIFTING, MetaWorldEnvs
+from option_critic.envs.envpool_metaworld import MetaWorldEnvs
 from option_critic.envs.given import GivenEnvs
 from option_critic.envs.guard import Blaming, EnvError, close_env
 from option_critic.envs.gymnasium import GymnasiumEnvs, make_gymnasium
@@ -55,29 +55,19 @@ def resolve_backend(env_id: str, settings: EnvSettings) -> Backend:
 
 
 def resolve_metaworld(env_id: str, settings: EnvSettings) -> Backend:
-    """The same for a task of Meta-World. Of several, `envpool` has those whose goals stay where they are."""
+    """The same for tasks of Meta-World."""
     refuse_arguments(env_id, settings)
     if settings.backend == "gymnasium":
         raise InputError(f"backend must be auto, envpool or official for {env_id}, got gymnasium")
-    tasks = tasks_of(env_id)
-    drifting = [task for task in tasks if task in DRIFTING]
-    drifts = len(drifting) == len(tasks)
-    if settings.backend == "envpool" and drifting:
-        whose = "its goal moves" if drifts else f"the goals of {' and '.join(drifting)} move"
-        raise InputError(
-            f"backend cannot be envpool for {env_id}: there {whose} away by metres from episode to episode; "
-            "take official, or auto"
-        )
-    if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available() and not drifts):
+    if settings.backend == "envpool" or (settings.backend == "auto" and envpool.available()):
         if not envpool.available():
             raise InputError(NO_ENVPOOL)
         return "envpool"
     if not metaworld.available():
         raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')
-    if settings.backend == "official":
-        return "official"
-    why = "EnvPool moves the goal of this task away" if drifts else "EnvPool is not installed"
-    warnings.warn(f"{why}: training on the official Meta-World, 2 to 3 times slower.", stacklevel=1)
+    if settings.backend == "auto":
+        warnings.warn("EnvPool is not installed: training on the official Meta-World, 2 to 3 times slower.",
+                      stacklevel=1)  # fmt: skip
     return "official"
 
 

@@ -1,15 +1,15 @@
 """Several tasks of Meta-World at once: as many environments of each, side by side, the task as a one-hot at the end of
 every observation.
 
-EnvPool simulates the tasks that it has right, the official package the others. All are sent their actions before any
-is waited for, so that every core is busy, however few environments a task has.
+EnvPool simulates them, a pool for each task; all are sent their actions before any is waited for, so that every core is
+busy, however few environments a task has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from option_critic.envs.action_repeat import HeldTogether
 from option_critic.envs.contract import INFO_KEYS, EnvStep, Observations, VectorEnvs
-from option_critic.envs.envpool import make_pool
-from option_critic.envs.envpool_metaworld import DRIFTING, MetaWorldEnvs, axes_of, envpool_id
+from option_critic.envs.envpool_metaworld import MetaWorldEnvs, axes_of, pool_of
 from option_critic.envs.metaworld import ACTION_SPACE, HORIZON, OBSERVATION_SPACE, make_official
 from option_critic.envs.settings import Backend, EnvSettings
 from option_critic.spaces import Spaces
@@ -80,44 +79,8 @@ class PooledTasks(MetaWorldEnvs):
         """One pool for each task."""
         names = list(dict.fromkeys(self.tasks))
         each = [[seed for seed, task in zip(seeds, self.tasks, strict=True) if task == name] for name in names]
-        made = [make_pool(envpool_id(n), own, threads, **options) for n, own in zip(names, each, strict=True)]
+        made = [pool_of(name, own, threads, **options) for name, own in zip(names, each, strict=True)]
         return Pools(made, [len(own) for own in each])
-
-
-class SideBySide(VectorEnvs):
-    """Parts behind the contract as one: all are sent their actions, then all are waited for."""
-
-    def __init__(self, parts: Sequence[VectorEnvs]) -> None:
-        self.parts, self.num_envs, self.spaces = list(parts), sum(p.num_envs for p in parts), parts[0].spaces
-        self.splits = np.cumsum([p.num_envs for p in parts])[:-1]
-
-    def reset(self) -> Observations:
-        """Start an episode everywhere -> [B, D]."""
-        return np.concatenate([part.reset() for part in self.parts])
-
-    def send(self, action: npt.NDArray[Any]) -> None:
-        """Begin a step of all parts."""
-        for part, own in zip(self.parts, np.split(action, self.splits), strict=True):
-            part.send(own)
-
-    def recv(self) -> EnvStep:
-        """Wait for all parts. What only some of them tell is 0 in the others."""
-        steps = [part.recv() for part in self.parts]
-        joined: dict[str, Any] = {
-            f.name: np.concatenate([getattr(s, f.name) for s in steps]) for f in fields(EnvStep) if f.name != "info"
-        }
-        names = dict.fromkeys(name for s in steps for name in s.info)
-        told = {n: np.concatenate([s.info.get(n, np.zeros(len(s.reward))) for s in steps]) for n in names}
-        return EnvStep(**joined, info=told)
-
-    def close(self) -> None:
-        """Free all parts, also where one of them fails."""
-        while self.parts:
-            try:
-                self.parts.pop().close()
-            except BaseException:
-                self.close()
-                raise
 
 
 class Told(VectorEnvs):
@@ -153,25 +116,17 @@ class Told(VectorEnvs):
 
 
 def make_tasks(name: str, tasks: Sequence[str], settings: EnvSettings, seeds: Sequence[int], backend: Backend) -> Told:
-    """Environments of several tasks, one per seed, as many of each task. Those of EnvPool come first.
+    """Environments of several tasks, one per seed, as many of each task.
 
-    `name`: what errors call them; `backend`: envpool where tasks that EnvPool has right are its, official where all
-    are the package's.
+    `name`: what errors call them; `backend`: envpool, or official.
     """
-    pooled = [t for t in tasks if backend == "envpool" and t not in DRIFTING]
-    order = [*pooled, *(t for t in tasks if t not in pooled)]
-    each = [task for task in order for _ in range(len(seeds) // len(tasks))]
-    border = len(seeds) // len(tasks) * len(pooled)
-    parts = list[VectorEnvs]()
-    try:
-        if pooled:
-            envs = PooledTasks(each[:border], seeds[:border], settings)
-            parts.append(envs if settings.action_repeat == 1 else HeldTogether(envs, settings.action_repeat))
-        if border < len(seeds):
-            parts.append(make_official(each[border:], seeds[border:], settings.max_episode_steps or HORIZON,
-                                       workers=settings.env_threads, timeout=settings.worker_timeout,
-                                       action_repeat=settings.action_repeat, reward=settings.reward))  # fmt: skip
-    except BaseException:
-        SideBySide(parts).close() if parts else None
-        raise
-    return Told(parts[0] if len(parts) == 1 else SideBySide(parts), [tasks.index(t) for t in each], tasks, name)
+    each = [task for task in tasks for _ in range(len(seeds) // len(tasks))]
+    numbers = [tasks.index(task) for task in each]
+    if backend == "envpool":
+        envs = PooledTasks(each, seeds, settings)
+        held = envs if settings.action_repeat == 1 else HeldTogether(envs, settings.action_repeat)
+        return Told(held, numbers, tasks, name)
+    official = make_official(each, seeds, settings.max_episode_steps or HORIZON, workers=settings.env_threads,
+                             timeout=settings.worker_timeout, action_repeat=settings.action_repeat,
+                             reward=settings.reward)  # fmt: skip
+    return Told(official, numbers, tasks, name)
