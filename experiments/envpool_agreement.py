@@ -163,7 +163,8 @@ def random_actions(space: gym.Space[Any], count: int, draw: np.random.Generator)
     assert isinstance(space, gym.spaces.Box)
     wide = draw.uniform(-1.3, 1.3, (count, *space.shape)).clip(-1, 1)
     middle, half = (space.high + space.low) / 2, (space.high - space.low) / 2
-    return (middle + half * wide).astype(np.float32)
+    drawn: Array = (middle + half * wide).astype(np.float32)
+    return drawn
 
 
 def step_by_step(env_id: str, steps: int, seed: int = 0) -> tuple[int, float, float, int]:
@@ -215,7 +216,7 @@ def same_limit(env_id: str) -> bool:
     env, pool = gym.make(env_id, max_episode_steps=LIMIT), open_pool(env_id, 1, 0, max_episode_steps=LIMIT)
     env.reset(seed=0)
     pool.reset()
-    action = np.zeros((1, *env.action_space.shape), np.float32)
+    action = np.zeros((1, *(env.action_space.shape or ())), np.float32)
     flags = [(env.step(action[0] if action.ndim > 1 else 0)[2:4], pool.step(action)[2:4]) for _ in range(LIMIT)]
     told = all([bool(x[0]) for x in ours] == [bool(x) for x in hers] for hers, ours in flags)
     return (
@@ -231,10 +232,10 @@ def heuristic(env_id: str) -> Callable[[int], Callable[[Array], Any]]:
         from gymnasium.envs.box2d.lunar_lander import heuristic as land
 
         env = gym.make(env_id)
-        return lambda _: lambda obs: land(env, obs)
+        return lambda _: lambda obs: land(env, obs)  # type: ignore[no-untyped-call]
     from gymnasium.envs.box2d.bipedal_walker import BipedalWalkerHeuristics
 
-    return lambda _: (lambda walker: lambda obs: walker.step_heuristic(obs))(BipedalWalkerHeuristics())
+    return lambda _: (lambda walker: lambda obs: walker.step_heuristic(obs))(BipedalWalkerHeuristics())  # type: ignore[no-untyped-call]
 
 
 def at_random(env_id: str) -> Callable[[int], Callable[[Array], Any]]:

@@ -46,13 +46,13 @@ ANY = "rollout/success_any_rate"
 def settings(agent: str, task: str) -> dict[str, Any]:
     """What an agent is told beside the preset."""
     reference, control = TASKS[task]
-    own: dict[str, Any] = {
+    each: dict[str, dict[str, Any]] = {
         "named": {"options_from": reference},
         "told": {"options_from": f"families_controls:{control}", "observe_interest": reference},
         "unnamed": {"num_options": 2},
         "flat": {"num_options": 1},
-    }[agent]
-    return own | {"total_timesteps": STEPS, "checkpoint_every": STEPS // 2}
+    }
+    return each[agent] | {"total_timesteps": STEPS, "checkpoint_every": STEPS // 2}
 
 
 RUNS = [

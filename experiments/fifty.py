@@ -106,7 +106,7 @@ def figure(records: list[Record], out: Path) -> Path:
 
     k3, k1 = judged(records, "k3"), judged(records, "k1")
     tasks = sorted({**k3, **k1}, key=lambda task: -k3.get(task, k1.get(task, {}))["final_200"])
-    series: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    series: dict[str, tuple[dict[str, float | None], dict[str, Any]]] = {
         "K = 3": ({t: f["final_200"] for t, f in k3.items()}, {"marker": "o", "s": 40}),
         "K = 1": ({t: f["final_200"] for t, f in k1.items()}, {"marker": "s", "s": 28, "facecolors": "none"}),
         "SAC": ({t: x for t, (x, _) in OTHERS.items()}, {"marker": "x", "s": 28}),
@@ -115,9 +115,9 @@ def figure(records: list[Record], out: Path) -> Path:
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
     drawing, axes = plt.subplots(figsize=(7, 0.22 * len(tasks) + 1.2), layout="constrained")
     for number, (label, (values, style)) in enumerate(series.items()):
-        points = [(x, y) for y, task in enumerate(tasks) if (x := values.get(task)) is not None]
-        colour = {"edgecolors" if "facecolors" in style else "color": f"C{number}"}
-        axes.scatter(*zip(*points, strict=True) if points else ([], []), label=label, **style, **colour)
+        points = {y: x for y, task in enumerate(tasks) if (x := values.get(task)) is not None}
+        style["edgecolors" if "facecolors" in style else "color"] = f"C{number}"
+        axes.scatter(list(points.values()), list(points), label=label, **style)
     axes.set_yticks(range(len(tasks)), tasks)
     axes.set(xlim=(-0.03, 1.03), xlabel="success at step 200, after 2 million steps")
     axes.grid(alpha=0.25)

@@ -50,7 +50,9 @@ def learn(agent: oc.OptionCritic) -> dict[str, Any]:
         last.update({n: v for n, v in metrics.items() if n.startswith("option/")})
         if int(metrics["time/iterations"]) % EVERY == 0:
             (result,) = evaluate(agent, modes=["stochastic"], num_episodes=100)
-            curve.append([agent.num_timesteps - start, result.summary["length"].value])
+            length = result.summary["length"]
+            assert length is not None
+            curve.append([agent.num_timesteps - start, length.value])
         return True
 
     seconds = agent.state.elapsed

@@ -67,7 +67,8 @@ def options(run: Path) -> list[str]:
 
     def forbidden(how: str) -> str:
         names = [f"without {name}{how}" for name in settings.names]
-        return " / ".join(f"{without[n]['any'].value:.2f}" for n in names if n in without) or "-"
+        successes = [any_step.value for n in names if n in without and (any_step := without[n]["any"])]
+        return " / ".join(f"{success:.2f}" for success in successes) or "-"
 
     return [
         "-" if d.nmi is None else f"{d.nmi:.2f}",

@@ -49,7 +49,8 @@ def draw(axes: np.ndarray, runs: list[Path], title: str) -> None:
 def smooth(x: np.ndarray, width: int = 9) -> np.ndarray:
     """Running median."""
     padded = np.pad(x, width // 2, mode="edge")
-    return np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
+    median: np.ndarray = np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
+    return median
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecFrameStack, VecNormalize
 
+from option_critic.algorithms.settings import DACSettings
 from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs, spaces_of
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE
@@ -44,7 +45,7 @@ SB3 = "SB3 PPO, as its users run it"
 Makers = dict[str, Callable[[], AbstractContextManager[Block]]]
 
 
-class EnvPoolForSB3(VecEnv):
+class EnvPoolForSB3(VecEnv):  # type: ignore[misc]
     """Our EnvPool adapter as SB3's vector environment."""
 
     def __init__(self, settings: Settings) -> None:
@@ -107,6 +108,7 @@ def sb3_as_users_run_it() -> Iterator[Block]:
 def sb3_on_the_same(settings: Settings) -> Iterator[Block]:
     """The preset's environments and settings in SB3's PPO."""
     c, width = settings.learning, settings.model.hidden_dim
+    assert isinstance(c, DACSettings)
     envs = VecNormalize(EnvPoolForSB3(settings), gamma=c.gamma)
     model = PPO(
         "MlpPolicy", envs, device="cpu", learning_rate=c.lr_option, n_steps=c.rollout_length,

@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock
 
 import option_critic as oc
-from option_critic.algorithms.settings import BURN_IN
+from option_critic.algorithms.settings import BURN_IN, DACSettings
 from option_critic.envs.metaworld import PREFIX
 from option_critic.errors import InputError
 from option_critic.presets import horizon, metaworld, settings_for
@@ -176,6 +176,7 @@ def held(cell: Cell, plan: Plan) -> oc.OptionCritic:
     """(i) Actions held for twice as many steps as in the preset."""
     preset = metaworld(cell.task)
     count, c = 2 * preset.env.action_repeat, preset.learning
+    assert isinstance(c, DACSettings)
     return cell.new(
         plan, num_options=1, action_repeat=count, gamma=c.gamma**2, lam=c.lam**2,
         rollout_length=-(-episode(cell.task) // count) + 1, minibatch_size=c.minibatch_size // 2,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def median_steps(records: dict[int, Record]) -> tuple[float, float, float]:
         return middle, middle, middle
     most = 1e12  # stands for never: percentiles of infinite numbers are none
     low, high = bootstrap((np.minimum(steps, most),), np.median, method="percentile", rng=0).confidence_interval
-    return middle, *(math.inf if end > most / 10 else float(end) for end in (low, high))
+    least, longest = (math.inf if end > most / 10 else float(end) for end in (low, high))
+    return middle, least, longest
 
 
 def told(steps: float) -> str:
@@ -169,6 +171,20 @@ def costs(found: Records, reward: str, names: Sequence[str]) -> str:
     return "What the parents cost. Never counts as the whole budget.\n\n" + "\n".join(lines) + "\n"
 
 
+def cells_of(of: Callable[[str, str], dict[int, Record]]) -> dict[str, Callable[[str, str], str]]:
+    """Title of a table -> what stands in it of an agent on a task; `of`: the records of both, by seed."""
+    return {
+        "Million steps to 90 % any-step success in training: median":
+            lambda a, t: cell_steps(of(a, t)),
+        "How many times fewer than flat / finetuned":
+            lambda a, t: cell_times(of(a, t), [of("flat", t), of("finetuned", t)]),
+        "Area under the curve of training; forward transfer against flat":
+            lambda a, t: cell_transfer(of(a, t), of("flat", t)),
+        "Judged at the end, official package: any-step / held":
+            lambda a, t: cell_judged(of(a, t)),
+    }  # fmt: skip
+
+
 def tables(out: Path, names: Sequence[str]) -> str:
     """All tables in markdown, agents in the order of `names`; the records in one file, OUT/transfer.json."""
     found, parts = read_records(out), []
@@ -176,24 +192,17 @@ def tables(out: Path, names: Sequence[str]) -> str:
     lines = ",\n".join(json.dumps(record, separators=(",", ":")) for record in everything)
     (out / "transfer.json").write_text(f"[\n{lines}\n]\n")
 
-    def of(agent: str, task: str, reward: str) -> dict[int, Record]:
+    def agents_of(reward: str, agent: str, task: str) -> dict[int, Record]:
         return found.get((agent, task, reward), {})
 
     for reward in ordered((reward for _, _, reward in found), tuple(REWARDS)):
-        r, counts = reward, sorted({len(seeds) for (_, _, own), seeds in found.items() if own == reward})
-        cells: dict[str, Callable[[str, str], str]] = {
-            "Million steps to 90 % any-step success in training: median":
-                lambda a, t, r=r: cell_steps(of(a, t, r)),
-            "How many times fewer than flat / finetuned":
-                lambda a, t, r=r: cell_times(of(a, t, r), [of("flat", t, r), of("finetuned", t, r)]),
-            "Area under the curve of training; forward transfer against flat":
-                lambda a, t, r=r: cell_transfer(of(a, t, r), of("flat", t, r)),
-            "Judged at the end, official package: any-step / held":
-                lambda a, t, r=r: cell_judged(of(a, t, r)),
-        }  # fmt: skip
+        of, counts = (
+            partial(agents_of, reward),
+            sorted({len(seeds) for (_, _, own), seeds in found.items() if own == reward}),
+        )
         parts.append(f"## {REWARDS[reward]}\n\n{' to '.join(map(str, counts[:: max(1, len(counts) - 1)]))} seeds, "
                      "95 % bootstrap intervals over them.\n")  # fmt: skip
-        parts += [table(f"### {title}", found, reward, cell, names) for title, cell in cells.items()]
+        parts += [table(f"### {title}", found, reward, cell, names) for title, cell in cells_of(of).items()]
         parts.append(f"### {costs(found, reward, names)}")
     return "\n".join(parts)
 
