@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from option_critic.options.ahead import BEHIND, ahead
-from option_critic.options.fetch_push import FETCH_PUSH, away, nearer, to_goal
+from option_critic.options.fetch_push import FETCH_PUSH, PUSHING, to_goal
 
 gym = pytest.importorskip("gymnasium")
 robotics = pytest.importorskip("gymnasium_robotics")
@@ -32,14 +32,14 @@ def episodes():
     for seed in range(3):
         obs, _ = env.reset(seed=seed)
         row, options, paid, success = row_of(obs), [], 0.0, False
-        first = away(row)
+        first = PUSHING.away(row)
         for _ in range(50):
             options.append(max(k for k, option in enumerate(FETCH_PUSH) if option.interest(row)))
             action = np.append(scripted(row, options[-1]).clip(-1, 1), 0).astype(np.float32)
             obs, _, _, _, info = env.step(action)
             after = row_of(obs)
-            paid, row, success = paid + nearer(row, after), after, success or bool(info["is_success"])
-        found.append((success, options, paid, 10 * (first - away(row))))
+            paid, row, success = paid + PUSHING.nearer(row, after), after, success or bool(info["is_success"])
+        found.append((success, options, paid, 10 * (first - PUSHING.away(row))))
     env.close()
     return found
 
@@ -56,7 +56,7 @@ def test_approach_comes_first_and_push_last(episodes):
 def test_nothing_is_gained_by_going_away_and_coming_back(episodes):
     for *_, paid, difference in episodes:
         assert paid == pytest.approx(difference, abs=1e-3)
-    assert all(option.reward is nearer for option in FETCH_PUSH)
+    assert all(option.reward == PUSHING.nearer for option in FETCH_PUSH)
 
 
 def test_somebody_is_always_interested():

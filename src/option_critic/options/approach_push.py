@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from option_critic.options.ahead import DONE, from_behind, is_ahead, length
+from option_critic.options.ahead import Pushing
 from option_critic.options.option import Option
 from option_critic.options.reach_grasp_move import (
     BONUS,
@@ -22,8 +22,6 @@ from option_critic.options.reach_grasp_move import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-PLACED = 0.03
-"""Nearer than so many m to the place behind the object approach has done its work."""
 SHUT = 1.0
 NEARER = 20.0
 """What a metre is paid."""
@@ -41,49 +39,25 @@ def to_object(obs: Tensor) -> Any:
     return way
 
 
-def at_goal(obs: Tensor) -> Any:
-    """Whether the object is there."""
-    return length(to_goal(obs)) < DONE
-
-
-def away(obs: Tensor) -> Any:
-    """From the fingertips to the place behind the object, in m."""
-    return from_behind(to_object(obs), to_goal(obs))
-
-
-def elsewhere(obs: Tensor) -> Any:
-    """Where approach may run."""
-    return (away(obs) > PLACED) & ~at_goal(obs)
-
-
-def behind(obs: Tensor) -> Any:
-    """Where push may run: the object lies before the fingers, on the way to the goal, or at it."""
-    return is_ahead(to_object(obs), to_goal(obs)) | at_goal(obs)
-
-
-def nearer(obs: Tensor, next_obs: Tensor) -> Any:
-    """What both are paid besides: by how much the hand came nearer to that place. Who goes away pays it back."""
-    return NEARER * (away(obs) - away(next_obs))
-
-
+PUSHING = Pushing(to_object, to_goal, NEARER)
 APPROACH_PUSH = (
     Option(
         name="approach",
-        interest=elsewhere,
+        interest=PUSHING.elsewhere,
         sees=(HAND_TO_OBJECT, HAND_SPEED, OBJECT_TO_GOAL),
         fixed={GRIPPER: SHUT},
-        bonus=lambda obs: BONUS * ~behind(obs),
-        reward=nearer,
+        bonus=lambda obs: BONUS * ~PUSHING.behind(obs),
+        reward=PUSHING.nearer,
         arrays=True,
         phase="approach",
     ),
     Option(
         name="push",
-        interest=behind,
+        interest=PUSHING.behind,
         sees=(HAND_TO_OBJECT, HAND_SPEED, OBJECT_TO_GOAL),
         fixed={GRIPPER: SHUT},
-        bonus=lambda obs: BONUS * behind(obs),
-        reward=nearer,
+        bonus=lambda obs: BONUS * PUSHING.behind(obs),
+        reward=PUSHING.nearer,
         arrays=True,
         phase="carry",
     ),
