@@ -58,7 +58,6 @@ RUNS = [
 ]  # fmt: skip
 LAST = "rollout/success_rate"
 """Success at the last step of recent training episodes, with noise."""
-ENOUGH = 0.9
 
 
 def by_name(found: list[Record]) -> dict[str, list[Record]]:
@@ -72,7 +71,7 @@ def table(found: list[Record]) -> str:
     lines = ["| agent | seeds | thousand steps to .90 in training | at the last step | at any | mean of the last |"]
     lines.append("|---|---:|---|---|---|---|")
     for name, those in by_name(found).items():
-        reached, last, anywhere = each_first(those, ENOUGH), each(those, "final"), each(those, "any")
+        reached, last, anywhere = each_first(those), each(those, "final"), each(those, "any")
         lines.append(f"| {name} | {len(those)} | {reached} | {last} | {anywhere} | {share(those, 'final')} |")
     return "\n".join(lines)
 

@@ -22,8 +22,11 @@ from option_critic.sweeps.plan import PlannedRun
 
 EVERY = 4
 """Of a curve every so many points are kept."""
+ENOUGH = 0.9
+"""Success in training at which a task counts as learned."""
 Record = dict[str, Any]
-"""place, name, target, seed, steps; hours that it was trained for; curve: points [steps, success in training]; judged:
+"""place, name, target, seed, steps; hours that it was trained for; first: steps after which success
+in training was ENOUGH for the first time (null: never); curve: points [steps, success in training]; judged:
 figure -> its value; tasks: of several, name -> its figures, and the shares of the options; versions: what the run was
 made with"""
 
@@ -56,8 +59,9 @@ def record_of(run: PlannedRun, folder: RunPath, key: str, success: str) -> Recor
     tasks = {name: values(task.summary) | {"shares": task.shares} for name, task in result.tasks.items()}
     return {
         "place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
-        "hours": round(spent / 3600, 3), "curve": curve[::EVERY], "judged": values(result.summary),
-        **({"tasks": tasks} if tasks else {}), "versions": read_json(folder / "versions.json"),
+        "hours": round(spent / 3600, 3), "first": first_of(curve), "curve": curve[::EVERY],
+        "judged": values(result.summary), **({"tasks": tasks} if tasks else {}),
+        "versions": read_json(folder / "versions.json"),
     }  # fmt: skip
 
 
@@ -72,14 +76,14 @@ def keep(found: Sequence[Record], path: Path) -> None:
     path.write_text(f"[\n{lines}\n]\n")
 
 
-def first_at(record: Record, enough: float) -> int | None:
-    """Steps after which success in training is `enough` for the first time."""
-    return next((steps for steps, success in record["curve"] if success >= enough), None)
+def first_of(curve: Sequence[Sequence[float]]) -> int | None:
+    """Steps after which success in training is ENOUGH for the first time."""
+    return next((int(steps) for steps, success in curve if success >= ENOUGH), None)
 
 
-def each_first(found: Sequence[Record], enough: float) -> str:
-    """The same of each seed, in thousands; -: never."""
-    firsts = [first_at(record, enough) for record in found]
+def each_first(found: Sequence[Record]) -> str:
+    """The same of each seed, in thousands; -: never. Older records tell it by the points that were kept."""
+    firsts = [record["first"] if "first" in record else first_of(record["curve"]) for record in found]
     return " ".join("-" if steps is None else f"{steps / 1000:.0f}" for steps in firsts)
 
 

@@ -55,7 +55,12 @@ def test_runs_that_are_done_come_before_what_was_kept(tmp_path):
     assert [r["place"] for r in found] == [first.place, second.place]
     assert found[0]["judged"]["final"] == 0.75 and found[1]["judged"]["final"] == 0.5
     assert found[0]["curve"] == [[0, 0.0], [4000, 0.4], [8000, 0.8]] and found[0]["versions"] == {"torch": "2"}
-    assert found[0]["hours"] == 1.0 and found[0]["judged"]["steps"] is None and "tasks" not in found[0]
+    assert (
+        found[0]["hours"] == 1.0
+        and found[0]["first"] is None
+        and found[0]["judged"]["steps"] is None
+        and "tasks" not in found[0]
+    )
 
 
 def test_of_several_tasks_each_is_kept(tmp_path):
@@ -68,7 +73,8 @@ def test_of_several_tasks_each_is_kept(tmp_path):
 
 def test_steps_are_counted_to_the_first_time():
     found = [record(fetch.RUNS[0], curve) for curve in ([0, 0.5, 0.95, 0.2, 1], [0.1, 0.2], [0.9])]
-    assert each_first(found, 0.9) == "2 - 0"
+    assert each_first(found) == "2 - 0"
+    assert each_first([found[0] | {"first": 1234}, found[0] | {"first": None}]) == "1 -"  # of all points
 
 
 def test_the_table_of_fetch_has_a_row_for_each_variant_that_was_run(tmp_path):
