@@ -15,7 +15,7 @@ OTHERS = {
     "policy_layers": 1, "critic_layers": 1, "option_layers": 2, "activation": "relu", "shared_trunk": True,
     "quaternions": (0,), "differences": (0, 1), "observe_interest": "reach-grasp-move", "options_see_task": True,
     "normalize_observation": False,
-    "initial_log_std": -1.0, "initial_beta": 0.5, "log_std_step": 0.5, "correction_log_std": -2.0, "burn_in": 32,
+    "initial_log_std": -1.0, "initial_beta": 0.5, "correction_log_std": -2.0, "burn_in": 32,
     "options": ("new:a", "new:b"), "skills": (), "skill_ends": "given",
     "algorithm": "ppo_oc", "seed": 5, "total_timesteps": 96, "checkpoint_every": 32, "keep_checkpoints": 1,
     "device": "auto", "torch_threads": 2,

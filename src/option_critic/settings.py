@@ -58,7 +58,7 @@ DECIDED = {
         "that would be another network; make a new agent",
     ),
     **dict.fromkeys(
-        ("initial_log_std", "log_std_step", "correction_log_std", "initial_beta"),
+        ("initial_log_std", "correction_log_std", "initial_beta"),
         "it says where a training begins, and this one has begun",
     ),
 }  # fmt: skip

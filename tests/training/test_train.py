@@ -56,12 +56,6 @@ def test_action_noise_is_held_below_its_line(small):
     assert float(held.state.model.log_std.detach().max()) == pytest.approx(-2.0)  # nothing is left of the schedule
 
 
-def test_options_may_begin_with_less_noise_each(small):
-    noise = [oc.OptionCritic.from_settings(small("Pendulum-v1", num_options=k, initial_log_std=0.5, log_std_step=0.75))
-             .state.model.log_std.flatten().tolist() for k in (1, 3)]  # fmt: skip
-    assert noise == [[0.5], [0.5, -0.25, -1.0]]
-
-
 def test_run_folder(small, tmp_path):
     oc.OptionCritic.from_settings(small()).learn(run_folder=tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

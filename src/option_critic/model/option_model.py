@@ -83,7 +83,6 @@ class OptionModel(nn.Module):
         self.pi_head = linear(width, num_options * spaces.action_size * (1 + self.squashed), device)
         self.define(spaces, options, s, device)
         log_std = torch.full((num_options, spaces.action_size), s.initial_log_std, dtype=torch.float32, device=device)
-        log_std -= s.log_std_step * torch.arange(num_options, dtype=torch.float32, device=device)[:, None]
         for k in (k for k, option in enumerate(options) if option.correction):
             log_std[k] = min(s.initial_log_std, s.correction_log_std)
         self.log_std = nn.Parameter(log_std)

@@ -15,7 +15,6 @@ RANGES = {
     "hidden_dim": (1, 8192),
     **dict.fromkeys(("policy_layers", "critic_layers", "option_layers"), (1, 64)),
     "initial_log_std": (-20, 20),
-    "log_std_step": (0, 10),
     "correction_log_std": (-20, 20),
     "clip_observation": (0.001, 1_000_000_000),
     "encoder_dim": (1, 8192),
@@ -60,9 +59,6 @@ class ModelSettings:
     """One trunk (of `policy_layers`) under all heads instead of three."""
     initial_log_std: float = 0.0
     """Log standard deviation of continuous actions at the start, per option and dimension."""
-    log_std_step: float = 0.0
-    """By how much each option begins with less noise (log standard deviation) than the one before it. Where options
-    differ in it, the policy over options learns where to try and where to be exact. One option has none of it."""
     correction_log_std: float = -1.0
     """The same of what is learned on top of a given policy: it begins close to what is given."""
     initial_beta: float = 0.12
