@@ -50,6 +50,12 @@ def test_a_file_of_the_first_versions_may_hold_what_another_algorithm_is_told():
     assert Settings.from_dict(data) == PRESETS["cartpole"]
 
 
+def test_a_setting_that_is_gone_is_passed_over():
+    data = json.loads(json.dumps(PRESETS["cartpole"].to_dict()))
+    data["model"]["log_std_step"] = 1.0
+    assert Settings.from_dict(data) == PRESETS["cartpole"]
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_json_round_trip(name):
     settings = PRESETS[name].override(option_names=("a", "b"))

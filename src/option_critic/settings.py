@@ -65,6 +65,10 @@ DECIDED = {
 """Settings that can no longer act once an agent has been made, and why."""
 
 
+GONE = ("log_std_step",)
+"""Settings of the model that configurations of before may hold: they said where a training begins, no more."""
+
+
 class UnknownSettingError(InputError):
     """A setting of that name does not exist."""
 
@@ -196,6 +200,9 @@ class Settings:
         if isinstance(learning, dict):  # the first versions wrote what any algorithm can be told
             others = set(names_of_others(algorithm))
             data = data | {"learning": {name: x for name, x in learning.items() if name not in others}}
+        model = data.get("model", {})
+        if isinstance(model, dict):
+            data = data | {"model": {name: x for name, x in model.items() if name not in GONE}}
         settings: Self = _build(cls, data, _parts(cls) | {"learning": SETTINGS[algorithm]})
         return settings
 
