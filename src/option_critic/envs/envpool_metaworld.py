@@ -23,7 +23,7 @@ package's. So each of their episodes is the first one of a pool."""
 TURNED = {"lever-pull-v3": (0.0, 0.0, 0.34955314, 0.93691654)}
 """Task -> how the first object's own axes stand in the official package, seen from EnvPool's: a unit quaternion (x, y,
 z, w). The lever's are those of its mesh, which versions of MuJoCo lay otherwise (the package's here: 3.3.0). Found by
-comparing the rotations of all tasks but the two above, and this one along the lever's whole way."""
+comparing the rotations of all fifty tasks, and this one along the lever's whole way."""
 FIRST = QUATERNIONS[::2]
 """Where an observation holds the rotation of the first object, now and one step ago."""
 
