@@ -6,6 +6,8 @@
     python experiments/transfer.py table --out runs/transfer          # markdown, and transfer.json there
     python experiments/transfer.py figure --out runs/transfer
     python experiments/transfer.py untrained --out runs/transfer      # a picture of `zero-shot` alone
+    python experiments/transfer.py --out runs/held-out --parents runs/many --noise-color 1 --rewards dense
+        --agents flat ten ten-finetuned --tasks door-lock handle-press coffee-push sweep-into shelf-place    # one line
 
 What was stopped goes on with the same command, what is done is left alone, and several of them may share one folder.
 Each agent has a run folder, OUT/<agent>/<task>/<reward>/seed-<n>, and a record in OUT/results; nothing is written
@@ -32,6 +34,8 @@ What makes the comparison fair, and what does not:
 - Skills bring no `bonus` (the hint at which option to run where several would do), and the policy over options of an
   agent with skills begins without a preference: hand-overs are learned anew, from success and reward alone. `named`
   has the hint.
+- `ten` has the frozen options of an agent of ten tasks that `many_tasks.py` trained (in `--parents`), and a new one;
+  `ten-finetuned` is the flat one beside it, fine-tuned as `finetuned` is.
 - `zero-shot` and `scripted` learn nothing: they are judged once for both rewards. Skills hand over in the order of the
   chain: where more than one may start, the last. Their curve is flat, at the success within as many steps as training
   episodes have, and they reach 90 % at once or never.
@@ -72,6 +76,8 @@ from option_critic.sweeps.processes import Processes
 TASKS = ("push", "pick-place-wall", "pick-out-of-hole", "shelf-place", "bin-picking", "basketball", "hand-insert",
          "sweep-into")  # fmt: skip
 GOALS = "seed-10001"
+OTHERS = ("told", "ten", "ten-finetuned")
+"""Agents that are trained only where they are asked for."""
 
 
 def judge(agent: oc.OptionCritic, task: str, goals: int) -> dict[str, Any]:
@@ -128,8 +134,9 @@ def record_of(cell: Cell, plan: Plan) -> RunPath:
 
 def check(plan: Plan, cells: Sequence[Cell]) -> None:
     """Raise InputError for parents that are not there, and for records of another plan: they would be mixed."""
-    for folder in {plan.folder(PARENT_OF[c.agent], c.seed) for c in cells if c.agent in PARENT_OF}:
-        if not plan.parent_steps and last_whole(RunPath.of(folder)) is None:
+    parents = {(PARENT_OF[c.agent], c.seed) for c in cells if c.agent in PARENT_OF}
+    for folder in (plan.folder(which, seed) for which, seed in parents if plan.given(which)):
+        if last_whole(RunPath.of(folder)) is None:
             raise InputError(f"--parents lacks {folder}; train it, or leave --parents out")
     for path in (plan.out / "results" / f"{cell.name}.json" for cell in cells):
         if path.exists():
@@ -177,6 +184,7 @@ def read_plan(a: argparse.Namespace) -> tuple[Plan, list[Cell]]:
         parents=a.parents or a.out / "parents",
         parent_steps=0 if a.parents else a.parent_steps // ITERATION * ITERATION,
         goals=a.goals,
+        noise_color=a.noise_color,
     )
     cells = [Cell(agent, task, EITHER if agent in UNTRAINED else reward, seed)
              for seed in a.seeds for reward in a.rewards for task in tasks for agent in a.agents]  # fmt: skip
@@ -189,7 +197,7 @@ def main() -> int:
     parser.add_argument("what", nargs="?", choices=("run", "table", "figure", "untrained"), default="run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", nargs="+", default=TASKS, help="of Meta-World, with or without -v3")
-    parser.add_argument("--agents", nargs="+", choices=AGENTS, default=[name for name in AGENTS if name != "told"])
+    parser.add_argument("--agents", nargs="+", choices=AGENTS, default=[a for a in AGENTS if a not in OTHERS])
     parser.add_argument("--rewards", nargs="+", choices=("dense", "success"), default=("dense", "success"))
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
     parser.add_argument("--steps", type=int, default=500_000, help="of each training, rounded down to iterations")
@@ -198,6 +206,7 @@ def main() -> int:
         "and with --num-options 1; default: they are trained, in OUT/parents",
     )  # fmt: skip
     parser.add_argument("--parent-steps", type=int, default=1_490_000, help="of each of them, where they are trained")
+    parser.add_argument("--noise-color", type=float, default=0.0, help="of all agents; the preset has 1, pink")
     parser.add_argument("--goals", type=int, default=50, help="on which agents are judged")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side, which share the cores")
     args = parser.parse_args()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 import option_critic as oc
 from option_critic.algorithms.settings import BURN_IN, DACSettings
@@ -22,6 +23,10 @@ from option_critic.training.state import TrainState
 
 PARENTS: dict[str, dict[str, Any]] = {"pick-place": {}, "flat": {"num_options": 1}}
 """Folder of parents -> what they set beside the preset pick-place."""
+TEN, TEN_FLAT = "options/mt10", "flat/mt10"
+"""Folders of those that are always given: agents of ten tasks, where `many_tasks.py` leaves them."""
+FIRST = ("policy_trunk.0.weight", "critic_trunk.0.weight", "option_trunk.0.weight")
+"""Weights on what is seen."""
 EPISODE = 150
 """Steps of a training episode, where the task needs no more."""
 LONG = 200
@@ -44,15 +49,21 @@ class Plan:
     parent_steps: int
     """0: the parents are given, and not trained"""
     goals: int
+    noise_color: float = 0.0
+    """of all agents: white, as that of the parents of pick-place"""
 
     def folder(self, which: str, seed: int) -> Path:
         """Of a parent."""
         return self.parents / which / f"seed-{seed}"
 
+    def given(self, which: str) -> bool:
+        """Whether a parent is not trained here."""
+        return not self.parent_steps or which not in PARENTS
+
     def parent(self, which: str, seed: int) -> oc.OptionCritic:
         """A parent, trained first if it is not there. Raises InputError where those that are given lack it."""
         folder = self.folder(which, seed)
-        if not self.parent_steps:
+        if self.given(which):
             return oc.load(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):  # whoever needs it too waits for it
@@ -81,9 +92,9 @@ class Cell:
         return ".".join(self.place.parts)
 
     def settings(self, plan: Plan) -> dict[str, Any]:
-        """What every agent is told. Noise is white, as that of the parents."""
+        """What every agent is told."""
         reward = "success" if self.reward == "success" else "dense"
-        return {"seed": self.seed, "reward": reward, "noise_color": 0.0, **budget(plan.steps)}
+        return {"seed": self.seed, "reward": reward, "noise_color": plan.noise_color, **budget(plan.steps)}
 
     def new(self, plan: Plan, **settings: Any) -> oc.OptionCritic:
         """An untrained agent by the preset of the task, with episodes of one length on all tasks."""
@@ -121,14 +132,20 @@ def finetuned(cell: Cell, plan: Plan) -> oc.OptionCritic:
     plan.parent("flat", cell.seed)
     told = episodes(cell.task) | cell.settings(plan)
     agent = oc.load(plan.folder("flat", cell.seed), env=PREFIX + cell.task, burn_in=BURN_IN, **told)
-    fresh, kept = TrainState.fresh(agent.settings, agent.spaces), agent.state.model.state_dict()
-    if cell.reward != "dense":
-        kept = {name: x for name, x in kept.items() if not name.startswith(("critic_trunk.", "q_head."))}
-    fresh.model.load_state_dict(kept, strict=False)
-    with torch.no_grad():
-        fresh.model.log_std.fill_(agent.settings.model.correction_log_std)
+    kept = agent.state.model.state_dict()
+    fresh = TrainState.fresh(agent.settings, agent.spaces)
     agent.state.model, agent.state.optimizer = fresh.model, fresh.optimizer
+    take(agent, kept, cell.reward == "dense")
     return agent
+
+
+def take(agent: oc.OptionCritic, kept: dict[str, Tensor], critic: bool) -> None:
+    """Into networks that are new what another agent learned, its critic or not; their noise is that of a correction."""
+    if not critic:
+        kept = {name: x for name, x in kept.items() if not name.startswith(("critic_trunk.", "q_head."))}
+    agent.state.model.load_state_dict(kept, strict=False)
+    with torch.no_grad():
+        agent.state.model.log_std.fill_(agent.settings.model.correction_log_std)
 
 
 def named(cell: Cell, plan: Plan) -> oc.OptionCritic:
@@ -183,11 +200,34 @@ def held(cell: Cell, plan: Plan) -> oc.OptionCritic:
     )  # fmt: skip
 
 
+def ten(cell: Cell, plan: Plan) -> oc.OptionCritic:
+    """(j) What an agent of ten tasks has, frozen, and a new option."""
+    return cell.new(plan, options=[*skills(plan.parent(TEN, cell.seed)), "new:other"])
+
+
+def ten_finetuned(cell: Cell, plan: Plan) -> oc.OptionCritic:
+    """(k) The flat agent of ten tasks. It sees no more which of them it is: of each as much as on average."""
+    parent = plan.parent(TEN_FLAT, cell.seed)
+    agent = cell.new(plan, num_options=1, hidden_dim=parent.settings.model.hidden_dim, burn_in=BURN_IN)
+    size, seen = parent.spaces.obs_size, parent.state.model.obs_norm.size
+    left = [i for i in range(seen) if not size - len(parent.spaces.tasks) <= i < size]
+    kept = {
+        name: x[..., left] if x.ndim and name.startswith(("obs_norm.", *FIRST)) else x
+        for name, x in parent.state.model.state_dict().items() if not name.startswith("reward_norm.")
+    }  # fmt: skip
+    take(agent, kept, cell.reward == "dense")
+    return agent
+
+
 AGENTS: dict[str, Callable[[Cell, Plan], oc.OptionCritic]] = {
     "flat": flat, "finetuned": finetuned, "named": named, "zero-shot": zero_shot, "new-move": new_move,
     "corrected": corrected, "scripted": scripted, "random": random_networks, "held": held, "told": told,
+    "ten": ten, "ten-finetuned": ten_finetuned,
 }  # fmt: skip
-PARENT_OF = {"finetuned": "flat", **dict.fromkeys(("zero-shot", "new-move", "corrected", "random"), "pick-place")}
+PARENT_OF = {
+    "finetuned": "flat", "ten": TEN, "ten-finetuned": TEN_FLAT,
+    **dict.fromkeys(("zero-shot", "new-move", "corrected", "random"), "pick-place"),
+}  # fmt: skip
 """Agent -> the parent without which it would not be."""
 
 

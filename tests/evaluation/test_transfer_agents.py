@@ -1,8 +1,10 @@
 """What the agents of the transfer experiment take from their parents, and what begins anew."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from transfer_agents import AGENTS, Cell, Plan
+from transfer_agents import AGENTS, TEN, TEN_FLAT, Cell, Plan
 
 import option_critic as oc
 
@@ -13,14 +15,20 @@ pytest.importorskip("metaworld")  # for the package's scripts
 def plan(tmp_path_factory):
     """Parents that look as if they had learned."""
     folder = tmp_path_factory.mktemp("parents")
+    plan = Plan(folder, 9600, folder, 0, 1)
     for which, more in (("pick-place", {}), ("flat", {"num_options": 1})):
-        parent = oc.OptionCritic("pick-place", **more)
-        with torch.no_grad():
-            for p in parent.state.model.parameters():
-                p.add_(0.125)
-        parent.state.model.update_view(torch.rand(50, 39, generator=torch.Generator().manual_seed(0)))
-        parent.save(folder / which / "seed-0")
-    return Plan(folder, 9600, folder, 0, 1)
+        saved(oc.OptionCritic("pick-place", **more), plan.folder(which, 0))
+    return plan
+
+
+def saved(parent, folder):
+    """One that looks as if it had learned."""
+    with torch.no_grad():
+        for p in parent.state.model.parameters():
+            p.add_(0.125)
+    size = parent.spaces.obs_size
+    parent.state.model.update_view(torch.rand(50, size, generator=torch.Generator().manual_seed(0)))
+    parent.save(folder)
 
 
 def made(plan, agent, reward="dense", task="bin-picking-v3"):
@@ -88,3 +96,18 @@ def test_the_others_are_their_presets(plan, agent):
     assert settings.model.observe_interest == ("scripted:BIN_PICKING" if agent == "scripted" else
                                                "reach-grasp-move@bin-picking-v3")  # fmt: skip
     assert settings.total_timesteps == 9600
+
+
+def test_agents_of_ten_tasks_give_frozen_options_or_a_flat_policy_that_sees_the_task_no_more(plan):
+    plan = replace(plan, noise_color=1.0)
+    for which, count in ((TEN, 3), (TEN_FLAT, 1)):
+        saved(oc.OptionCritic("Meta-World/MT10", num_envs=10, hidden_dim=16, num_options=count), plan.folder(which, 0))
+    assert made(plan, "ten").settings.options.options == ("option-0", "option-1", "option-2", "new:other")
+    parent, agent = plan.parent(TEN_FLAT, 0), made(plan, "ten-finetuned")
+    assert agent.settings.model.hidden_dim == 16 and agent.settings.learning.noise_color == 1
+    obs = torch.rand(5, 39, generator=torch.Generator().manual_seed(1))
+    average = parent.state.model.obs_norm.moments.mean[39:49].float().expand(5, 10)
+    values = parent.state.model.values(torch.cat((obs, average), -1)), agent.state.model.values(obs)
+    for old, new in zip(*values, strict=True):
+        torch.testing.assert_close(new, old)
+    assert not same(made(plan, "ten-finetuned", "success"), agent, "q_head")
