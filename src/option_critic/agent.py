@@ -25,6 +25,7 @@ from option_critic.errors import InputError, RunError
 from option_critic.model.act import Generators
 from option_critic.model.layers import stream_seed
 from option_critic.model.size import numbers_size
+from option_critic.options.entries import LEARNED
 from option_critic.options.interest import check_definitions
 from option_critic.predicting import OptionState, predicted
 from option_critic.presets import generic, settings_for
@@ -80,7 +81,7 @@ class OptionCritic:
 
     def __init__(self, env_id: Any, **settings: Any) -> None:
         if (words := settings.pop("options", None)) not in (None, "", (), []):
-            settings |= gathered(words)
+            settings |= gathered(words, settings.get("skill_ends", LEARNED))
         base = settings_for(env_id) if isinstance(env_id, str) else None
         source = given(env_id if base is None else base.env_id)
         check_told(source, settings)
@@ -131,10 +132,8 @@ class OptionCritic:
             settings = settings.override(backend="auto")
         self._meet(source, settings.env)
         self.close()
-        if settings.options.options_from != self.settings.options.options_from:  # as they are for that task
-            self.state.model.define(
-                self.spaces, settings.options.definitions, settings.model, str(self.state.model.log_std.device)
-            )
+        device = str(self.state.model.log_std.device)
+        self.state.model.define(self.spaces, settings.options.definitions, settings.model, device)  # as they are there
         self.settings, self.source = settings, source
 
     def _forget_episodes(self) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 from option_critic.algorithms.settings import DACSettings, LearningSettings, PPOOCSettings, SACOCSettings
 from option_critic.envs.expert_steps import EXPERT_STEPS
 from option_critic.envs.lookup import named
-from option_critic.envs.metaworld import DIFFERENCES, HORIZON, PREFIX, QUATERNIONS, tasks_of
+from option_critic.envs.metaworld import (
+    DIFFERENCES,
+    HORIZON,
+    PREFIX,
+    QUATERNIONS,
+    TOOL_DIFFERENCES,
+    TOOLS,
+    tasks_of,
+)
 from option_critic.envs.settings import EnvSettings
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings
@@ -27,6 +35,11 @@ def horizon(task: str) -> int:
     return min(HORIZON, max(150, -(-6 * EXPERT_STEPS[task] // 250) * 50))
 
 
+def differences(*tasks: str) -> tuple[int, ...]:
+    """Which positions the networks see subtracted from each other."""
+    return DIFFERENCES + (TOOL_DIFFERENCES if set(tasks) & set(TOOLS) else ())
+
+
 def metaworld(task: str) -> Settings:
     """The recipe for one Meta-World task with three options."""
     steps = horizon(task)
@@ -37,7 +50,7 @@ def metaworld(task: str) -> Settings:
         # each action is held for two steps: half the decisions, and half the rows to learn from
         env=EnvSettings(num_envs=32, max_episode_steps=steps, action_repeat=2),
         options=OptionSettings(num_options=3),
-        model=ModelSettings(quaternions=QUATERNIONS, differences=DIFFERENCES),
+        model=ModelSettings(quaternions=QUATERNIONS, quaternion_sign="either", differences=differences(task)),
         learning=learning(
             1.5e-3,
             lr_master=3e-3,  # with half of it two epochs are too few for named options to hand over

@@ -53,8 +53,8 @@ DECIDED = {
     ),
     **dict.fromkeys(
         ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
-         "quaternions", "differences", "observe_interest", "options_see_task", "normalize_observation", "encoder",
-         "conv_layers", "encoder_dim"),
+         "quaternions", "quaternion_sign", "differences", "observe_interest", "options_see_task",
+         "normalize_observation", "encoder", "conv_layers", "encoder_dim"),
         "that would be another network; make a new agent",
     ),
     **dict.fromkeys(
@@ -145,7 +145,11 @@ class Settings:
         changes = {name: conformed(name, _hint_of(algorithm, name), value) for name, value in changes.items()}
         changes = _consistent(changes, self.options)
         if changes.get("options"):
-            changes = changes | listed(changes["options"], changes.get("skills", self.options.skills))
+            own = listed(changes["options"], changes.get("skills", self.options.skills))
+            for name in ("num_options", "option_names"):
+                if changes.get(name, own[name]) != own[name] and not changes.get("options_from"):
+                    raise InputError(f"options say that {name} is {own[name]!r}, not {changes[name]!r}; leave it out")
+            changes = own | changes
         import_module_of(changes.get("encoder", ""), "the encoder is defined")
         if algorithm != self.algorithm:
             return dataclasses.replace(self, algorithm=algorithm).override(**changes)
@@ -209,7 +213,7 @@ class Settings:
 
 def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, Any]:
     """`changes` with what follows for number, names and definitions of the options."""
-    none: dict[str, Any] = {"options": (), "skills": ()} if options.options else {}
+    none: dict[str, Any] = {"options": (), "skills": (), "skill_ends": "learned"} if options.options else {}
     if changes.get("options_from", ""):
         return none | named(changes["options_from"]) | changes
     unnamed = {"options_from": "", "observe_interest": ""} | none if options.options_from or options.options else {}

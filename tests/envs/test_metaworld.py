@@ -4,12 +4,15 @@ import os
 import pickle
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 
 import metaworld
 import numpy as np
 import pytest
+import torch
 
+import option_critic as oc
 from option_critic.envs.envpool import has_all_cores
 from option_critic.envs.envpool_metaworld import GOAL, MetaWorldEnvs, envpool_id
 from option_critic.envs.make import make_envs, resolve_backend
@@ -17,6 +20,7 @@ from option_critic.envs.metaworld import (
     DIFFERENCES,
     QUATERNIONS,
     TASKS,
+    TOOLS,
     OfficialTask,
     make_official,
     make_slice,
@@ -27,6 +31,7 @@ from option_critic.envs.workers import WorkerEnvs, WorkerError
 from option_critic.errors import InputError
 from option_critic.evaluation.goals import draw_mt1_goals, mt1_goals
 from option_critic.evaluation.metaworld_protocol import GOAL_SETS
+from option_critic.presets import metaworld as preset
 
 TASK = "pick-place-v3"
 
@@ -152,6 +157,36 @@ def test_quaternions_stand_where_the_preset_says():
     assert np.linalg.norm(obs[now : now + 4]) == pytest.approx(1)
     assert np.array_equal(obs[before : before + 4], first[now : now + 4])
     assert not obs[second : second + 4].any() and not obs[second_before : second_before + 4].any()
+
+
+@pytest.mark.parametrize("task", ["sweep-v3", "peg-unplug-side-v3", "hammer-v3", "basketball-v3", "pick-place-v3"])
+def test_rotations_look_the_same_in_both_simulators_and_do_not_jump(task):
+    """Some tasks tell (w, x, y, z): at rest the last component is 0, give or take, and says nothing of the sign."""
+    pytest.importorskip("envpool")
+    agent = oc.OptionCritic(f"Meta-World/{task}")
+    view = agent.state.model.view
+    env = OfficialTask(task)
+    rests = [env.reset(seed=0)[0], *(env.step(np.zeros(4))[0] for _ in range(15))]
+    env.close()
+    envs = make_envs(agent.source, replace(agent.settings.env, num_envs=2), [0, 1])
+    rests.extend(envs.reset())
+    for _ in range(15):
+        rests.extend(envs.step(np.zeros((2, 4), np.float32)).next_obs)
+    envs.close()
+    seen = view.prepare(torch.from_numpy(np.array(rests, np.float32)))[:, 7:11]
+    assert seen.norm(dim=-1).min() > 0.99
+    assert (seen @ seen.T).min() > 0  # never the other sign
+
+
+def test_the_tools_are_the_tasks_with_a_second_object():
+    for task in ("hammer-v3", "stick-pull-v3", "stick-push-v3", "push-v3"):
+        env = OfficialTask(task)
+        obs, _ = env.reset(seed=0)
+        env.close()
+        assert obs[11:14].any() == (task in TOOLS)
+        pairs = np.array(preset(task).model.differences).reshape(-1, 2)
+        assert len(pairs) == (12 if task in TOOLS else 6)
+        assert ((4, 11) in map(tuple, pairs)) == (task in TOOLS)
 
 
 def test_differences_lead_to_object_and_goal():

@@ -7,7 +7,7 @@ import torch
 
 import option_critic as oc
 from option_critic.model.acting import snapshot
-from option_critic.model.normalize import ObservationNormalizer, RewardScaler, RunningMoments
+from option_critic.model.normalize import ObservationNormalizer, RewardScaler, RunningMoments, turned_by
 from option_critic.options.interest import wishes
 from option_critic.options.option import Option
 
@@ -86,18 +86,20 @@ def test_the_scale_of_rewards_does_not_depend_on_the_length_of_rollouts():
     np.testing.assert_allclose(scales, expected, rtol=1e-4)
 
 
-def test_both_signs_of_a_quaternion_are_one_rotation():
+@pytest.mark.parametrize("sign", ["last", "first", "either"])
+def test_both_signs_of_a_quaternion_are_one_rotation(sign):
     """Whatever the simulator chose, the network and its statistics see the same; other entries stay."""
     obs = torch.randn(50, 12)
     flipped = obs.clone()
     flipped[:, 2:6] *= -1  # the same rotations
     flipped[::2, 7:11] *= -1
-    normalisers = [ObservationNormalizer(12, 10.0, True, (2, 7)) for _ in range(2)]
+    normalisers = [ObservationNormalizer(12, 10.0, True, turned_by((2, 7), sign)) for _ in range(2)]
     for normaliser, x in zip(normalisers, (obs, flipped), strict=True):
         normaliser.update(x)
     assert torch.equal(normalisers[0](obs), normalisers[1](flipped))
     seen = normalisers[0].view.prepare(obs)
-    assert (seen[:, [5, 10]] >= 0).all() and torch.equal(seen.abs(), obs.abs())
+    first, last = seen[:, [2, 7]], seen[:, [5, 10]]
+    assert ({"last": last, "first": first, "either": first + last}[sign] >= 0).all() and torch.equal(seen.abs(), obs.abs())
     others = [0, 1, 6, 11]
     assert torch.equal(seen[:, others], obs[:, others])
 

@@ -2,7 +2,6 @@
 
 import pickle
 import warnings
-from types import SimpleNamespace
 
 import cloudpickle
 import errands
@@ -191,14 +190,26 @@ def test_several_side_by_side():
     assert [m.tolist() for m in envs.call("action_masks")] == [[to != at for to in SHOPS] for at in (0, 5, 8)]
 
 
+class Held:
+    """A policy whose actions are held, as those of a skill may be."""
+
+    action_repeat = 3
+
+    def __init__(self, policy):
+        self.policy = policy
+
+    def __call__(self, obs):
+        return self.policy(obs)
+
+
 def test_skills_hold_their_actions():
-    held = SimpleNamespace(option=lambda: walk(8, interest=None), action_repeat=3)
+    held = walk(8, interest=None, policy=Held(walk(8).policy))
     env = env_of([held, walk(0)])
     obs, *_, info = ran(env, 0)  # from 4: it looks at 7, and at 8 after two steps more
     assert info["option_steps"] == 6 and errands.cell(obs) == 8
     *_, info = ran(env_of([held], max_steps=4), 0)
     assert (info["option_steps"], info["end"]) == (4, "max_steps")
-    limited = SimpleNamespace(option=lambda: walk(99, max_length=2), action_repeat=3)
+    limited = walk(99, max_length=2, policy=Held(walk(99).policy))
     *_, info = ran(env_of([limited]), 0)
     assert (info["option_steps"], info["end"]) == (6, "max_length")  # decisions, not steps
 

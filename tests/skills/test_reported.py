@@ -53,6 +53,7 @@ def run(tmp_path, monkeypatch):
          ("frozen", "corrected", "learned", "frozen, end given"), WORDS),
         (("near", "new:near+"), "", "given", (), ("skill, frozen, end given", "new")),
         (("near", "m:SET:a"), "", "given", (), ("skill, frozen, end given", "of m:SET")),  # of an older version
+        (("near", "right+"), "", "right,far", (), ("skill, frozen", "skill, corrected, end given")),
         ((), "m:SET", "learned", ("learned", "corrected"), ("of m:SET, learned", "of m:SET, corrected")),
         ((), "reach-grasp-move@push-v3", "learned", ("one too many",) * 3, ("of reach-grasp-move@push-v3",) * 2),
         ((), "", "given", (), ("learned", "learned")),

@@ -172,7 +172,8 @@ def seen(sees: Sees) -> str:
     else:
         parts = [f"{f.name} ({listed(f.plus)}{' less ' + listed(f.minus) if f.minus else ''})" for f in sees.features]
     if sees.quaternions:
-        parts.append(f"quaternions from {listed(sees.quaternions)} on with w >= 0")
+        positive = "first + last" if sees.quaternion_sign == "either" else sees.quaternion_sign
+        parts.append(f"quaternions from {listed(sees.quaternions)} on with {positive} >= 0")
     if sees.normalize:
         parts.append(f"normalised, within {sees.clip:g}")
     return "; ".join(parts)

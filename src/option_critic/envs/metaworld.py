@@ -30,10 +30,14 @@ KEPT_INFO = ("success", "near_object", "grasp_success", "obj_to_target")
 OBJECT_Z = 6
 """Where an observation holds the height of the first object."""
 QUATERNIONS = (7, 14, 25, 32)
-"""Where an observation holds the rotations of two objects, now and one step ago (x, y, z, w). Their sign differs
-between EnvPool and the official package, where it also jumps in mid-episode."""
+"""Where an observation holds the rotations of two objects, now and one step ago: (x, y, z, w) in 29 tasks, (w, x, y, z)
+in the others. Their sign differs between EnvPool and the official package, where it also jumps in mid-episode."""
 DIFFERENCES = (0, 4, 1, 5, 2, 6, 4, 36, 5, 37, 6, 38)
 """What is to be brought together: the hand and the first object, the object and the goal."""
+TOOLS = ("hammer-v3", "stick-pull-v3", "stick-push-v3")
+"""The tasks with a second object: the nail, the thermos."""
+TOOL_DIFFERENCES = (4, 11, 5, 12, 6, 13, 11, 36, 12, 37, 13, 38)
+"""What is to be brought together besides: the first object and the second, the second and the goal."""
 HORIZON = 500
 """Steps of an official episode."""
 JOIN = "+"

@@ -87,7 +87,7 @@ def parts_of(what: OptionCritic | Skill, mode: Mode) -> tuple[AgentGraph | Skill
 def spread(see: ObservationNormalizer, size: int) -> tuple[NDArray, NDArray]:
     """Mean and standard deviation of the numbers of observations, [D] each; 0 and 1 where nobody kept them."""
     mean, var = see.moments.mean.cpu().numpy(), see.moments.var.cpu().numpy()
-    known = len(see.w) if see.whole else 0
+    known = len(see.key) if see.whole else 0
     rest = np.zeros(size - known)
     return np.concatenate([mean[:known], rest]), np.concatenate([np.sqrt(var[:known]), rest + 1])
 

@@ -104,10 +104,10 @@ def view(model: OptionModel) -> View[NDArray]:
 def view_in_numpy(theirs: View[Tensor]) -> View[NDArray]:
     """The same of what they see of numbers."""
     dtypes = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
-    scaling = theirs.scaling
+    scaling, q = theirs.scaling, theirs.quaternions
     known = {} if scaling is None else {mine: pair(scaling(its)) for mine, its in dtypes.items()}
     return View(
-        quaternions=None if theirs.quaternions is None else pair(theirs.quaternions),
+        quaternions=None if q is None else (array(q[0]), None if q[1] is None else array(q[1]), array(q[2])),
         differences=None if theirs.differences is None else pair(theirs.differences),
         watched=theirs.watched,
         features=None if theirs.features is None else tuple(map(array, theirs.features)),  # type: ignore[arg-type]

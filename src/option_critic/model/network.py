@@ -25,11 +25,12 @@ class View(Generic[Numbers]):
     """What the networks see of raw observations [..., D]: [..., S] in float32. Where there are images, these are rows
     [..., W] (`observation_space.py: Row`)."""
 
-    quaternions: tuple[Numbers, Numbers] | None
-    """(w, below), [D] each: an entry turns its sign where its entry w is less than `below`, so that of the two unit
-    quaternions that mean one rotation the one with w >= 0 is seen. Without it an agent of one simulator cannot be
-    judged in another: EnvPool's Meta-World keeps the sign of w, the official package makes the largest of the four
-    positive, and so jumps where two are equally large. None: there are no quaternions."""
+    quaternions: tuple[Numbers, Numbers | None, Numbers] | None
+    """(key, beside, below), [D] each: an entry turns its sign where its entry `key`, or the sum of that and its entry
+    `beside`, is less than `below`, so that of the two unit quaternions that mean one rotation always the same is seen.
+    Without it an agent of one simulator cannot be judged in another: EnvPool's Meta-World keeps the sign of one
+    component, the official package makes the largest of the four positive, and so jumps where two are equally large.
+    None: there are no quaternions."""
     differences: tuple[Numbers, Numbers] | None
     """(minuend, subtrahend): entries whose differences are seen beside the observation"""
     watched: tuple[Option, ...]
@@ -68,8 +69,9 @@ class View(Generic[Numbers]):
         obs = self.numbers(obs)
         x = real(obs)
         if self.quaternions is not None:
-            w, below = self.quaternions
-            x = xp(x).where(take(x, w) < below, -x, x)
+            key, beside, below = self.quaternions
+            sign = take(x, key) if beside is None else take(x, key) + take(x, beside)
+            x = xp(x).where(sign < below, -x, x)
         parts = [x] if self.whole else []
         if self.differences is not None:
             minuend, subtrahend = self.differences

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.model.network import View
+from option_critic.model.settings import Sign
 from option_critic.options.feature import Feature
 from option_critic.options.option import Option
 
@@ -57,6 +58,12 @@ def moments_of(batch: Tensor) -> tuple[int, Tensor, Tensor]:
     return len(x), x.mean(0), x.var(0, correction=0)
 
 
+def turned_by(starts: Sequence[int], sign: Sign) -> list[tuple[int, int, int]]:
+    """(where a quaternion starts, the components whose sum is to be positive; the same twice: that one) of each."""
+    first = 0 if sign == "first" else 3
+    return [(start, start + first, start + (0 if sign == "either" else first)) for start in starts]
+
+
 class ObservationNormalizer(nn.Module):
     """What the networks see of observations (`network.py: View`), and the statistics of it. The identity until the
     first update.
@@ -65,7 +72,8 @@ class ObservationNormalizer(nn.Module):
     `features` at which single options look are further entries, the latter at the end. What comes out is [..., S].
     """
 
-    w: Tensor
+    key: Tensor
+    beside: Tensor
     below: Tensor
     minuend: Tensor
     subtrahend: Tensor
@@ -78,18 +86,21 @@ class ObservationNormalizer(nn.Module):
         size: int,
         clip: float,
         enabled: bool,
-        quaternions: tuple[int, ...] = (),
+        quaternions: Sequence[tuple[int, int, int]] = (),
         differences: tuple[int, ...] = (),
         watched: Sequence[Option] = (),
         device: str = "cpu",
         features: Sequence[Feature] = (),
     ) -> None:
         super().__init__()
-        w = torch.arange(size, device=device)
+        key = torch.arange(size, device=device)
+        beside = key.clone()
         below = torch.full((size,), -math.inf, dtype=torch.float32, device=device)
-        for start in quaternions:
-            w[start : start + 4], below[start : start + 4] = start + 3, 0.0
-        self.register_buffer("w", w, persistent=False)
+        for start, first, second in quaternions:
+            own = slice(start, start + 4)
+            key[own], beside[own], below[own] = first, second, 0.0
+        self.register_buffer("key", key, persistent=False)
+        self.register_buffer("beside", beside, persistent=False)
         self.register_buffer("below", below, persistent=False)
         for name, entries in (("minuend", differences[::2]), ("subtrahend", differences[1::2])):
             self.register_buffer(name, torch.tensor(entries, dtype=torch.long, device=device), persistent=False)
@@ -101,13 +112,14 @@ class ObservationNormalizer(nn.Module):
         self.size = size + len(self.minuend) + len(watched) + len(columns)
         self.moments = RunningMoments(self.size, device)
         self.clip, self.enabled, self.watched, self.has_quaternions = clip, enabled, tuple(watched), bool(quaternions)
+        self.by_sum = any(first != second for _, first, second in quaternions)
         self.whole = True
 
     @property
     def view(self) -> View[Tensor]:
         """With the statistics as they are now."""
         return View(
-            quaternions=(self.w, self.below) if self.has_quaternions else None,
+            quaternions=(self.key, self.beside if self.by_sum else None, self.below) if self.has_quaternions else None,
             differences=(self.minuend, self.subtrahend) if len(self.minuend) else None,
             watched=self.watched,
             features=(self.plus, self.minus, self.less) if len(self.plus) else None,
@@ -118,8 +130,8 @@ class ObservationNormalizer(nn.Module):
 
     def look_away(self) -> None:
         """From the observation itself, before the first update: what is left is what stands beside it."""
-        self.whole, self.size = False, self.size - len(self.w)
-        self.moments = RunningMoments(self.size, self.w.device.type)
+        self.whole, self.size = False, self.size - len(self.key)
+        self.moments = RunningMoments(self.size, self.key.device.type)
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""

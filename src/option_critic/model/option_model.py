@@ -20,7 +20,7 @@ from option_critic.model.given import given_policies
 from option_critic.model.layers import initialise, linear, mlp
 from option_critic.model.looks import Looks, all_features, apart, check_looks, own_head
 from option_critic.model.network import Network, View
-from option_critic.model.normalize import ObservationNormalizer, RewardScaler
+from option_critic.model.normalize import ObservationNormalizer, RewardScaler, turned_by
 from option_critic.model.settings import ModelSettings
 from option_critic.model.size import check_size, numbers_size
 from option_critic.options.definitions import find
@@ -56,6 +56,9 @@ class OptionModel(nn.Module):
     factor_index: Tensor
     factor_exists: Tensor
     look: Tensor
+    looks: Looks | None
+    hidden: slice | None
+    encoder: Encoder | None
 
     def __init__(
         self,
@@ -129,6 +132,8 @@ class OptionModel(nn.Module):
         """Take what definitions say: nothing of it is learned, so they may be those for another task."""
         self.fixed, self.given = fixed_actions(spaces, options, device), given_policies(spaces, options, device)
         self.obs_norm.watched = watched_by(settings, options)
+        if self.looks is not None:
+            self.looks = replace(self.looks, options=tuple(options))
 
     def _look(
         self, spaces: Spaces, num_options: int, s: ModelSettings, seed: int, device: str, options: Sequence[Option]
@@ -148,8 +153,9 @@ class OptionModel(nn.Module):
                 "options_see_task"
             )
         self.obs_norm = ObservationNormalizer(
-            obs_size, s.clip_observation, s.normalize_observation, s.quaternions, differences, watched, device, features
-        )
+            obs_size, s.clip_observation, s.normalize_observation, turned_by(s.quaternions, s.quaternion_sign),
+            differences, watched, device, features,
+        )  # fmt: skip
         own = len(watched) if s.observe_interest == OWN else 0
         hidden = slice(obs_size - self.tasks, obs_size) if self.blind else None
         looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)), own, hidden)

@@ -10,6 +10,7 @@ from option_critic.errors import InputError
 from option_critic.search_space import Among, Between
 from option_critic.value_types import check_range, check_ranges, conform, shown
 
+Sign = Literal["last", "first", "either"]
 Activation = Literal["tanh", "relu", "elu"]
 RANGES = {
     "hidden_dim": (1, 8192),
@@ -68,8 +69,11 @@ class ModelSettings:
     clip_observation: float = 10.0
     """Normalised observations are clipped to plus or minus this."""
     quaternions: tuple[int, ...] = ()
-    """Where unit quaternions (x, y, z, w) start in an observation. Two of opposite sign are one rotation; the
-    network sees the one with w >= 0. Simulators choose differently, and may jump from one to the other."""
+    """Where unit quaternions start in an observation. Two of opposite sign are one rotation; the network sees one of
+    them. Simulators choose differently, and may jump from one to the other."""
+    quaternion_sign: Sign = "last"
+    """Which of the two: whose last component (x, y, z, w) or first one (w, x, y, z) is positive; either: the sum of
+    both, where observations have quaternions of either order. What counts is that it is not near 0."""
     differences: tuple[int, ...] = ()
     """Pairs of components whose differences the networks see beside the observation: `0 4 1 5` for x0 - x4 and
     x1 - x5. A network is slow to learn to subtract two positions to the centimetre. Left out where it sees interests

@@ -24,6 +24,7 @@ NEW = "new:"
 CORRECTED = "+"
 LEARNED = "learned"
 """What an option is of which nothing is said."""
+GIVEN = "given"
 
 
 class Kept(Protocol):
@@ -88,8 +89,7 @@ def origins(
     """What each of an agent's options is, as far as the words of its settings tell, which a stranger may have written:
     nothing is loaded, nothing refused. `reference`: the set of all its options; `number`: K; `ends`: of the skills;
     `kinds`: K, what definitions give (`kind`), where that was told."""
-    given = ", end given" if ends == "given" else ""
-    found = [origin(text, given) for text in entries] or [f"of {reference}" if reference else LEARNED] * number
+    found = [origin(text, ends) for text in entries] or [f"of {reference}" if reference else LEARNED] * number
     if len(kinds) != len(found):
         return tuple(found)
     return tuple(f"{one}, {kind}" if one.startswith("of ") else one for one, kind in zip(found, kinds, strict=True))
@@ -101,17 +101,24 @@ def kind(option: Option) -> str:
     return policy + ", end given" * (option.ends == "given")
 
 
-def origin(text: str, given: str) -> str:
-    """What the option of an entry is; `given`: what to say of the end of a skill."""
+def ends_of(name: str, ends: str) -> Ends:
+    """When a skill ends, by `skill_ends`."""
+    return "given" if ends == GIVEN or (name and name in ends.split(",")) else "learned"
+
+
+def origin(text: str, ends: str) -> str:
+    """What the option of an entry is; `ends`: `skill_ends`."""
     if text.startswith(NEW):
         return "new"
     if ":" in text:
         return f"of {text.rpartition(':')[0]}"
-    return f"skill, {'corrected' if text.endswith(CORRECTED) else 'frozen'}{given}"
+    given = ends_of(text.removesuffix(CORRECTED), ends) == GIVEN
+    return f"skill, {'corrected' if text.endswith(CORRECTED) else 'frozen'}{', end given' * given}"
 
 
-def composed(entries: Sequence[str], skills: Sequence[Kept], ends: Ends) -> tuple[Option, ...]:
-    """The options that `entries` mean, with the `skills` among them in their order. `ends`: of the skills.
+def composed(entries: Sequence[str], skills: Sequence[Kept], ends: str) -> tuple[Option, ...]:
+    """The options that `entries` mean, with the `skills` among them in their order. `ends`: of the skills
+    (`skill_ends`).
 
     Raises InputError for a skill that is missing, sets and names that are not there, and names that are equal.
     """
@@ -123,7 +130,7 @@ def composed(entries: Sequence[str], skills: Sequence[Kept], ends: Ends) -> tupl
     return options
 
 
-def one(entry: Entry, skills: Any, ends: Ends) -> Option:
+def one(entry: Entry, skills: Any, ends: str) -> Option:
     """The option that an entry means; a skill is the next of `skills`."""
     if entry.kind == "new":
         return Option(name=entry.what)
@@ -132,7 +139,7 @@ def one(entry: Entry, skills: Any, ends: Ends) -> Option:
     skill: Kept | None = next(skills, None)
     if skill is None:
         raise InputError(f"the skill {entry.what} is not at hand: it is loaded with the agent that has it")
-    return skill.option(correction=entry.kind == "corrected", ends=ends)
+    return skill.option(correction=entry.kind == "corrected", ends=ends_of(skill.name, ends))
 
 
 def defined(entry: Entry) -> Option:

@@ -10,10 +10,10 @@ import tyro
 
 from option_critic.errors import InputError
 from option_critic.options.definitions import find, load
-from option_critic.options.entries import Entry, composed, kind, origins
-from option_critic.options.option import MAX_LENGTH, Ends, Option
+from option_critic.options.entries import GIVEN, LEARNED, Entry, composed, kind, origins
+from option_critic.options.option import MAX_LENGTH, Option
 from option_critic.search_space import Among, Between
-from option_critic.value_types import check_name, check_ranges, conform
+from option_critic.value_types import check_name, check_ranges, conform, nearest, shown
 
 RANGES = {
     "num_options": (1, 1000),
@@ -38,8 +38,9 @@ class OptionSettings:
     """The options one by one, in the place of options_from: a skill's folder (skills/grasp: frozen; skills/move+: with
     a learned correction), new:NAME (learned from nothing), SET:NAME or module:NAME:NAME (one of a set, as that says).
     With commas between them or apart."""
-    skill_ends: Ends = "learned"
-    """When skills among `options` end. learned: anew. given: as they did where they come from."""
+    skill_ends: str = LEARNED
+    """When skills among `options` end. learned: anew. given: as they did where they come from. Or the names of those
+    whose ends are given, with commas between them."""
     skills: Annotated[tuple[Any, ...], tyro.conf.Suppress] = field(default=(), compare=False, repr=False)
     """Those among `options`, in their order. They are weights, which lie in a folder of their own beside the others."""
     option_names: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ class OptionSettings:
             raise InputError(f"option_names must differ from each other, got {', '.join(self.option_names)}")
         if self.options and self.options_from:
             raise InputError("options and options_from both say which options there are; leave out one of them")
+        self._check_ends()
         if not 0 <= self.beta_floor < self.beta_ceil <= 1:
             raise InputError(
                 f"beta_floor and beta_ceil must satisfy 0 <= floor < ceil <= 1, "
@@ -78,6 +80,15 @@ class OptionSettings:
                 f"max_option_length must be at least min_option_length ({self.min_option_length:,}), "
                 f"got {self.max_option_length:,}"
             )
+
+    def _check_ends(self) -> None:
+        skills = [entry.what for entry in map(Entry.read, self.options) if entry.kept]
+        for name in () if self.skill_ends in (GIVEN, LEARNED) else self.skill_ends.split(","):
+            if name not in skills:
+                known = f"those among options ({', '.join(skills)})" if skills else "skills, and options has none"
+                raise InputError(
+                    f"skill_ends must be learned, given or names of {known}, got {shown(name)}.{nearest(name, skills)}"
+                )
 
     @cached_property
     def definitions(self) -> tuple[Option, ...]:

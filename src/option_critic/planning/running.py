@@ -11,6 +11,7 @@ import torch
 
 from option_critic.agent import OptionCritic
 from option_critic.envs.guard import described
+from option_critic.envs.metaworld import task_of
 from option_critic.errors import InputError, RunError
 from option_critic.functional.arrays import NDArray, single
 from option_critic.functional.options import effective_termination, permitted_interest
@@ -24,6 +25,8 @@ from option_critic.model.settings import ModelSettings
 from option_critic.options.interest import check_definition, interest_at, stacked
 from option_critic.options.option import Option
 from option_critic.records import Carry
+from option_critic.skills.gather import at_task
+from option_critic.skills.skill import Skill
 from option_critic.spaces import Spaces, check_fit
 
 End = Literal["own end", "no interest", "max_length", "max_steps", "terminated", "truncated"]
@@ -63,18 +66,21 @@ class GivenOptions:
         """Raises InputError for what cannot be run in `env`, whose spaces these are."""
         if isinstance(options, str) or not isinstance(options, Sequence) or not options:
             raise InputError(f"options must be an agent, or a list of Option or skills, got {described(options)}")
-        self.options, self.trained = tuple(as_option(option) for option in options), ""
+        task = task_of(env)
+        self.options, self.trained = tuple(at_task(as_option(option), task) for option in options), ""
         self.most = tuple(option.max_length for option in self.options)
         self.names = tuple(option.name for option in self.options)
         if len(set(self.names)) < len(self.names):
             raise InputError(f"options must have different names, got {', '.join(self.names)}")
-        self.holds = tuple(int(getattr(option, "action_repeat", 1)) for option in options)
+        self.holds = tuple(int(getattr(option.policy, "action_repeat", 1)) for option in self.options)
         self.spaces, self.deterministic = spaces, deterministic
         self.images = encoded(spaces.row, ModelSettings())  # as in training, functions are told all but these
         size = spaces.obs_size - sum(spaces.row.parts[i].size for i in self.images)
         seen = torch.zeros(2, size, dtype=torch.float32, device="cpu")
         try:
             for option in self.options:
+                if isinstance(option.policy, Skill):
+                    check_fit(option.policy.spaces, spaces, f"the environment, for skill {option.name},")
                 check_definition(seen, option)
             self.given = GivenPolicies(spaces, self.options)
             self.given.check(seen)
@@ -132,12 +138,14 @@ class AgentOptions:
     def __init__(self, agent: OptionCritic, spaces: Spaces, env: str, deterministic: bool) -> None:
         """Raises InputError unless the agent knows these spaces, those of `env`."""
         check_fit(agent.spaces, spaces, env)
-        self.names, self.rules, self.spaces = agent.option_names, agent.settings.options, agent.spaces
+        there = agent.settings.override(env_id=env)
+        self.names, self.rules, self.spaces = agent.option_names, there.options, agent.spaces
         self.options = self.rules.definitions or tuple(Option(name=name) for name in self.names)
         self.trained = f"{agent.settings.env_id} in {agent.num_timesteps:,} steps"
         self.most = self.rules.most or (None,) * len(self.names)
         self.holds = (agent.settings.env.action_repeat,) * len(self.names)
         self.model, self.deterministic = copy.deepcopy(agent.state.model), deterministic
+        self.model.define(self.spaces, self.rules.definitions, there.model, str(self.model.log_std.device))
         self.network: Network[NDArray] = snapshot(self.model)
 
     def numbers(self, row: NDArray) -> NDArray:
@@ -187,7 +195,7 @@ def taken(action: NDArray, spaces: Spaces) -> Any:
 
 def as_option(given: Any) -> Option:
     """An option, or that of a skill. Raises InputError unless it can be run as it is."""
-    option = given.option() if callable(getattr(given, "option", None)) else given
+    option = given.option() if isinstance(given, Skill) else given
     if not isinstance(option, Option):
         raise InputError(f"each of options must be an Option or a skill, got {described(given)}")
     if option.policy is None:

@@ -49,7 +49,8 @@ def skill_of(
 ) -> Skill:
     """Option `option` (its number or name) of an agent, as it is now, as a skill.
 
-    `measured`: what was found of it; `made_with`: the versions that the agent was trained with (default: those here).
+    `measured`: what was found of it here, which is not asked of a frozen skill that ends as it did: it stays what it
+    was; `made_with`: the versions that the agent was trained with (default: those here).
     Raises InputError where there is no such option, where the agent reads images through an encoder, and where no name
     leads to what defines the option.
     """
@@ -65,8 +66,7 @@ def skill_of(
     if base is not None and inherited(own, base) and own.frozen and own.ends == "given":  # nothing of it is another
         least, most = lengths(rules, k)
         changes = {"name": rules.names[k], "min_length": least, "max_length": most}
-        measured = measured or base.measured
-        return Skill(msgspec.structs.replace(base.record, measured=measured, **changes), base.network)
+        return Skill(msgspec.structs.replace(base.record, **changes), base.network)
     record = record_of(agent, k, own, base, versions() if made_with is None else made_with)
     record = msgspec.structs.replace(record, measured=measured or Measured())
     check(record)
@@ -135,7 +135,7 @@ def sees(agent: OptionCritic, own: Option) -> Sees:
     """What the networks of an option look at."""
     model, settings = agent.state.model, agent.settings.model
     seen: dict[str, object] = {"quaternions": settings.quaternions, "normalize": settings.normalize_observation}
-    seen["clip"] = settings.clip_observation
+    seen |= {"clip": settings.clip_observation, "quaternion_sign": settings.quaternion_sign}
     if own.sees is not None and model.looks is not None:
         features = tuple(f for f in model.looks.features if f in own.sees)
         return Sees(observation=False, features=features, **seen)  # type: ignore[arg-type]

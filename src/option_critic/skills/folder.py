@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from option_critic.card import FILE as CARD
 from option_critic.errors import InputError
 from option_critic.runs import manifest
-from option_critic.runs.files import read_as
+from option_critic.runs.files import read_as, read_json
 from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.skills.record import SkillError, SkillRecord, check
 
@@ -23,11 +24,24 @@ def is_skill(folder: RunPath) -> bool:
 
 
 def check_free(folder: RunPath) -> None:
-    """Raise InputError unless a skill can be written there: where nothing is, or a skill, or an empty folder."""
+    """Raise InputError unless a skill can be written there: where nothing is, or an empty folder, or a skill and
+    nothing besides."""
     link = not folder.parts and folder.base.is_symlink()
     empty = folder.is_folder() and not folder.names()
-    if not folder.name or link or not (folder.is_free() or empty or is_skill(folder)):
-        raise InputError(f"{folder} exists and is no skill; choose another name")
+    if not folder.name or link or not (folder.is_free() or empty or is_nothing_else(folder)):
+        what = "holds more than a skill" if not link and is_skill(folder) else "is no skill"
+        raise InputError(f"{folder} exists and {what}; choose another name")
+
+
+def is_nothing_else(folder: RunPath) -> bool:
+    """Whether a skill (which may be damaged) is all that `folder` holds."""
+    if not is_skill(folder) or set(folder.names()) - {*FILES, "manifest.json", CARD}:
+        return False
+    try:
+        files = read_json(folder / "manifest.json").get("files")
+    except CheckpointError:
+        return True
+    return isinstance(files, dict) and set(files) == set(FILES)
 
 
 def read_record(folder: RunPath) -> SkillRecord:
@@ -69,7 +83,7 @@ def skills_in(path: Path) -> dict[str, SkillRecord | str]:
 
 def file_name(name: str) -> str:
     """What a skill's folder is called: its name, in characters that every system takes."""
-    plain = re.sub(r"[^\w.+-]+", "-", name, flags=re.ASCII).strip(".-")
+    plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip(".-")
     return plain or "skill"
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from option_critic.model.layers import linear, mlp
-from option_critic.model.normalize import ObservationNormalizer
+from option_critic.model.normalize import ObservationNormalizer, turned_by
 from option_critic.model.option_model import OptionModel
 from option_critic.options.option import Option
 from option_critic.skills.record import Interests, SkillRecord
@@ -35,8 +35,9 @@ class SkillNetwork(nn.Module):
         sees, n = record.sees, record.networks
         watched = find(sees.interests) if sees.interests else ()
         self.see = ObservationNormalizer(
-            obs_size, sees.clip, sees.normalize, sees.quaternions, sees.differences, watched, device, sees.features
-        )
+            obs_size, sees.clip, sees.normalize, turned_by(sees.quaternions, sees.quaternion_sign), sees.differences,
+            watched, device, sees.features,
+        )  # fmt: skip
         if not sees.observation:
             self.see.look_away()
         self.policy, self.termination = None, None

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from option_critic.errors import InputError
-from option_critic.model.settings import MAX_COMPONENT, Activation
+from option_critic.model.settings import MAX_COMPONENT, Activation, Sign
 from option_critic.options.feature import Feature
 from option_critic.options.option import MAX_LENGTH
 from option_critic.runs.figures import Count, Interval, Number
@@ -46,6 +46,7 @@ class Sees(Struct, frozen=True):
     """All of it; else `features` alone."""
     features: Annotated[tuple[Feature, ...], Meta(max_length=1_000)] = ()
     quaternions: Components = ()
+    quaternion_sign: Sign = "last"
     differences: Components = ()
     interests: Interests | None = None
     normalize: bool = True

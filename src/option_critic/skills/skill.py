@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from option_critic.errors import InputError
@@ -82,6 +83,10 @@ class Skill:
         Itself where they are the same."""
         moved = at_task(self.record, task)
         return self if moved == self.record else Skill(moved, moved_network(moved, self.network))
+
+    def renamed(self, name: str) -> Skill:
+        """It under another name."""
+        return self if name == self.name else Skill(replace(self.record, name=name), self.network)
 
     @cached_property
     def spaces(self) -> Spaces:
