@@ -13,7 +13,8 @@ from option_critic.settings import DECIDED, Settings, UnknownSettingError, setti
 OTHERS = {
     "env_id": "Pendulum-v2", "num_options": 3, "options_from": "reach-grasp-move", "hidden_dim": 9,
     "policy_layers": 1, "critic_layers": 1, "option_layers": 2, "activation": "relu", "shared_trunk": True,
-    "quaternions": (0,), "quaternion_sign": "first", "differences": (0, 1), "observe_interest": "reach-grasp-move", "options_see_task": True,
+    "quaternions": (0,), "quaternion_sign": "first", "differences": (0, 1), "observe_interest": "reach-grasp-move",
+    "options_see_task": True,
     "normalize_observation": False,
     "initial_log_std": -1.0, "initial_beta": 0.5, "correction_log_std": -2.0, "burn_in": 32,
     "options": ("new:a", "new:b"), "skills": (), "skill_ends": "given",
