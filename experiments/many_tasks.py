@@ -49,15 +49,16 @@ def tasks_of(preset: str) -> tuple[str, ...]:
 def over_tasks(found: list[Record], preset: str) -> list[str]:
     """Markdown: a row for each agent, means over the tasks."""
     lines = [
-        "| agent | million steps | hours | any-step | held | final | mean of any-step |",
-        "|---|---|---|---|---|---|---|",
+        "| agent | million steps | hours | GiB | any-step | held | final | mean of any-step |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for agent in AGENTS:
         if those := of(found, preset, agent):
             steps = " ".join(f"{r['steps'] / 1e6:.1f}" for r in those)
             hours = " ".join(f"{r['hours']:.1f}" for r in those)
             figures = " | ".join(each(those, name) for name in ("any", "held", "final"))
-            lines.append(f"| {agent} | {steps} | {hours} | {figures} | {share(those, 'any')} |")
+            memory = " ".join(f"{r['memory']:.1f}" for r in those)
+            lines.append(f"| {agent} | {steps} | {hours} | {memory} | {figures} | {share(those, 'any')} |")
     return lines
 
 

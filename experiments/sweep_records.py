@@ -25,10 +25,10 @@ EVERY = 4
 ENOUGH = 0.9
 """Success in training at which a task counts as learned."""
 Record = dict[str, Any]
-"""place, name, target, seed, steps; hours that it was trained for; first: steps after which success
-in training was ENOUGH for the first time (null: never); curve: points [steps, success in training]; judged:
-figure -> its value; tasks: of several, name -> its figures, and the shares of the options; versions: what the run was
-made with"""
+"""place, name, target, seed, steps; hours that it was trained for; memory: the most that it held, in GiB; first: steps
+after which success in training was ENOUGH for the first time (null: never); curve: points [steps, success in training];
+judged: figure -> its value; tasks: of several, name -> its figures, and the shares of the options; versions: what the
+run was made with"""
 
 
 def records(runs: Sequence[PlannedRun], out: Path, kept: Path | None, success: str) -> list[Record]:
@@ -59,7 +59,8 @@ def record_of(run: PlannedRun, folder: RunPath, key: str, success: str) -> Recor
     tasks = {name: values(task.summary) | {"shares": task.shares} for name, task in result.tasks.items()}
     return {
         "place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
-        "hours": round(spent / 3600, 3), "first": first_of(curve), "curve": curve[::EVERY],
+        "hours": round(spent / 3600, 3), "memory": round(max(row["time/peak_memory"] for row in times), 2),
+        "first": first_of(curve), "curve": curve[::EVERY],
         "judged": values(result.summary), **({"tasks": tasks} if tasks else {}),
         "versions": read_json(folder / "versions.json"),
     }  # fmt: skip

@@ -31,7 +31,7 @@ def done(out, run, judged, tasks=()):
     (folder / "versions.json").write_text('{"torch": "2"}')
     rows = [{"time/total_timesteps": 1000.0 * t, fetch.LAST: 0.1 * t} for t in range(9)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    spent = {"time/collect_seconds": 300.0, "time/improve_seconds": 100.0}
+    spent = {"time/collect_seconds": 300.0, "time/improve_seconds": 100.0, "time/peak_memory": 1.5}
     times = [{"time/total_timesteps": 1000.0 * t} | spent for t in range(9)]
     (folder / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in times))
     summary = {"any": interval(judged), "final": interval(judged), "steps": None}
@@ -57,6 +57,7 @@ def test_runs_that_are_done_come_before_what_was_kept(tmp_path):
     assert found[0]["curve"] == [[0, 0.0], [4000, 0.4], [8000, 0.8]] and found[0]["versions"] == {"torch": "2"}
     assert (
         found[0]["hours"] == 1.0
+        and found[0]["memory"] == 1.5
         and found[0]["first"] is None
         and found[0]["judged"]["steps"] is None
         and "tasks" not in found[0]
@@ -118,13 +119,16 @@ def test_flat_agents_for_many_tasks_have_as_many_weights():
 
 
 def test_the_tables_and_the_figure_of_many_tasks(tmp_path):
-    found = [record(run, [0, 0.5, 0.9]) | {"hours": 1.25} for run in many_tasks.RUNS if run.target == "mt10"][:5]
+    found = [
+        record(run, [0, 0.5, 0.9]) | {"hours": 1.25, "memory": 1.5} for run in many_tasks.RUNS if run.target == "mt10"
+    ][:5]
     for number, each in enumerate(found):
         told = {"any": 0.1 * number, "shares": {"option-0": 0.2, "option-1": 0.8}}
         each["tasks"] = dict.fromkeys(many_tasks.tasks_of("mt10"), told)
     text = many_tasks.table(found)
     assert (
-        "| options | 0.0 0.0 0.0 | 1.2 1.2 1.2 | .50 .50 .50 | .50 .50 .50 | .50 .50 .50 | 0.50 [0.50, 0.50] |" in text
+        "| options | 0.0 0.0 0.0 | 1.2 1.2 1.2 | 1.5 1.5 1.5 | .50 .50 .50 | .50 .50 .50 | .50 .50 .50 | 0.50 [0.50, 0.50] |"
+        in text
     )
     assert (
         "| push | 0.00 0.20 0.40 | 0.10 0.30 | 0.20 / 0.80, 0.20 / 0.80, 0.20 / 0.80 |" in text and "MT50" not in text

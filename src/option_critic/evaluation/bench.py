@@ -9,8 +9,6 @@ are: `replay` steps the very actions of the agent again, without the agent.
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +29,7 @@ from option_critic.model.act import Generators
 from option_critic.runs.run_folder import Run
 from option_critic.settings import Settings
 from option_critic.training.collect import collect
+from option_critic.training.memory import held_at_most
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 from option_critic.training.train import Running, start, train
@@ -221,8 +220,7 @@ def short_training(settings: Settings, connection: Connection) -> None:
     with training(settings, state, np.zeros(3)) as block:
         for _ in range(3):
             block()
-    unit = 2**30 if sys.platform == "darwin" else 2**20
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    connection.send(held_at_most())
 
 
 def rate(block: Block, seconds: float) -> tuple[float, float]:

@@ -42,7 +42,7 @@ WRITTEN = (
 LOGS = ("metrics.jsonl", "timing.jsonl", "alarms.jsonl")
 TIMING = (
     "time/time_elapsed", "time/fps", "time/env_seconds", "time/collect_seconds", "time/improve_seconds",
-    "time/evaluate_seconds",
+    "time/evaluate_seconds", "time/peak_memory",
 )  # fmt: skip
 """Metrics of the clock. They have a file of their own, so that all else is the same in every repetition."""
 

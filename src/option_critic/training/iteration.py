@@ -8,6 +8,7 @@ from torch import Tensor
 
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Rollout
+from option_critic.training.memory import held_at_most
 from option_critic.training.metrics import divergence, option_metrics, shares_by_task
 from option_critic.training.state import TrainState
 
@@ -50,6 +51,7 @@ def metrics_of(
         "time/env_seconds": rollout.env_seconds,
         "time/collect_seconds": seconds.collecting,
         "time/improve_seconds": seconds.improving,
+        "time/peak_memory": held_at_most(),
         "train/learning_rate": state.optimizer.param_groups[0]["lr"],
         "train/reward_scale": float(state.model.reward_norm.moments.var.sqrt().mean()),
     }

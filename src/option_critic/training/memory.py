@@ -1,14 +1,25 @@
-"""Memory of large tensors, kept between uses."""
+"""Memory: that of large tensors, kept between uses, and how much there was of all."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import sys
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Of `mallopt`, in glibc."""
 KEPT = 1 << 30
 """Bytes."""
+
+
+def held_at_most() -> float:
+    """The most that this process has held at once, in GiB; NaN where the system does not tell."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return float("nan")
+    unit: int = 2**30 if sys.platform == "darwin" else 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def keep_memory() -> None:
