@@ -126,10 +126,8 @@ def test_the_tables_and_the_figure_of_many_tasks(tmp_path):
         told = {"any": 0.1 * number, "shares": {"option-0": 0.2, "option-1": 0.8}}
         each["tasks"] = dict.fromkeys(many_tasks.tasks_of("mt10"), told)
     text = many_tasks.table(found)
-    assert (
-        "| options | 0.0 0.0 0.0 | 1.2 1.2 1.2 | 1.5 1.5 1.5 | .50 .50 .50 | .50 .50 .50 | .50 .50 .50 | 0.50 [0.50, 0.50] |"
-        in text
-    )
+    row = "| options | 0.0 0.0 0.0 | 1.2 1.2 1.2 | 1.5 1.5 1.5 | .50 .50 .50 | .50 .50 .50 | .50 .50 .50 | 0.50 "
+    assert row + "[0.50, 0.50] |" in text
     assert (
         "| push | 0.00 0.20 0.40 | 0.10 0.30 | 0.20 / 0.80, 0.20 / 0.80, 0.20 / 0.80 |" in text and "MT50" not in text
     )
