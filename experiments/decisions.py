@@ -41,7 +41,7 @@ def agents_of(run: Path) -> dict[str, oc.OptionCritic]:
         "the run's agent": parent,
         "three frozen skills": made(reach, grasp, move),
         "two frozen, a new move": made(reach, grasp, "reach-grasp-move:move"),
-        "two frozen, a corrected move": made(reach, grasp, move.option(correction=True)),
+        "two frozen, a corrected move": made(reach, grasp, move.option(correction=True, ends="learned")),
     }
 
 

@@ -170,7 +170,7 @@ def new_move(cell: Cell, plan: Plan) -> oc.OptionCritic:
 def corrected(cell: Cell, plan: Plan) -> oc.OptionCritic:
     """(f)"""
     reach, grasp, move = skills(plan.parent("pick-place", cell.seed))
-    return cell.new(plan, options=[reach, grasp, move.option(correction=True)])
+    return cell.new(plan, options=[reach, grasp, move.option(correction=True, ends="learned")])
 
 
 def scripted(cell: Cell, plan: Plan) -> oc.OptionCritic:

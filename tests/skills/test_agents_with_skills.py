@@ -2,17 +2,20 @@
 
 import json
 import shutil
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from makers import agent as made_by
+from msgspec import structs
 
 import option_critic as oc
 from option_critic.errors import InputError
 from option_critic.options.entries import Entry
 from option_critic.skills.export import skill_of
-from option_critic.skills.gather import gathered
+from option_critic.skills.record import Measured
 
 FEW = {"num_envs": 2, "rollout_length": 16, "minibatch_size": 16, "epochs": 2, "hidden_dim": 8, "torch_threads": 1,
        "env_workers": "never", "burn_in": 0}  # fmt: skip
@@ -167,11 +170,79 @@ def test_entries_say_again_what_was_read(text):
     assert Entry.read(entry.text(entry.what)) == entry
 
 
-def test_a_skill_knows_the_height_of_another_task(monkeypatch):
-    from option_critic.options.definitions import SETS
+def test_each_skill_ends_and_is_called_as_its_option_says(folder, tmp_path):
+    near, up = (oc.Skill.load(folder / name) for name in ("near", "up"))
+    options = [near.option(name="close"), up.option(correction=True, ends="learned"), near, "new:over"]
+    made = oc.OptionCritic("Skills/Arm-v0", options=options, quaternions=(4,), **FEW)
+    assert made.settings.options.options == ("close", "up+", "near", "new:over")
+    assert made.settings.options.skill_ends == "close"
+    assert made.settings.options.given_ends == (True, False, False, False)
+    assert [o.name for o in made.settings.options.definitions] == list(made.option_names)
+    made.save(tmp_path / "agent")
+    again = oc.load(tmp_path / "agent")
+    assert again.settings == made.settings and again.settings.options.given_ends == (True, False, False, False)
+    assert again.settings.options.origins[0] == "skill, frozen, end given"
+    words = f"{folder}/near,{folder}/up+,new:over"
+    assert oc.OptionCritic("Skills/Arm-v0", options=words, skill_ends="up", quaternions=(4,),
+                           **FEW).settings.options.given_ends == (False, True, False)  # fmt: skip
+    all_given = oc.OptionCritic("Skills/Arm-v0", options=[near.option(), "new:over"], skill_ends="learned", **FEW)
+    assert all_given.settings.options.skill_ends == "given"
 
-    skill = skill_of(made_by("defined"), "up")
-    assert skill.at_task("bin-picking-v3") is skill  # nothing of it depends on a task
-    record = gathered([skill])
-    assert record["skills"] == (skill,)
-    assert SETS["reach-grasp-move"]["bin-picking-v3"] is not SETS["reach-grasp-move"][""]
+
+def test_more_than_words_can_say_is_refused(folder):
+    up = oc.Skill.load(folder / "up")
+    more = oc.Option(name="mine", policy=up, interest=lambda obs: obs[..., 0] > 0, max_length=3)
+    for option, word in (
+        (more, "more than Skill.option says"),
+        (replace(up.option(), max_length=3), "more than Skill.option says"),
+        (up.option(name="up+"), "no '\\+' at its end"),
+        (up.renamed("a:b"), "without ':'"),
+        (up.renamed("a,b"), "without ':'"),
+        (up.option(name="given"), "none of given and learned"),
+    ):
+        with pytest.raises(InputError, match=word):
+            oc.OptionCritic("Skills/Arm-v0", options=[option, "new:b"], **FEW)
+
+
+@pytest.mark.parametrize(
+    ("others", "word"),
+    [
+        ({"num_options": 3}, "num_options is 2, not 3"),
+        ({"option_names": ("a", "b")}, "option_names is"),
+        ({"skill_ends": "neer"}, "Did you mean near"),
+        ({"skill_ends": ""}, "must be learned, given"),
+    ],
+)
+def test_what_contradicts_the_options_is_named(folder, others, word):
+    with pytest.raises(InputError, match=word):
+        oc.OptionCritic("Skills/Arm-v0", options=f"{folder}/near,new:b", **(FEW | others))
+
+
+def test_networks_see_no_interests_where_that_is_said(folder):
+    made = oc.OptionCritic("Skills/Arm-v0", options=f"{folder}/up,new:b", observe_interest="", **FEW)
+    assert made.settings.model.observe_interest == "" and made.state.model.obs_norm.watched == ()
+
+
+def test_a_skill_in_a_set_must_fit_too(folder, monkeypatch):
+    near = oc.Skill.load(folder / "near")
+    monkeypatch.setattr(sys.modules["makers"], "INSIDE", (oc.Option(name="a", policy=near), oc.Option(name="b")),
+                        raising=False)  # fmt: skip
+    with pytest.raises(InputError, match="say action_repeat 1"):
+        oc.OptionCritic("Skills/Arm-v0", options_from="makers:INSIDE", action_repeat=2, **FEW)
+    with pytest.raises(InputError, match="for skill near"):
+        oc.OptionCritic("Pendulum-v1", options_from="makers:INSIDE", **FEW)
+    with pytest.raises(InputError, match="for skill near"):
+        oc.OptionEnv("Pendulum-v1", [near])
+    held = oc.Skill(structs.replace(near.record, action_repeat=3), near.network)
+    for option in (held, held.option(), oc.Option(name="a", policy=held)):
+        assert oc.OptionEnv("Skills/Arm-v0", [option]).runner.holds == (3,)
+
+
+def test_a_frozen_skill_that_is_exported_again_keeps_what_was_measured(folder):
+    near = oc.Skill.load(folder / "near")
+    found = Measured(mean_duration=7.0, share=0.5)
+    known = oc.Skill(structs.replace(near.record, measured=found), near.network)
+    made = oc.OptionCritic("Skills/Arm-v0", options=[known.option(), known.option(True, name="more")], **FEW)
+    here = Measured(share=0.25)
+    assert skill_of(made, "near", here).measured == found
+    assert skill_of(made, "more", here).measured == here

@@ -81,6 +81,15 @@ def test_skills_are_replaced_only_if_that_is_said(run, tmp_path, command):
     code, said = command("export", run, "--options", "down,up", "--out", out)
     assert code == 2 and "--overwrite replaces it" in said and not (out / "down").exists()
     assert command("export", run, "--options", "down,up", "--out", out, "--overwrite")[0] == 0
+    (out / "up" / "notes.txt").write_text("mine")
+    code, said = command("export", run, "--options", "up", "--out", out, "--overwrite")
+    assert code == 2 and "holds more than a skill" in said and (out / "up" / "notes.txt").exists()
+    (out / "up" / "notes.txt").unlink()
+    manifest = (out / "up" / "manifest.json").read_text()
+    (out / "up" / "manifest.json").write_text("{}")  # of something else
+    code, said = command("export", run, "--options", "up", "--out", out, "--overwrite")
+    assert code == 2 and "holds more than a skill" in said
+    (out / "up" / "manifest.json").write_text(manifest)
     (out / "up" / "skill.json").unlink()
     code, said = command("export", run, "--options", "up", "--out", out, "--overwrite")
     assert code == 2 and "exists and is no skill" in said  # what is no skill any more is not ours to delete

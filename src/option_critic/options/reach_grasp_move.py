@@ -160,14 +160,20 @@ def reach_grasp_move(rest: float = REST) -> tuple[Option, ...]:
 
 
 RESTS = {
-    "bin-picking-v3": 0.03,
-    "basketball-v3": 0.03,
-    "hand-insert-v3": 0.067,
-    "sweep-into-v3": 0.07,
-    "soccer-v3": 0.026,
-    "peg-insert-side-v3": 0.0245,
+    "bin-picking-v3": 0.03,  # the bottom of the bin
+    "basketball-v3": 0.03,  # a ball of that radius
+    "hand-insert-v3": 0.067,  # a tall block
+    "sweep-into-v3": 0.07,  # a tall block
+    "sweep-v3": 0.0,  # told at its foot
+    "coffee-push-v3": -0.003,  # the mug is told at its foot
+    "coffee-pull-v3": -0.003,
+    "soccer-v3": 0.026,  # a ball
+    "peg-insert-side-v3": 0.0245,  # a peg is thicker than a puck
+    "peg-unplug-side-v3": 0.131,  # the peg is in the side of a box
+    "hammer-v3": 0.0315,  # its head lies on the table, the handle is in the air
+    "box-close-v3": 0.075,  # the handle of a lid that lies on the table
 }
-"""Task -> how high the middle of its object rests (m), measured on the official package, where it is not 0.02: larger
-objects lie higher."""
+"""Task -> how high the middle of its object rests (m), measured on the official package, where that is not 0.02, give
+or take 2 mm, and it can be picked up or pushed."""
 REACH_GRASP_MOVE = reach_grasp_move()
 BY_TASK = {"": REACH_GRASP_MOVE} | {task: reach_grasp_move(rest) for task, rest in RESTS.items()}

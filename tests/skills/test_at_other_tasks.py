@@ -1,0 +1,98 @@
+"""Skills at other tasks: their interests are about heights above where the object of that task rests."""
+
+import numpy as np
+import pytest
+import torch
+
+import option_critic as oc
+from option_critic.options.reach_grasp_move import REST, RESTS
+from option_critic.skills.export import skill_of
+from option_critic.skills.gather import at_task
+
+pytest.importorskip("metaworld")
+
+HERE, THERE = "Meta-World/pick-place-v3", "Meta-World/sweep-into-v3"
+LIES = np.zeros((1, 39), np.float32)
+LIES[0, [2, 3, 6]] = 0.3, 1.0, 0.075
+"""The block of sweep-into on the table, the hand far above it."""
+
+
+@pytest.fixture(scope="module")
+def skills():
+    """Of an agent that did not learn."""
+    agent = oc.OptionCritic("pick-place", seed=1)
+    agent.state.model.update_view(torch.rand(50, 39, generator=torch.Generator().manual_seed(0)))
+    return [skill_of(agent, name) for name in agent.option_names]
+
+
+def starts(options):
+    """Where each may, with the block on the table."""
+    return [bool(option.interest(LIES)[0]) for option in options]
+
+
+def test_what_lies_higher_is_not_lifted(skills):
+    assert starts(skills) == [False, False, True]
+    there = [skill.at_task("sweep-into-v3") for skill in skills]
+    assert starts(there) == [True, False, False]
+    assert all(
+        a.network.state_dict().keys() == b.network.state_dict().keys() for a, b in zip(skills, there, strict=True)
+    )
+    assert starts([s.at_task("pick-place-v3") for s in there]) == [False, False, True]
+
+
+def test_options_of_skills_go_with_them_unless_more_is_said(skills):
+    corrected = skills[2].option(correction=True, ends="learned", name="over")
+    moved = at_task(corrected, "sweep-into-v3")
+    assert not moved.interest(LIES)[0] and (moved.correction, moved.ends, moved.name) == (True, "learned", "over")
+    own = oc.Option(name="own", policy=skills[2], interest=lambda obs: obs[..., 0] == 0)
+    assert at_task(own, "sweep-into-v3") is own
+
+
+def test_settings_take_them_to_the_task(skills):
+    agent = oc.OptionCritic(HERE, options=skills)
+    there = agent.settings.override(env_id=THERE)
+    assert starts(agent.settings.options.definitions) == [False, False, True]
+    assert starts(there.options.definitions) == [True, False, False]
+
+
+@pytest.mark.parametrize("how", ["set_env", "load"])
+def test_an_agent_that_moves_sees_what_a_saved_one_sees(how, skills, tmp_path):
+    agent = oc.OptionCritic(HERE, options=skills)
+    if how == "set_env":
+        agent.set_env(THERE)
+    else:
+        agent.save(tmp_path / "before")
+        agent = oc.load(tmp_path / "before", env=THERE)
+    agent.save(tmp_path / "after")
+    again = oc.load(tmp_path / "after")
+    assert starts(agent.settings.options.definitions) == [True, False, False]
+    seen = [one.state.model.view(torch.from_numpy(LIES)) for one in (agent, again)]
+    assert torch.equal(*seen)
+    for a, b in zip(*(one.state.model.values(torch.from_numpy(LIES)) for one in (agent, again)), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("what", ["skills", "options", "agent"])
+def test_a_planner_may_start_what_fits_the_task(what, skills):
+    options = {
+        "skills": skills,
+        "options": [s.option() for s in skills],
+        "agent": oc.OptionCritic(HERE, options=skills),
+    }
+    env = oc.OptionEnv(THERE, options[what])
+    env.reset(seed=0)
+    assert env.action_masks().tolist() == [True, False, False]
+    assert not starts(skills)[0]  # they themselves stay what they are
+    env.close()
+
+
+@pytest.mark.parametrize("task", [*RESTS, "push-v3", "pick-place-wall-v3", "shelf-place-v3", "pick-out-of-hole-v3"])
+def test_objects_rest_where_the_table_says(task):
+    from option_critic.envs.metaworld import OfficialTask
+
+    env = OfficialTask(task)
+    env.reset(seed=0)
+    for _ in range(5):
+        obs, *_ = env.step(np.zeros(4))
+    env.close()
+    assert obs[6] == pytest.approx(RESTS.get(task, REST), abs=0.006)
