@@ -43,7 +43,7 @@ from option_critic.training.alarms import Alarms, OptionWarning
 from option_critic.training.callbacks import Callbacks, Heard, as_one
 from option_critic.training.follow import follow
 from option_critic.training.progress import TrainingDisplay
-from option_critic.training.state import Episodes, TrainState
+from option_critic.training.state import Episodes, TrainState, fresh_replay
 from option_critic.training.train import Metrics, Running, train
 from option_critic.training.watch import EpisodeWatch
 
@@ -116,8 +116,8 @@ class OptionCritic:
         """Let `learn` and evaluation go on in another environment, with all that was learned.
 
         `env_id`: whatever `OptionCritic` takes, but for presets; `env_kwargs`: its arguments, by default those that
-        the settings hold. All other settings stay; only the record of recent episodes starts anew. Raises ValueError
-        unless the spaces are the same.
+        the settings hold. All other settings stay; only the record of recent episodes starts anew, and transitions
+        that were kept to learn from are left behind. Raises ValueError unless the spaces are the same.
         """
         settings = self.settings if env_kwargs is None else self.settings.override(env_kwargs=env_kwargs)
         self._move(given(env_id), settings)
@@ -135,6 +135,7 @@ class OptionCritic:
         device = str(self.state.model.log_std.device)
         self.state.model.define(self.spaces, settings.options.definitions, settings.model, device)  # as they are there
         self.settings, self.source = settings, source
+        self.state.replay = fresh_replay(settings.learning)  # what is kept happened elsewhere
 
     def _forget_episodes(self) -> None:
         self.state.episodes, self.state.evaluation = Episodes.of(len(self.spaces.tasks)), {}
@@ -194,6 +195,8 @@ class OptionCritic:
             return self
         judge = self._judge(heard)
         run = None if run_folder is None else Run(run_folder, self.settings, self.spaces, overwrite)
+        if run is not None and self.state.replay is not None:
+            self.state.replay.segments = ()  # they lie in another run's files, if in any
         if run is not None and self.state.env_steps:
             run.checkpoint(self.state)  # the settings alone would not lead back here
         return self._learn(run, heard, progress, judge, ranks)

@@ -53,12 +53,11 @@ class Transitions:
         return Carry(self.prev_option, self.option_age, self.is_first)
 
     def next_ages(self, num_options: int) -> Tensor:
-        """[N, K] the age of each option as it arrives at s', had it executed at s: that of the one that did is known,
-        the one that had arrived would have gone on, any other would have been chosen."""
+        """[N, K] the age of each option as it arrives at s', had it executed at s: the one that had arrived would have
+        gone on, unless it ended; any other would have been chosen."""
         options = torch.arange(num_options, device=self.option.device)
-        going_on = (options == self.prev_option.unsqueeze(-1)) & ~self.is_first.unsqueeze(-1)
-        stored = (options == self.option.unsqueeze(-1)) & self.ended.unsqueeze(-1)
-        return torch.where(going_on & ~stored, self.option_age.unsqueeze(-1), 0) + 1
+        going_on = (options == self.prev_option.unsqueeze(-1)) & ~(self.ended | self.is_first).unsqueeze(-1)
+        return torch.where(going_on, self.option_age.unsqueeze(-1), 0) + 1
 
     def tensors(self) -> dict[str, Tensor]:
         """Every field by its name, for a file."""

@@ -1,6 +1,7 @@
 """The second line: soft option-critic from the first step to a run that goes on."""
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,6 +149,39 @@ def test_resumed_equals_uninterrupted(tmp_path, buffer, keep, lost):
     agent_again = oc.resume(cut, env=Point)
     assert files(cut) == files(tmp_path / "whole")
     assert agent_again.state.replay.added == 80 and len(files(cut)) > 6
+
+
+def test_a_second_run_folder_holds_all_that_it_needs(tmp_path):
+    """The transitions of a first one lie in its files, not in those of the second."""
+    made = agent("Pendulum-v1", checkpoint_every=16).learn(32, run_folder=tmp_path / "first")
+    made.learn(48, run_folder=tmp_path / "second")
+    cut = Path(shutil.copytree(tmp_path / "second", tmp_path / "cut"))
+    shutil.rmtree(max((cut / "checkpoints").iterdir()))
+    assert oc.resume(cut).state.replay.added == 40
+    assert files(cut) == files(tmp_path / "second")
+
+
+@pytest.mark.filterwarnings("ignore:object:UserWarning")
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_in_another_environment_nothing_is_learned_from_the_one_before(number):
+    made = agent("Pendulum-v1").learn(32)
+    assert made.state.replay.decisions == 32
+    made.set_env(gym.make_vec("Pendulum-v1", num_envs=number) if number > 1 else gym.make("Pendulum-v1", g=1.0))
+    assert made.state.replay.decisions == 0
+    made.learn(48)
+    assert made.state.replay.decisions == 48 and made.state.replay.columns["reward"].shape[1] == number
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_what_is_frozen_asks_for_no_temperature(env, monkeypatch):
+    """Nothing can be done about its entropy: it wants none, and alpha stays as it is where all are frozen."""
+    still = (lambda obs: obs[..., 0] > 0) if env == "CartPole-v1" else (lambda obs: obs[..., :1] * 0)
+    options = tuple(oc.Option(name=name, policy=lambda obs: still(obs) * 1) for name in ("a", "b"))
+    monkeypatch.setitem(sys.modules, "still", SimpleNamespace(OPTIONS=options))
+    made = agent(env, options_from="still:OPTIONS", lr_temperature=0.1)
+    before = made.state.model.soft.log_alpha.item()
+    made.learn(64)
+    assert made.state.model.soft.log_alpha.item() == before
 
 
 def test_damaged_transitions_are_told(tmp_path):

@@ -75,6 +75,28 @@ def test_later_rows_are_of_the_same_episode_up_to_its_end():
         assert set(later[mine]) == set(range(r, last[mine][0] + 1))  # each of them occurs
 
 
+def test_a_row_in_which_a_backend_only_reset_belongs_to_no_episode():
+    """Its next observation is of the episode after it."""
+    replay = Replay(60 * B)
+    for t in range(20):
+        row = columns(t, 1, np.random.default_rng(t), episode=5)
+        row["valid"] = (t + 2 * np.arange(B) + 1)[None] % 5 > 0  # the last of each
+        replay.extend(row)
+    row, env = replay.draw(3000, torch.Generator().manual_seed(0))
+    later, known = replay.later(row, env, torch.Generator().manual_seed(1))
+    assert known.all() and ((later + 2 * env) % 5 < 4).all() and (later > row).any()
+
+
+def test_memory_is_what_the_page_says():
+    """Two observations and the action, and 33 bytes beside them."""
+    replay = Replay(1000)
+    row = columns(0, 1, np.random.default_rng(0))
+    replay.extend(row)
+    each_row = sum(row[name][0, 0].nbytes for name in ("obs", "next_obs", "action"))
+    held = sum(x.nbytes for x in (*replay.columns.values(), replay.first, replay.last))
+    assert held / (replay.rows * B) == each_row + 33
+
+
 def test_what_is_put_back_goes_on_in_the_same_way():
     """From a file that begins in the middle of an episode: the same rows, and the same answers about episodes."""
     whole, again = Replay(12 * B), Replay(12 * B)

@@ -193,7 +193,10 @@ def policy_loss(
     alpha, kappa = temperatures(model, config)
     q, log_pi = option_values(model.soft.critics, replace(at, seen=at.seen.detach()), noise, alpha)
     actor = soft.soft_policy_loss(q, weight)
-    lacks = (weight * (log_pi.detach() + target_entropy(at, config))).sum(-1)
+    lacks = log_pi.detach() + target_entropy(at, config)
+    if model.given is not None:  # nothing can be done about the entropy of what is frozen
+        lacks = torch.where(model.given.frozen, 0.0, lacks)
+    lacks = (weight * lacks).sum(-1)
     loss, metrics = (
         actor,
         {

@@ -161,7 +161,7 @@ class SACOCSettings(LearningSettings):
     anneal_lr: bool = False
     """Let all learning rates fall linearly to 0 over the training."""
     update_every: int = 1
-    """Rows collected per environment before the next updates."""
+    """Rows collected per environment before the next updates; at most `rollout_length`, an iteration."""
     updates_per_step: float = 1.0
     """Updates for each decision on an action that was collected, of all environments."""
     learning_starts: int = 1000

@@ -79,5 +79,7 @@ def goals_of(source: Source, settings: EnvSettings, spaces: Spaces) -> Goals:
         env = bare_one(source, settings)
     compute = getattr(env.unwrapped, "compute_reward", None)
     if not callable(compute):
+        with Chance([0]):
+            close_env(env, source.name)
         raise InputError(f"hindsight needs an environment with compute_reward, and {source.name} has none")
     return Goals(source.name, places[ACHIEVED,], places[DESIRED,], compute, env)

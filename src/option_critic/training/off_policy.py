@@ -52,7 +52,7 @@ def iterate(
                 rollout, live = collect(groups, state.model, live, length, rules, state.generators)
             collected = time.perf_counter()
             before = replay.decisions
-            if goals is not None and before == 0:
+            if goals is not None and replay.updates == 0:
                 check_goals(goals, rollout)
             replay.add(rollout)
             rollouts.append(rollout)
@@ -80,7 +80,7 @@ def iterate(
 
 
 def check_goals(goals: Goals, rollout: Rollout) -> None:
-    """Raise InputError unless the first steps are paid as hindsight will have it."""
+    """Raise InputError unless the steps before the first update are paid as hindsight will have it."""
     rows = rollout.valid
     goals.check(rollout.next_obs[rows].cpu().numpy(), rollout.reward[rows].cpu().numpy())
 

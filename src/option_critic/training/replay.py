@@ -94,7 +94,7 @@ class Replay:
             place = (self.added + t) % self.rows
             for name, x in columns.items():
                 self.columns[name][place] = x[t]
-            self._follow(self.added + t, columns["is_first"][t])
+            self._follow(self.added + t, columns["is_first"][t], columns["valid"][t])
         self.added += length
         self.decisions += int(columns["valid"].sum())
 
@@ -113,11 +113,12 @@ class Replay:
         self.first, self.last = np.zeros((2, rows, envs), np.int64)
         self.running = np.full(envs, -1, np.int64)  # of no episode that is kept, until one begins
 
-    def _follow(self, row: int, is_first: NDArray) -> None:
-        """Know of each row which episode it belongs to, and how far that has come."""
+    def _follow(self, row: int, is_first: NDArray, valid: NDArray) -> None:
+        """Know of each row which episode it belongs to, and how far that has come: no further, where it only reset."""
         self.running = np.where(is_first, row, self.running)
         self.first[row % self.rows] = self.running
-        self.last[self.running % self.rows, np.arange(len(self.running))] = row
+        envs = np.flatnonzero(valid)
+        self.last[self.running[envs] % self.rows, envs] = row
 
     def draw(self, count: int, generator: Generator) -> tuple[Index, Index]:
         """(row, environment) of `count` transitions, each kept one as likely."""
@@ -143,10 +144,11 @@ class Replay:
 
     def take(self, row: Index, env: Index, device: torch.device | str = "cpu") -> Transitions:
         """The transitions there."""
-        place = row % self.rows
+        place = row % self.rows * len(self.running) + env
 
         def column(name: str) -> torch.Tensor:
-            x = torch.from_numpy(self.columns[name][place, env])
+            whole = self.columns[name]  # one index into what lies in a row: half the time of two
+            x = torch.from_numpy(whole.reshape(-1, *whole.shape[2:]).take(place, 0))
             return (x.long() if x.dtype in (torch.int16, torch.int32) else x).to(device)
 
         return Transitions(**{name: column(name) for name in Transitions.__dataclass_fields__})

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from option_critic.algorithms.settings import SACOCSettings
+from option_critic.algorithms.settings import LearningSettings, SACOCSettings
 from option_critic.algorithms.table import brought_by
 from option_critic.errors import InputError
 from option_critic.model.act import Generators
@@ -110,6 +110,11 @@ class Episodes:
         return found
 
 
+def fresh_replay(config: LearningSettings) -> Replay | None:
+    """Where transitions are kept, and none yet; none where the algorithm keeps none."""
+    return Replay(config.buffer_size) if isinstance(config, SACOCSettings) else None
+
+
 @dataclass
 class TrainState:
     """A training in full: what `improve` changes, and how far it has come."""
@@ -157,7 +162,7 @@ class TrainState:
             generators=Generators.seeded(settings.seed),
             parts={name: start(model) for name, start in brought_by(settings.algorithm).items()},
             spaces=spaces,
-            replay=Replay(learning.buffer_size) if isinstance(learning, SACOCSettings) else None,
+            replay=fresh_replay(learning),
             schedule_end=settings.total_timesteps,
             episodes=Episodes.of(len(spaces.tasks)),
         )
