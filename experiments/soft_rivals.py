@@ -6,10 +6,11 @@
     python experiments/soft_rivals.py table --out runs/soft
 
 One environment, no normalisation, learning rates 3e-4, gamma 0.99, tau 0.005, batches of 256, two layers of ReLU, a
-temperature that is learned to an entropy of -1 a component, updates in turns of `every` steps. What is left: SB3 begins
-with uniform actions, ours with an untrained policy, whose first weights are orthogonal (the head's a hundredth); ours learns from the first critics' step on with a temperature of
-1, as SB3. A record of each run is written when it is done, and a run with a record is left alone. Judged on 20 episodes
-without noise, the same first states for all.
+temperature that is learned to an entropy of -1 a component, updates in turns of `every` steps. What is left: SB3
+begins with uniform actions, ours with an untrained policy, whose first weights are orthogonal (the head's a
+hundredth); ours learns from the first critics' step on with a temperature of 1, as SB3. A record of each run is
+written when it is done, and a run with a record is left alone. Judged on 20 episodes without noise, the same first
+states for all.
 """
 
 from __future__ import annotations
