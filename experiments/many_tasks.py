@@ -1,4 +1,5 @@
 """Ten and fifty tasks at once: one agent whose three options do not see the task, and a flat one of as many weights.
+One seed besides of options that see it, as the flat agent does: what is lost by sharing alone.
 
     option-critic sweep experiments/many_tasks.py --out runs/many     # begins, or goes on; several may share the folder
     python experiments/many_tasks.py table --out runs/many            # markdown, and many_tasks.json there
@@ -21,16 +22,24 @@ from option_critic.options.look import colour
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
 GOALS = 10001
-FLAT_WIDTH = {"mt10": 279, "mt50": 536}
+FLAT_WIDTH = {"mt10": 279, "mt50": 539}
 """Preset -> the width at which one option has as many weights that learn as the preset's three."""
 SEEDS = {"mt10": 3, "mt50": 1}
-AGENTS = ("options", "flat")
+AGENTS = ("options", "flat", "seeing")
+
+
+def settings(preset: str, agent: str) -> dict[str, Any]:
+    """What an agent is told beside the preset."""
+    if agent == "flat":
+        return {"num_options": 1, "hidden_dim": FLAT_WIDTH[preset]}
+    return {"options_see_task": True} if agent == "seeing" else {}
+
+
 RUNS = [
-    PlannedRun(
-        target=preset, seed=seed, name=name, evaluation=Evaluation(goals_seed=GOALS),
-        settings={"num_options": 1, "hidden_dim": FLAT_WIDTH[preset]} if name == "flat" else {},
-    )
+    PlannedRun(target=preset, seed=seed, name=name, evaluation=Evaluation(goals_seed=GOALS),
+               settings=settings(preset, name))
     for preset, seeds in SEEDS.items() for seed in range(seeds) for name in AGENTS
+    if name != "seeing" or (preset, seed) == ("mt10", 0)
 ]  # fmt: skip
 ANY = "rollout/success_any_rate"
 """Success at any step of recent training episodes of all tasks, with noise."""
@@ -65,12 +74,12 @@ def over_tasks(found: list[Record], preset: str) -> list[str]:
 def each_task(found: list[Record], preset: str) -> list[str]:
     """Markdown: a row for each task, any-step success of each seed, and how much each option did (mean of the
     seeds)."""
-    lines = ["| task | options | flat | shares of the options |", "|---|---|---|---|"]
+    lines = ["| task | options | flat | seeing | shares of the options |", "|---|---|---|---|---|"]
     groups = {agent: of(found, preset, agent) for agent in AGENTS}
     for task in tasks_of(preset):
         cells = [" ".join(f"{r['tasks'][task]['any']:.2f}" for r in those) or "-" for those in groups.values()]
         shared = [" / ".join(f"{x:.2f}" for x in r["tasks"][task]["shares"].values()) for r in groups["options"]]
-        lines.append(f"| {task.removesuffix('-v3')} | {cells[0]} | {cells[1]} | {', '.join(shared) or '-'} |")
+        lines.append(f"| {task.removesuffix('-v3')} | {' | '.join(cells)} | {', '.join(shared) or '-'} |")
     return lines
 
 

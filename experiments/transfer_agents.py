@@ -216,6 +216,14 @@ def ten_finetuned(cell: Cell, plan: Plan) -> oc.OptionCritic:
         for name, x in parent.state.model.state_dict().items() if not name.startswith("reward_norm.")
     }  # fmt: skip
     take(agent, kept, cell.reward == "dense")
+    if cell.reward == "dense":  # so that what the critic knows is of the size of what it is told at first
+        own, scale = agent.state.model.reward_norm.moments, parent.state.model.reward_norm.moments
+        for name, x in (
+            ("count", own.count.new_tensor(ITERATION)),
+            ("mean", scale.mean.mean()),
+            ("var", scale.var.mean()),
+        ):
+            getattr(own, name).fill_(x)
     return agent
 
 

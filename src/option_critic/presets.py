@@ -40,6 +40,10 @@ def differences(*tasks: str) -> tuple[int, ...]:
     return DIFFERENCES + (TOOL_DIFFERENCES if set(tasks) & set(TOOLS) else ())
 
 
+LONGEST = 250
+"""Steps of an episode of several tasks at most: it is equally long in all, and one alone (push-back) needs more."""
+
+
 def metaworld(task: str) -> Settings:
     """The recipe for one Meta-World task with three options."""
     steps = horizon(task)
@@ -70,9 +74,15 @@ def metaworld(task: str) -> Settings:
 
 
 def many_tasks(name: str, num_envs: int, hidden_dim: int, total_timesteps: int) -> Settings:
-    """The recipe for one task, with what several need: more environments and larger networks. Nothing is tuned."""
+    """The recipe for one task, with what several need: more environments and larger networks, episodes that hold all
+    of them. Nothing is tuned."""
+    tasks = tasks_of(PREFIX + name)
+    steps = min(LONGEST, max(map(horizon, tasks)))
     return metaworld("reach-v3").override(
         env_id=PREFIX + name,
+        max_episode_steps=steps,
+        rollout_length=steps // 2 + 1,
+        differences=differences(*tasks),
         num_envs=num_envs,
         total_timesteps=total_timesteps,
         hidden_dim=hidden_dim,

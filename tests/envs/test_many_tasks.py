@@ -103,11 +103,12 @@ def test_presets():
         settings = settings_for(name)
         assert settings == settings_for(settings.env_id) and name_for(settings.env_id) == name
         assert settings.env.num_envs % count == 0 and settings.options.num_options == 3
-    assert settings_for(TWO).env.num_envs == 8
+        assert settings.env.max_episode_steps == 250 and settings.learning.rollout_length == 126  # whole episodes
+    assert settings_for(TWO).env.num_envs == 8 and settings_for(TWO).env.max_episode_steps == 150
     assert isinstance(settings_for(TWO), Settings)
 
 
-@pytest.mark.parametrize(("name", "flat"), [("mt10", 279), ("mt50", 536)])
+@pytest.mark.parametrize(("name", "flat"), [("mt10", 279), ("mt50", 539)])
 def test_the_flat_agent_of_the_docs_has_as_many_weights_that_learn(name, flat):
     def learning(settings):
         model = outline(spaces_of(settings.env_id), settings.options.num_options, settings.model)

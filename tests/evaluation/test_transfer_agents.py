@@ -27,6 +27,7 @@ def saved(parent, folder):
         for p in parent.state.model.parameters():
             p.add_(0.125)
     size = parent.spaces.obs_size
+    parent.state.model.reward_norm.moments.var.fill_(9.0)
     parent.state.model.update_view(torch.rand(50, size, generator=torch.Generator().manual_seed(0)))
     parent.save(folder)
 
@@ -110,4 +111,7 @@ def test_agents_of_ten_tasks_give_frozen_options_or_a_flat_policy_that_sees_the_
     values = parent.state.model.values(torch.cat((obs, average), -1)), agent.state.model.values(obs)
     for old, new in zip(*values, strict=True):
         torch.testing.assert_close(new, old)
-    assert not same(made(plan, "ten-finetuned", "success"), agent, "q_head")
+    scale = agent.state.model.reward_norm.moments
+    assert scale.var.item() == pytest.approx(9.0) and scale.count == 4800  # that of its parent, soon its own
+    other = made(plan, "ten-finetuned", "success")
+    assert not same(other, agent, "q_head") and other.state.model.reward_norm.moments.count == 0
