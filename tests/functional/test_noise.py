@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from option_critic.functional.noise import Lasting, colored
+from option_critic.functional.noise import colored
 
 
 def white(steps, seed=0):
@@ -45,14 +45,3 @@ def test_columns_know_nothing_of_each_other():
     assert torch.allclose(several[:, 3:4], colored(noise[:, 3:4], 1.0), atol=1e-6)
     x, y = several[:, :10_000], several[:, 10_000:]
     assert abs(float((x * y).mean())) < 0.01
-
-
-def test_it_lasts_in_some_of_the_environments():
-    """Evenly among the others, whose noise stays what it was."""
-    noise = torch.randn(76, 8, 4, generator=torch.Generator().manual_seed(0))
-    assert Lasting(0.0, 0.5).of(noise) is noise and Lasting(1.0, 0.0).of(noise) is noise
-    assert torch.equal(Lasting(1.0).of(noise), colored(noise, 1.0))
-    for share, theirs in ((0.5, [1, 3, 5, 7]), (0.25, [3, 7]), (0.75, [1, 2, 3, 5, 6, 7])):
-        found = Lasting(1.0, share).of(noise)
-        assert [b for b in range(8) if not torch.equal(found[:, b], noise[:, b])] == theirs
-        torch.testing.assert_close(found[:, theirs], colored(noise[:, theirs], 1.0))

@@ -20,7 +20,6 @@ RANGES = {
     "burn_in": (0, 10**12),
     "final_log_std": (-20, 20),
     "noise_color": (0, 4),
-    "noise_share": (0, 1),
     "update_every": (1, 1_000_000),
     "updates_per_step": (0, 1000),
     "learning_starts": (1, 10**9),
@@ -113,9 +112,6 @@ class PPOSettings(LearningSettings):
     """How long the noise of continuous actions lasts in a rollout: its power falls with frequency f as f^-noise_color.
     0: white, each step's is its own; 1: pink, it goes on in one direction for a while, and finds what lies beyond a
     step or two [Hollenstein+24, 2312.11091]. Probabilities stay those of each action alone."""
-    noise_share: float = 1.0
-    """In which share of the environments it lasts, evenly among the others; in these it is white. What has to be done
-    to the centimetre is found in one kind, what lies far away in the other."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0

@@ -2,34 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Lasting:
-    """How long noise lasts, in how many of B environments side by side."""
-
-    color: float = 0.0
-    share: float = 1.0
-    """of the environments, evenly among the others, whose noise stays white"""
-
-    def of(self, white: Tensor) -> Tensor:
-        """Standard normal noise [T, B, ...] as they have it."""
-        if self.color == 0 or self.share == 0:
-            return white
-        if self.share == 1:
-            return colored(white, self.color)
-        theirs = [b for b in range(white.shape[1]) if math.floor((b + 1) * self.share) > math.floor(b * self.share)]
-        lasting = white.clone()
-        lasting[:, theirs] = colored(white[:, theirs], self.color)
-        return lasting
-
-
-WHITE = Lasting()
 
 
 def colored(white: Tensor, color: float) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from option_critic.functional.arrays import NDArray, Numbers, sigmoid, single
-from option_critic.functional.noise import WHITE, Lasting
+from option_critic.functional.noise import colored
 from option_critic.functional.options import (
     arrival_log_prob,
     effective_termination,
@@ -63,10 +63,8 @@ class Noise:
     """[..., B, A] standard normal, or Gumbel for discrete actions: [..., B, M, N] for M choices at once"""
 
     @staticmethod
-    def draw(
-        shape: tuple[int, ...], network: Network[NDArray], generators: Generators, lasting: Lasting = WHITE
-    ) -> Noise:
-        """For decisions of `shape`: (B,), or (T, B); then noise of continuous actions may last."""
+    def draw(shape: tuple[int, ...], network: Network[NDArray], generators: Generators, color: float = 0.0) -> Noise:
+        """For decisions of `shape`: (B,), or (T, B); then noise of continuous actions may last (`noise_color`)."""
         (k, a), options, actions = network.log_std.shape, generators.option, generators.action
         end, option = (
             torch.rand(shape, generator=options, device="cpu", dtype=torch.float32),
@@ -75,7 +73,7 @@ class Noise:
         action = (
             gumbel((*shape, a), actions)
             if network.discrete
-            else lasting.of(torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32))
+            else colored(torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32), color)
         )
         each = action.numpy() if network.factors is None else network.factors.apart(action.numpy(), -np.inf)
         return Noise(end.numpy(), option.numpy(), each)

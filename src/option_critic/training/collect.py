@@ -14,7 +14,6 @@ from torch import Tensor
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
 from option_critic.errors import NonFiniteError
 from option_critic.functional.arrays import NDArray, single
-from option_critic.functional.noise import WHITE, Lasting
 from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
 from option_critic.model.acting import snapshot
 from option_critic.model.distributions import ActionDistribution
@@ -48,7 +47,7 @@ def collect(
     rules: OptionSettings,
     generators: Generators,
     ranks: Ranks = ALONE,
-    lasting: Lasting = WHITE,
+    noise_color: float = 0.0,
 ) -> tuple[Rollout, list[Live]]:
     """Act for `length` rows from `live` on, one entry per group -> the rollout, and where each group left off.
 
@@ -64,7 +63,7 @@ def collect(
     features: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
     network, waited = snapshot(model), 0.0
-    noise = [noise_for(envs, length, network, generators, ranks, lasting) for envs in groups]
+    noise = [noise_for(envs, length, network, generators, ranks, noise_color) for envs in groups]
     for t in range(length + 1):
         for g, envs in enumerate(groups):
             if t > 0:
@@ -91,11 +90,11 @@ def collect(
 
 
 def noise_for(
-    envs: VectorEnvs, length: int, network: Network[NDArray], generators: Generators, ranks: Ranks, lasting: Lasting
+    envs: VectorEnvs, length: int, network: Network[NDArray], generators: Generators, ranks: Ranks, color: float
 ) -> list[Noise]:
     """The chance in the next decisions of a group, for each step."""
     total = envs.num_envs * ranks.count
-    return Noise.draw((length, total), network, generators, lasting).of(ranks.share(total)).steps()
+    return Noise.draw((length, total), network, generators, color).of(ranks.share(total)).steps()
 
 
 def digits(obs: Observations, model: OptionModel) -> Observations:

@@ -20,7 +20,6 @@ from option_critic.envs.make import abandon, close, episode_limit, in_their_chan
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.errors import RunError
-from option_critic.functional.noise import Lasting
 from option_critic.ranks.fit import check_shared
 from option_critic.ranks.ranks import ALONE, Ranks
 from option_critic.records import Batch, Carry, Rollout
@@ -225,9 +224,8 @@ def iterate(
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
     with compute_threads(threads, arrays=1), in_their_chance(groups):
-        lasting = Lasting(config.noise_color, config.noise_share)
         rollout, live = collect(
-            groups, state.model, live, config.rollout_length, rules, state.generators, ranks, lasting
+            groups, state.model, live, config.rollout_length, rules, state.generators, ranks, config.noise_color
         )
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
