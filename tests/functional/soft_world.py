@@ -1,7 +1,7 @@
 """Random MDPs with an option agent whose soft values are known exactly, in numpy and without the package."""
 
 import numpy as np
-from tabular import softmax
+from tabular import finite_difference, softmax
 
 S, A, K, GAMMA, ALPHA, KAPPA, STEP = 5, 3, 3, 0.9, 0.3, 0.2, 1e-5
 INTERESTS = {
@@ -55,15 +55,7 @@ class World:
         return float(self.d0 @ self.solve(params)[2])
 
     def finite_difference(self, name):
-        grad = np.zeros_like(self.params[name])
-        for i in np.ndindex(*grad.shape):
-            values = []
-            for sign in (1, -1):
-                moved = {n: p.copy() for n, p in self.params.items()}
-                moved[name][i] += sign * STEP
-                values.append(self.objective(moved))
-            grad[i] = (values[0] - values[1]) / (2 * STEP)
-        return grad
+        return finite_difference(self, name)
 
     def arrivals(self, params):
         """Discounted occupancies: (s, w) executing [S, K], and arriving at s' before anything is chosen [S, K]."""

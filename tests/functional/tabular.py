@@ -30,6 +30,19 @@ def softmax(x):
     return e / e.sum(-1, keepdims=True)
 
 
+def finite_difference(world, name):
+    """The gradient of a world's objective by its parameters of that name."""
+    grad = np.zeros_like(world.params[name])
+    for i in np.ndindex(*grad.shape):
+        values = []
+        for sign in (1, -1):
+            moved = {n: p.copy() for n, p in world.params.items()}
+            moved[name][i] += sign * STEP
+            values.append(world.objective(moved))
+        grad[i] = (values[0] - values[1]) / (2 * STEP)
+    return grad
+
+
 @dataclass
 class World:
     """A random MDP with an option agent; parameters theta (policies), vartheta (terminations), psi (master)."""
@@ -96,15 +109,7 @@ class World:
         return float(self.d0 @ (mu * q).sum(-1))
 
     def finite_difference(self, name):
-        grad = np.zeros_like(self.params[name])
-        for i in np.ndindex(*grad.shape):
-            values = []
-            for sign in (1, -1):
-                moved = {n: p.copy() for n, p in self.params.items()}
-                moved[name][i] += sign * STEP
-                values.append(self.objective(moved))
-            grad[i] = (values[0] - values[1]) / (2 * STEP)
-        return grad
+        return finite_difference(self, name)
 
 
 def defined(world):
