@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from soft_world import ALPHA, GAMMA, KAPPA, WORLDS, A, K, S, World
+from soft_world import ALPHA, GAMMA, KAPPA, A, K, S
 
 from option_critic.algorithms import sac_oc
 from option_critic.algorithms.settings import SACOCSettings
@@ -17,18 +17,7 @@ from option_critic.records import Interest
 from option_critic.transitions import Transitions
 
 RULES = OptionSettings(num_options=K)
-
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture(params=WORLDS, ids=str)
-def world(request):
-    return World(*request.param)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 @pytest.fixture

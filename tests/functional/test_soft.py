@@ -7,24 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from soft_world import ALPHA, GAMMA, INTERESTS, KAPPA, STEP, WORLDS, A, K, S, World
+from soft_world import ALPHA, GAMMA, INTERESTS, KAPPA, STEP, A, K, S
 
 from option_critic.functional import options as f
 from option_critic.functional import soft
 
 rng = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture(params=WORLDS, ids=str)
-def world(request):
-    return World(*request.param)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def heads(world, params):

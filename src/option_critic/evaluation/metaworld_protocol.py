@@ -25,8 +25,8 @@ from option_critic.evaluation.trace import Trace
 
 GOAL_SETS = {"A": (42,), "B": (10001, 10002, 10003, 10004), "C": (10001, 10002, 10003, 10004), "D": (20001, 20002)}
 SEVERAL = "seed-10001"
-"""Of each of several tasks that are judged together: MT1's goals are drawn as those of MT10 and MT50 are,
-from a generator of each task's own."""
+"""Of each of several tasks that are judged together: goals of MT1. Those of MT10 and MT50 are spread alike, but not the
+same: there one generator serves all tasks, in turn."""
 LIFT = 0.02
 """An object counts as lifted once it is so far (m) above its start."""
 HIGH_GOAL = 0.09
