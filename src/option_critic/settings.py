@@ -217,8 +217,8 @@ def _consistent(changes: dict[str, Any], options: OptionSettings) -> dict[str, A
     if changes.get("options_from", ""):
         return none | named(changes["options_from"]) | changes
     unnamed = {"options_from": "", "observe_interest": ""} | none if options.options_from or options.options else {}
-    if changes.get("options"):
-        return unnamed | changes
+    if changes.get("options"):  # what the networks see of these follows from them (`listed`), unless it is said
+        return {name: x for name, x in unnamed.items() if name != "observe_interest"} | changes
     if "option_names" in changes:
         names = changes["option_names"]
         number = changes.get("num_options", len(names) or options.num_options)

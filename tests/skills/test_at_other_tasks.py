@@ -58,6 +58,7 @@ def test_settings_take_them_to_the_task(skills):
 @pytest.mark.parametrize("how", ["set_env", "load"])
 def test_an_agent_that_moves_sees_what_a_saved_one_sees(how, skills, tmp_path):
     agent = oc.OptionCritic(HERE, options=skills)
+    assert agent.settings.model.observe_interest == "own"  # also where the preset has a set of options
     if how == "set_env":
         agent.set_env(THERE)
     else:
