@@ -76,7 +76,7 @@ def test_a_person_plays(playing):
         while not shown.server.get_clients() and time.monotonic() < end:
             page.wait_for_timeout(50)  # viser hears a page that has drawn once
         (client,) = shown.server.get_clients().values()
-        there = camera(390 / 615, client.camera.fov)[1]
+        there, end = camera(390 / 615, client.camera.fov)[1], time.monotonic() + SLOW / 1000
         while not np.allclose(client.camera.look_at, there, atol=1e-3) and time.monotonic() < end:
             page.wait_for_timeout(50)
         assert np.allclose(client.camera.look_at, there, atol=1e-3)
@@ -183,6 +183,36 @@ def test_hostile_messages_do_nothing(playing):
     assert session.shift == 0 and session.steps == 0 and not session.playing
     place = session.goal.place
     assert (place >= session.goal.low).all() and (place <= session.goal.high).all()
+
+
+def test_a_narrow_page_looks_above_the_controls_again(playing):
+    """When its first view comes after ours, or is asked for again; what a person turned is left alone."""
+    address, _, shown = playing
+    msgspec = pytest.importorskip("msgspec")
+    width, height, fov = 390, 615, 1.3
+    eye, there = camera(width / height, fov)
+
+    async def tell(seen):
+        async with connected(address) as socket:
+            for position, look_at in seen:
+                said = messages.ViewerCameraMessage(
+                    (1, 0, 0, 0), tuple(position), fov, 0.1, 100, height, width, tuple(look_at), (0, 0, 1)
+                )
+                await socket.send(msgspec.msgpack.encode(said.as_serializable_dict([])))
+                await asyncio.sleep(0.3)
+            (client,) = shown.server.get_clients().values()
+            return client.camera.position, client.camera.look_at
+
+    turned = eye + np.array([0.3, 0, 0])
+    for seen, (position, look_at) in (
+        ([((3, 3, 3), (0, 0, 0))], (eye, there)),
+        ([((3, 3, 3), (0, 0, 0)), (FROM, LOOK_AT)], (eye, there)),
+        ([((3, 3, 3), (0, 0, 0)), (turned, there)], (turned, there)),
+    ):
+        now = asyncio.run(tell(seen))
+        np.testing.assert_allclose(now, (position, look_at), atol=1e-6)
+        while shown.server.get_clients():
+            time.sleep(0.01)
 
 
 def test_the_scene_is_where_the_simulation_is(playing):

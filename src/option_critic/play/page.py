@@ -205,5 +205,14 @@ class Page:
 
 
 async def look(client: Any) -> None:
-    """From where the arm is seen beside the controls: once, as then the person turns it."""
+    """From where the arm is seen beside the controls: at first, and whenever a page looks from where all begin."""
+    client.camera.on_update(place)
     client.camera.position, client.camera.look_at = camera(client.camera.aspect, client.camera.fov)
+
+
+async def place(seen: Any) -> None:
+    """Again on a narrow page that went back: it may have begun after it was told where to look from, or its view was
+    reset. What a person turns goes round another point and stays."""
+    eye, at = camera(seen.aspect, seen.fov)
+    if np.allclose(seen.look_at, LOOK_AT, atol=1e-4) and not np.allclose(at, LOOK_AT):
+        seen.position, seen.look_at = eye, at
