@@ -52,8 +52,8 @@ def record(name, task, final):
 def test_a_table_and_a_figure(tmp_path):
     found = [record("k3", "push", 0.8), record("k3", "box-close", 0.4), record("k1", "push", 0.7)]
     text = table(found).splitlines()
-    assert "| push | 150 | 1.00 | 0.50 | 0.60 | 0.90 | 0.80 | 1.00 | 0.50 | 0.60 | 0.90 | 0.70 |  |  |" in text
-    assert "| box-close | 200 | 1.00 | 0.50 | 0.60 | 0.90 | 0.40 | - | - | - | - | - | 0.32 | 0.97 |" in text
+    assert "| push | 150 | 1.00 | 0.50 | 0.60 | 0.90 | 0.80 | 1.00 | 0.50 | 0.60 | 0.90 | 0.70 | 0.84 | 1.00 |" in text
+    assert "| box-close | 200 | 1.00 | 0.50 | 0.60 | 0.90 | 0.40 | - | - | - | - | - | 0.32 | 0.98 |" in text
     assert any(line.startswith("| **mean** |  | 1.00 | 0.50 | 0.60 | 0.90 | 0.60 |") for line in text)
     assert "K3: 2 of 50 tasks; any-step below .5: -." in text
     assert "Three options less one, final at 200: +0.100 [+0.100, +0.100] over 1 tasks." in text
