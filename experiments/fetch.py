@@ -1,7 +1,7 @@
 """The Fetch tasks, paid only at the goal: options, and what they are to be measured by.
 
-    option-critic train fetch-reach --num-options 1      # the parent of `skill`: into runs/fetch-reach/seed-0
-    option-critic skills export runs/fetch-reach/seed-0 --out skills
+    option-critic train fetch-reach --num-options 1 --out runs/reach-flat     # the parent of `skill`
+    option-critic skills export runs/reach-flat/seed-0 --out skills
     option-critic sweep experiments/fetch.py --out runs/fetch      # begins, or goes on; several may share the folder
     python experiments/fetch.py table --out runs/fetch             # markdown, and fetch.json there
     python experiments/fetch.py figure --out runs/fetch            # fetch.png there

@@ -10,5 +10,5 @@
 #SBATCH --signal=B:TERM@120
 #SBATCH --requeue
 set -euo pipefail
-source /shared/venv/bin/activate # pip install "option-critic[metaworld,slurm]"
+source /shared/venv/bin/activate # pip install "/shared/option-critic[metaworld,slurm]", a clone
 exec option-critic sweep /shared/push.toml --out /shared/push --on slurm --partition cpu --minutes 240

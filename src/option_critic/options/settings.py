@@ -30,7 +30,8 @@ class OptionSettings:
     """The options."""
 
     num_options: int = 2
-    """K. With 1 this is plain PPO, bit for bit: the flat baseline (but not with price termination)."""
+    """K. With 1 it is the flat baseline, bit for bit: plain PPO (but not with price termination), or soft actor-critic
+    by sac_oc."""
     options_from: str = ""
     """What the options mean: a set that ships (reach-grasp-move), or module:NAME, a tuple of `Option` of your own;
     "": nothing is said of them. Sets num_options, option_names and observe_interest."""
