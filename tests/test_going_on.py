@@ -12,7 +12,8 @@ from option_critic.settings import DECIDED, Settings, UnknownSettingError, setti
 
 OTHERS = {
     "env_id": "Pendulum-v2", "num_options": 3, "options_from": "reach-grasp-move", "hidden_dim": 9,
-    "policy_layers": 1, "critic_layers": 1, "option_layers": 2, "activation": "relu", "shared_trunk": True,
+    "policy_layers": 1, "critic_layers": 1, "critic_norm": True, "option_layers": 2,
+    "activation": "relu", "shared_trunk": True,
     "quaternions": (0,), "quaternion_sign": "first", "differences": (0, 1), "observe_interest": "reach-grasp-move",
     "options_see_task": True,
     "normalize_observation": False,

@@ -52,8 +52,8 @@ DECIDED = {
         ("options_from", "options", "skills"), "its options are what their definitions say, with their names"
     ),
     **dict.fromkeys(
-        ("num_options", "hidden_dim", "policy_layers", "critic_layers", "option_layers", "activation", "shared_trunk",
-         "quaternions", "quaternion_sign", "differences", "observe_interest", "options_see_task",
+        ("num_options", "hidden_dim", "policy_layers", "critic_layers", "critic_norm", "option_layers", "activation",
+         "shared_trunk", "quaternions", "quaternion_sign", "differences", "observe_interest", "options_see_task",
          "normalize_observation", "encoder", "conv_layers", "encoder_dim"),
         "that would be another network; make a new agent",
     ),

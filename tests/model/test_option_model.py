@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from option_critic.errors import InputError
 from option_critic.model.act import Generators, Noise, act
 from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
@@ -70,6 +71,28 @@ def test_a_shared_trunk_is_one_trunk():
     groups = model.parameter_groups()
     listed = [id(p) for g in groups for p in g["params"]]
     assert len(listed) == len(set(listed)) == sum(1 for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_normalised_critics_do_not_see_how_large_a_layer_is(soft):
+    """Its weights ten times as large make the same values, of these and of no others."""
+    for norm in (False, True):
+        model = OptionModel(BOX, 3, replace(SETTINGS, critic_norm=norm), 0, soft=soft)
+        inputs = torch.randn(50, 5 + 2 * soft)
+
+        def values(model=model, inputs=inputs):
+            with torch.no_grad():
+                return model.soft.critics(inputs) if soft else model(inputs).q
+
+        before, policies = values(), model.network(inputs[:, :5])[0].mean
+        first = [model.soft.critics.weights[0], model.soft.critics.biases[0]] if soft else model.critic_trunk[0]
+        with torch.no_grad():
+            for p in first if soft else first.parameters():
+                p.mul_(10)
+        assert torch.allclose(values(), before, atol=1e-3) == norm
+        assert torch.equal(model.network(inputs[:, :5])[0].mean, policies)
+    with pytest.raises(InputError, match="critic_norm"):
+        ModelSettings(critic_norm=True, shared_trunk=True)
 
 
 def test_every_parameter_has_its_learning_rate():

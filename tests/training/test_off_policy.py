@@ -97,6 +97,7 @@ def test_it_acts_as_it_learns():
 
 @pytest.mark.parametrize(("env", "settings"), [
     ("Pendulum-v1", {"num_options": 1}),
+    ("Pendulum-v1", {"critic_norm": True}),
     ("Pendulum-v1", {"options_from": "given_options:SWING", "burn_in": 0}),
     ("CartPole-v1", {"options_from": "given_options:POLE", "burn_in": 0, "deliberation_cost": 0.1}),
     (Point, {"options_from": "goal_envs:NEAR_AND_FAR", "hindsight": 0.8, "max_option_length": 3}),

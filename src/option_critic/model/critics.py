@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import layer_norm
 
 from option_critic.errors import InputError
 from option_critic.model.distributions import (
@@ -31,7 +32,9 @@ class TwinCritics(nn.Module):
     The less of two values that were learned apart overestimates less [Fujimoto+18, 1802.09477].
     """
 
-    def __init__(self, inputs: int, width: int, layers: int, outputs: int, activation: Activation, device: str) -> None:
+    def __init__(
+        self, inputs: int, width: int, layers: int, outputs: int, activation: Activation, norm: bool, device: str
+    ) -> None:
         super().__init__()
         sizes = [inputs, *(width for _ in range(layers)), outputs]
         shapes = list(pairwise(sizes))
@@ -39,7 +42,7 @@ class TwinCritics(nn.Module):
         self.biases = nn.ParameterList(
             torch.zeros(TWINS, 1, out, dtype=torch.float32, device=device) for _, out in shapes
         )
-        self.activation = ACTIVATIONS[activation]()
+        self.activation, self.norm = ACTIVATIONS[activation](), norm
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
@@ -60,7 +63,7 @@ class TwinCritics(nn.Module):
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias, x, weight)
             if layer < len(self.weights) - 1:
-                x = self.activation(x)
+                x = self.activation(layer_norm(x, x.shape[-1:]) if self.norm else x)
         return x
 
     def each(self, seen: Tensor, action: Tensor) -> Tensor:
@@ -134,7 +137,7 @@ def soft_heads(
     joint = JointChoices(spaces.action_factors, device) if spaces.action_factors else None
     a = spaces.action_size if joint is None else joint.size
     inputs, outputs = (seen, num_options * a) if spaces.discrete else (seen + a, num_options)
-    form = inputs, s.hidden_dim, s.critic_layers, outputs, s.activation, device
+    form = inputs, s.hidden_dim, s.critic_layers, outputs, s.activation, s.critic_norm, device
     critics, targets = TwinCritics(*form), TwinCritics(*form)
     critics.initialise(seed)
     targets.load_state_dict(critics.state_dict())

@@ -53,11 +53,16 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int, device: str) -> nn
     return layer
 
 
-def mlp(inputs: int, width: int, layers: int, activation: Activation, device: str) -> nn.Sequential:
-    """`layers` hidden layers of `width` units, each followed by the activation: [..., inputs] -> [..., width]."""
+def mlp(inputs: int, width: int, layers: int, activation: Activation, device: str, norm: bool = False) -> nn.Sequential:
+    """`layers` hidden layers of `width` units, each followed by the activation: [..., inputs] -> [..., width].
+
+    `norm`: normalised over their units before it.
+    """
     modules: list[nn.Module] = []
     for i in range(layers):
-        modules += [linear(inputs if i == 0 else width, width, device), ACTIVATIONS[activation]()]
+        modules.append(linear(inputs if i == 0 else width, width, device))
+        modules += [nn.LayerNorm(width, elementwise_affine=False)] if norm else []
+        modules.append(ACTIVATIONS[activation]())
     return nn.Sequential(*modules)
 
 

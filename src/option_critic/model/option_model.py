@@ -117,7 +117,7 @@ class OptionModel(nn.Module):
             self.critic_trunk = self.option_trunk = self.policy_trunk
         else:
             if not soft:
-                self.critic_trunk = mlp(common, width, s.critic_layers, s.activation, device)
+                self.critic_trunk = mlp(common, width, s.critic_layers, s.activation, device, s.critic_norm)
                 initialise(self.critic_trunk, math.sqrt(2), seed, "critic_trunk")
             self.option_trunk = mlp(common, width, s.option_layers, s.activation, device)
             initialise(self.option_trunk, math.sqrt(2), seed, "option_trunk")

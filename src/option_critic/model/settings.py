@@ -52,6 +52,10 @@ class ModelSettings:
     """Hidden layers under the intra-option policies."""
     critic_layers: int = 2
     """Hidden layers under the option values."""
+    critic_norm: bool = False
+    """Normalise each hidden layer of the critics over its units, before the activation [Ba+16, 1607.06450], without
+    weights for that. Where some rewards are a hundred times the others, their values no longer pull all others along;
+    with sac_oc it decides whether pick-place is learned."""
     option_layers: int = 1
     """Hidden layers under the policy over options and the terminations."""
     activation: Activation = "tanh"
@@ -111,6 +115,8 @@ class ModelSettings:
                 "conv_layers must be channels, kernel and stride of each layer in turn (32 8 4 64 4 2), in [1, 4096], "
                 f"got {shown(self.conv_layers)}"
             )
+        if self.critic_norm and self.shared_trunk:
+            raise InputError("critic_norm is for critics with layers of their own; leave out shared_trunk")
         if not 0 < self.initial_beta < 1:
             raise InputError(f"initial_beta must lie in (0, 1), got {self.initial_beta}")
         if any(b - a < 4 for a, b in pairwise(sorted((-4, *self.quaternions)))):
