@@ -119,20 +119,6 @@ def fetch(env_id: str, **others: Any) -> Settings:
 PRESETS: dict[str, Settings] = {
     # all its figures are of white noise
     "pick-place": metaworld("pick-place-v3").override(options_from="reach-grasp-move", noise_color=0.0),
-    # from replay; what fetch() has, and what success, paid a hundred times what comes before it, needs
-    "pick-place-sac": metaworld("pick-place-v3").override(
-        algorithm="sac_oc",
-        options_from="reach-grasp-move",
-        total_timesteps=500_000,
-        critic_norm=True,
-        normalize_reward=False,  # at the first success their scale would jump, and all that is kept be worth little
-        **dict.fromkeys(("lr_option", "lr_critic", "lr_master", "lr_termination", "lr_temperature"), 1e-3),
-        tau=0.02,
-        updates_per_step=0.25,
-        learning_starts=5000,
-        target_entropy=-0.2,
-        temperature_master=0.01,
-    ),
     "mt10": many_tasks("MT10", num_envs=40, hidden_dim=256, total_timesteps=20_000_000),
     "mt50": many_tasks("MT50", num_envs=100, hidden_dim=512, total_timesteps=60_000_000),
     # what the well-known tutorial sets, through this library's mathematics; what it leaves open is said beside it

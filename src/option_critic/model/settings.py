@@ -54,8 +54,8 @@ class ModelSettings:
     """Hidden layers under the option values."""
     critic_norm: bool = False
     """Normalise each hidden layer of the critics over its units, before the activation [Ba+16, 1607.06450], without
-    weights for that. Where some rewards are a hundred times the others, their values no longer pull all others along;
-    with sac_oc it decides whether pick-place is learned."""
+    weights for that. Where some rewards are a hundred times the others, their values no longer pull all others
+    along."""
     option_layers: int = 1
     """Hidden layers under the policy over options and the terminations."""
     activation: Activation = "tanh"
