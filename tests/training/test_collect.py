@@ -17,7 +17,7 @@ from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
 from option_critic.options.settings import OptionSettings
 from option_critic.records import Batch, Carry
-from option_critic.training import train
+from option_critic.training import off_policy, train
 from option_critic.training.collect import Live, collect, evaluate_rollout
 from option_critic.training.state import TrainState
 
@@ -94,4 +94,25 @@ def test_the_noise_of_a_training_lasts_where_it_is_told_to(small, monkeypatch, c
     oc.OptionCritic.from_settings(small("Pendulum-v1", rollout_length=200, noise_color=color)).learn(400)
     # an untrained policy hardly depends on where it is: what follows upon what is the noise's
     (action, *_) = (rollout.decision.action.flatten(1).numpy() for rollout, _ in rollouts)
+    assert low < np.corrcoef(action[:-1].flatten(), action[1:].flatten())[0, 1] < high
+
+
+@pytest.mark.parametrize(("color", "low", "high"), [(0.0, -0.15, 0.15), (1.0, 0.4, 1.0)])
+def test_noise_lasts_from_update_to_update(monkeypatch, color, low, high):
+    """Of what learns from replay, rows are collected a few at a time."""
+    rows = []
+
+    def watched(*args, **more):
+        found = collect(*args, **more)
+        rows.append(found[0].decision.action[..., 0].numpy())
+        return found
+
+    monkeypatch.setattr(off_policy, "collect", watched)
+    agent = oc.OptionCritic(
+        "Pendulum-v1", algorithm="sac_oc", num_envs=4, hidden_dim=8, rollout_length=100, update_every=3,
+        learning_starts=1000, minibatch_size=8, noise_color=color,
+    )  # fmt: skip
+    agent.learn(400)
+    assert [len(x) for x in rows] == [3] * 33 + [1]
+    action = np.concatenate(rows)
     assert low < np.corrcoef(action[:-1].flatten(), action[1:].flatten())[0, 1] < high

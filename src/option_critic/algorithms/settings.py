@@ -185,6 +185,9 @@ class SACOCSettings(LearningSettings):
     replayed_option: Literal["stored", "posterior"] = "posterior"
     """Which option learns from a transition. stored: the one that executed then. posterior: each as likely as it would
     have taken the stored action now."""
+    noise_color: float = 0.0
+    """How long the noise of continuous actions lasts within the rows of an iteration (`rollout_length`): its power
+    falls with frequency f as f^-noise_color. 0: white; 1: pink [Eberhard+23, Pink noise is all you need]."""
     hindsight: float = 0.0
     """Share of the transitions whose goal is replaced by one that was reached later in their episode (Andrychowicz+17),
     where observations are those of a goal environment."""

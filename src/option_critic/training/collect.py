@@ -17,7 +17,6 @@ from option_critic.functional.arrays import NDArray, single
 from option_critic.model.act import Generators, Noise, act, arrive, likelihoods
 from option_critic.model.acting import snapshot
 from option_critic.model.distributions import ActionDistribution
-from option_critic.model.network import Network
 from option_critic.model.option_model import OptionModel
 from option_critic.options.interest import check_definitions, interest_at, own_reward
 from option_critic.options.settings import OptionSettings
@@ -47,12 +46,13 @@ def collect(
     rules: OptionSettings,
     generators: Generators,
     ranks: Ranks = ALONE,
-    noise_color: float = 0.0,
+    noise: Sequence[Sequence[Noise]] | None = None,
 ) -> tuple[Rollout, list[Live]]:
     """Act for `length` rows from `live` on, one entry per group -> the rollout, and where each group left off.
 
     Groups take turns in a fixed order: while one is stepped, the agent decides for the next. Each of several `ranks`
-    has as many environments, and of the chance of all it takes what is theirs.
+    has as many environments, and of the chance of all it takes what is theirs. `noise` of each group and row, where it
+    was drawn before; none: white, drawn now.
     Raises NonFiniteError if the environment returns NaN or infinity.
     """
     device, live = model.log_std.device, list(live)
@@ -63,7 +63,7 @@ def collect(
     features: list[list[NDArray]] = [[] for _ in groups]
     steps: list[list[EnvStep]] = [[] for _ in groups]
     network, waited = snapshot(model), 0.0
-    noise = [noise_for(envs, length, network, generators, ranks, noise_color) for envs in groups]
+    noise = noise or noise_for(groups, model, length, generators, ranks)
     for t in range(length + 1):
         for g, envs in enumerate(groups):
             if t > 0:
@@ -90,11 +90,18 @@ def collect(
 
 
 def noise_for(
-    envs: VectorEnvs, length: int, network: Network[NDArray], generators: Generators, ranks: Ranks, color: float
-) -> list[Noise]:
-    """The chance in the next decisions of a group, for each step."""
-    total = envs.num_envs * ranks.count
-    return Noise.draw((length, total), network, generators, color).of(ranks.share(total)).steps()
+    groups: Sequence[VectorEnvs],
+    model: OptionModel,
+    length: int,
+    generators: Generators,
+    ranks: Ranks = ALONE,
+    color: float = 0.0,
+) -> list[list[Noise]]:
+    """The chance in the next `length` decisions, of each group for each step."""
+    network = snapshot(model)
+    totals = [envs.num_envs * ranks.count for envs in groups]
+    drawn = [Noise.draw((length, total), network, generators, color).of(ranks.share(total)) for total in totals]
+    return [noise.steps() for noise in drawn]
 
 
 def digits(obs: Observations, model: OptionModel) -> Observations:

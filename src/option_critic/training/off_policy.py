@@ -16,16 +16,18 @@ from option_critic.algorithms.update import LOGGED, DivergedError
 from option_critic.envs.contract import VectorEnvs
 from option_critic.envs.goals import Goals
 from option_critic.envs.make import in_their_chance
-from option_critic.model.act import arrive
+from option_critic.model.act import Noise, arrive
 from option_critic.records import Decision, Interest, Rollout
 from option_critic.settings import Settings
-from option_critic.training.collect import Live, collect
+from option_critic.training.collect import Live, collect, noise_for
 from option_critic.training.hindsight import in_hindsight
 from option_critic.training.iteration import Seconds, count, metrics_of, update_normalisers
 from option_critic.training.state import TrainState
 from option_critic.training.threads import compute_threads
 
 Metrics = dict[str, float]
+Rows = list[list[Noise]]
+"""The chance in decisions, of each group for each step."""
 
 
 def iterate(
@@ -46,10 +48,14 @@ def iterate(
     rollouts: list[Rollout] = []
     learned: list[dict[str, Tensor]] = []
     skipped = 0
+    noise: Rows | None = None
+    if config.noise_color > 0:  # it lasts longer than a portion
+        noise = noise_for(groups, state.model, config.rollout_length, state.generators, color=config.noise_color)
     with compute_threads(1, arrays=1), updates.at_these_rates():
         for length in portions(config.rollout_length, config.update_every):
+            now, noise = cut(noise, length)
             with in_their_chance(groups):
-                rollout, live = collect(groups, state.model, live, length, rules, state.generators)
+                rollout, live = collect(groups, state.model, live, length, rules, state.generators, noise=now)
             collected = time.perf_counter()
             before = replay.decisions
             if goals is not None and replay.updates == 0:
@@ -89,6 +95,13 @@ def portions(total: int, most: int) -> list[int]:
     """Parts of at most `most` that come to `total`."""
     whole, rest = divmod(total, most)
     return [most] * whole + [rest] * (rest > 0)
+
+
+def cut(noise: Rows | None, length: int) -> tuple[Rows | None, Rows | None]:
+    """(the first rows of each group, the others); none stays none."""
+    if noise is None:
+        return None, None
+    return [rows[:length] for rows in noise], [rows[length:] for rows in noise]
 
 
 def due(before: int, after: int, config: SACOCSettings) -> int:

@@ -26,7 +26,7 @@ from option_critic.records import Batch, Carry, Rollout
 from option_critic.settings import Settings
 from option_critic.spaces import check_fit
 from option_critic.training import off_policy
-from option_critic.training.collect import Live, collect, evaluate_rollout, of_all
+from option_critic.training.collect import Live, collect, evaluate_rollout, noise_for, of_all
 from option_critic.training.iteration import Seconds, count, metrics_of, update_normalisers
 from option_critic.training.memory import keep_memory
 from option_critic.training.metrics import action_std, clipped_actions, explained_variance
@@ -224,9 +224,9 @@ def iterate(
     # small batches: more threads only fight with the simulator's; images are work enough for all
     threads = 1 if state.model.encoder is None else settings.torch_threads
     with compute_threads(threads, arrays=1), in_their_chance(groups):
-        rollout, live = collect(
-            groups, state.model, live, config.rollout_length, rules, state.generators, ranks, config.noise_color
-        )
+        length, generators = config.rollout_length, state.generators
+        noise = noise_for(groups, state.model, length, generators, ranks, config.noise_color)
+        rollout, live = collect(groups, state.model, live, length, rules, generators, ranks, noise)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
