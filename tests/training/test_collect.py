@@ -115,4 +115,5 @@ def test_noise_lasts_from_update_to_update(monkeypatch, color, low, high):
     agent.learn(400)
     assert [len(x) for x in rows] == [3] * 33 + [1]
     action = np.concatenate(rows)
+    assert action[:99:3].std(0).min() > 0.5 * action.std(0).max()  # no portion begins with the noise of another
     assert low < np.corrcoef(action[:-1].flatten(), action[1:].flatten())[0, 1] < high
