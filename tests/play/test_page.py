@@ -192,16 +192,25 @@ def test_a_narrow_page_looks_above_the_controls_again(playing):
     width, height, fov = 390, 615, 1.3
     eye, there = camera(width / height, fov)
 
-    async def tell(seen):
+    def view():
+        clients = list(shown.server.get_clients().values())
+        return (clients[0].camera.position, clients[0].camera.look_at) if clients else None
+
+    async def tell(seen, wanted):
+        """The view once it is `wanted`, or after 20 seconds; and a little later."""
         async with connected(address) as socket:
             for position, look_at in seen:
                 said = messages.ViewerCameraMessage(
                     (1, 0, 0, 0), tuple(position), fov, 0.1, 100, height, width, tuple(look_at), (0, 0, 1)
                 )
                 await socket.send(msgspec.msgpack.encode(said.as_serializable_dict([])))
-                await asyncio.sleep(0.3)
-            (client,) = shown.server.get_clients().values()
-            return client.camera.position, client.camera.look_at
+            end = time.monotonic() + SLOW / 2000
+            while (now := view()) is None or not np.allclose(now, wanted, atol=1e-6):
+                if time.monotonic() > end:
+                    break
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
+            return view()
 
     turned = eye + np.array([0.3, 0, 0])
     for seen, (position, look_at) in (
@@ -209,9 +218,10 @@ def test_a_narrow_page_looks_above_the_controls_again(playing):
         ([((3, 3, 3), (0, 0, 0)), (FROM, LOOK_AT)], (eye, there)),
         ([((3, 3, 3), (0, 0, 0)), (turned, there)], (turned, there)),
     ):
-        now = asyncio.run(tell(seen))
+        now = asyncio.run(tell(seen, (position, look_at)))
         np.testing.assert_allclose(now, (position, look_at), atol=1e-6)
-        while shown.server.get_clients():
+        end = time.monotonic() + SLOW / 2000
+        while shown.server.get_clients() and time.monotonic() < end:
             time.sleep(0.01)
 
 

@@ -54,8 +54,7 @@ class ModelSettings:
     """Hidden layers under the option values."""
     critic_norm: bool = False
     """Normalise each hidden layer of the critics over its units, before the activation [Ba+16, 1607.06450], without
-    weights for that. Where some rewards are a hundred times the others, their values no longer pull all others
-    along."""
+    weights for that. Meant for rewards of which some are a hundred times the others."""
     option_layers: int = 1
     """Hidden layers under the policy over options and the terminations."""
     activation: Activation = "tanh"
