@@ -103,15 +103,20 @@ def test_what_an_environment_raises_in_a_worker_is_named_as_here():
     assert said[0] == said[1] and said[0][1] == "Cheat-v0 failed in step: ValueError: no dice"
 
 
-def test_workers_find_a_module_of_the_users(tmp_path, monkeypatch):
-    """One that was imported from the working directory, which they do not look into."""
-    (tmp_path / "own_maker.py").write_text(
-        "import gymnasium as gym\n\n\ndef make() -> gym.Env:\n    return gym.make('CartPole-v1')\n"
-    )
+@pytest.mark.parametrize("place", ["own_maker", "own_package.maker", "own_folder.maker"])
+def test_workers_find_a_module_of_the_users(tmp_path, monkeypatch, place):
+    """One that was imported from the working directory, which they do not look into: by itself, in a package, or in a
+    folder without an __init__.py."""
+    file = tmp_path / f"{place.replace('.', '/')}.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("import gymnasium as gym\n\n\ndef make() -> gym.Env:\n    return gym.make('CartPole-v1')\n")
+    if "package" in place:
+        (file.parent / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
-    agent = oc.OptionCritic("own_maker:make", env_workers="always", env_threads=2, **SMALL)
+    agent = oc.OptionCritic(f"{place}:make", env_workers="always", env_threads=2, **SMALL)
     assert str(tmp_path) not in sys.path
     agent.learn(96)
     agent.close()
     assert agent.num_timesteps == 96
-    monkeypatch.delitem(sys.modules, "own_maker")
+    for name in {place, place.partition(".")[0]}:
+        monkeypatch.delitem(sys.modules, name)

@@ -112,13 +112,12 @@ def folders_of(makers: Sequence[Any]) -> list[str]:
     names = [
         maker.partition(":")[0] if isinstance(maker, str) else getattr(maker, "__module__", "") for maker in makers
     ]
-    found = []
+    found: list[str] = []
     for name in names:
         top = sys.modules.get((name or "").partition(".")[0])
-        file = getattr(top, "__file__", None)
-        if file:
-            place = Path(file).resolve().parent
-            found.append(str(place.parent if hasattr(top, "__path__") else place))
+        # A package lies in the folders of its path; one without an __init__.py has no file.
+        places = list(getattr(top, "__path__", [])) or [getattr(top, "__file__", None)]
+        found += [str(Path(place).resolve().parent) for place in places if place]
     return list(dict.fromkeys(found))
 
 
