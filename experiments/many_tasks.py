@@ -72,8 +72,8 @@ def over_tasks(found: list[Record], preset: str) -> list[str]:
 
 
 def each_task(found: list[Record], preset: str) -> list[str]:
-    """Markdown: a row for each task, any-step success of each seed, and how much each option did (mean of the
-    seeds)."""
+    """Markdown: a row for each task, any-step success of each seed, and how much each option did
+    in each."""
     lines = ["| task | options | flat | seeing | shares of the options |", "|---|---|---|---|---|"]
     groups = {agent: of(found, preset, agent) for agent in AGENTS}
     for task in tasks_of(preset):

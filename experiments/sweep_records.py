@@ -17,7 +17,7 @@ from option_critic.runs.figures import Interval, read_evaluation
 from option_critic.runs.files import read_json
 from option_critic.runs.logs import STEPS, read_log
 from option_critic.runs.paths import RunPath
-from option_critic.sweeps.index import read_index
+from option_critic.sweeps.index import judgements, read_index, results_of
 from option_critic.sweeps.plan import PlannedRun
 
 EVERY = 4
@@ -40,13 +40,22 @@ def records(runs: Sequence[PlannedRun], out: Path, kept: Path | None, success: s
     done = {record["place"]: record for record in (json.loads(kept.read_text()) if kept else ())}
     entries = read_index(RunPath.of(out))["runs"]
     for run in runs:
-        results = entries.get(run.place, {}).get("results", {})
-        if results:
-            done[run.place] = record_of(run, run.folder(RunPath.of(out)), next(reversed(results)), success)
+        key, folder = key_of(run, entries.get(run.place, {})), run.folder(RunPath.of(out))
+        if key in results_of(folder):
+            done[run.place] = record_of(run, folder, key, success)
+        elif run.place in entries and run.place not in done:
+            print(f"{run.place}: not judged yet", file=sys.stderr)
     found = [done[run.place] for run in runs if run.place in done]
     if not found:
         raise InputError(f"{out} has no results yet: begin with option-critic sweep")
     return found
+
+
+def key_of(run: PlannedRun, entry: Mapping[str, Any]) -> str:
+    """In evaluation.json, of what the plan says: the last step, its goals and mode (deterministic, where it is both).
+    Others may have been added since."""
+    name, mode = judgements(run)[0]
+    return f"{entry.get('steps', 0):012d}-{name}-{mode}"
 
 
 def record_of(run: PlannedRun, folder: RunPath, key: str, success: str) -> Record:
@@ -60,7 +69,7 @@ def record_of(run: PlannedRun, folder: RunPath, key: str, success: str) -> Recor
     return {
         "place": run.place, "name": run.name, "target": run.target, "seed": run.seed, "steps": curve[-1][0],
         "hours": round(spent / 3600, 3), "memory": round(max(row["time/peak_memory"] for row in times), 2),
-        "first": first_of(curve), "curve": curve[::EVERY],
+        "first": first_of(curve), "curve": [*curve[:-1:EVERY], curve[-1]],
         "judged": values(result.summary), **({"tasks": tasks} if tasks else {}),
         "versions": read_json(folder / "versions.json"),
     }  # fmt: skip
@@ -94,9 +103,11 @@ def each(found: Sequence[Record], figure: str) -> str:
 
 
 def share(found: Sequence[Record], figure: str) -> str:
-    """The mean of a share, and its 95 % interval."""
+    """The mean of a share, and its 95 % interval; of one alone the share."""
     over = mean([record["judged"][figure] for record in found])
-    return "-" if over is None else f"{over.value:.2f} [{max(over.low, 0):.2f}, {min(over.high, 1):.2f}]"
+    if over is None or over.n == 1:
+        return "-" if over is None else f"{over.value:.2f}"
+    return f"{over.value:.2f} [{max(over.low, 0):.2f}, {min(over.high, 1):.2f}]"
 
 
 def draw_curves(axes: Any, groups: dict[str, Sequence[Record]]) -> None:

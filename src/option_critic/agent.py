@@ -6,7 +6,6 @@ import dataclasses
 import warnings
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,9 +217,10 @@ class OptionCritic:
         title, success_only = f"seed {self.settings.seed}", self.settings.env.reward == "success"
         display = TrainingDisplay(title, self.state.schedule_end, self.option_names, progress, success_only)
         alarms = Alarms(self.option_names, self.settings.options.definitions)
-        for before in run.past() if run is not None and run.goes_on else ():
-            with suppress(KeyError):  # a line that lost some of its figures says nothing
-                alarms.see(before)
+        if run is not None and run.goes_on:
+            past = run.past()
+            alarms.see_past(past)
+            heard.on_past(self, past)
 
         def on_iteration(metrics: Metrics) -> bool:
             raised = alarms.see(metrics)

@@ -40,6 +40,9 @@ class OptionEnd:
 class Callback:
     """Told of a training. Override what you want to hear; any object with one of these methods will do."""
 
+    def on_past(self, agent: Any, past: Sequence[Metrics]) -> None:
+        """Once, where a training goes on that was stopped or killed: the metrics of the iterations that it has made."""
+
     def on_iteration(self, agent: Any, metrics: Metrics) -> bool | None:
         """After each iteration, with its metrics (those of an evaluation, `eval/...`, where there was one). False stops
         the training."""
@@ -58,11 +61,19 @@ class StopWhenSolved(Callback):
     def __init__(self, at_least: float, metric: str = "eval/success_any_rate", times: int = 1) -> None:
         self.at_least, self.metric, self.times, self.reached = at_least, metric, times, 0
 
+    def on_past(self, agent: Any, past: Sequence[Metrics]) -> None:
+        """As if it had been told."""
+        for metrics in past:
+            self.on_iteration(agent, metrics)
+
     def on_iteration(self, agent: Any, metrics: Metrics) -> bool:
-        """False once it is."""
+        """False once it is; then it counts anew, for another training."""
         if (value := told(agent, metrics, self.metric)) is not None:
             self.reached = self.reached + 1 if value >= self.at_least else 0
-        return self.reached < self.times
+        solved = self.reached >= self.times
+        if solved:
+            self.reached = 0
+        return not solved
 
 
 class StopOnPlateau(Callback):
@@ -72,12 +83,20 @@ class StopOnPlateau(Callback):
     def __init__(self, patience: int, metric: str = "eval/mean_reward", least: float = 0.0) -> None:
         self.patience, self.metric, self.least, self.best, self.since = patience, metric, least, -math.inf, 0
 
+    def on_past(self, agent: Any, past: Sequence[Metrics]) -> None:
+        """As if it had been told."""
+        for metrics in past:
+            self.on_iteration(agent, metrics)
+
     def on_iteration(self, agent: Any, metrics: Metrics) -> bool:
-        """False once it has not."""
+        """False once it has not; then it looks for a best anew, for another training."""
         if (value := told(agent, metrics, self.metric)) is not None:
             better = value > self.best + self.least
             self.best, self.since = (value, 0) if better else (self.best, self.since + 1)
-        return self.since < self.patience
+        stopped = self.since >= self.patience
+        if stopped:
+            self.best, self.since = -math.inf, 0
+        return not stopped
 
 
 class KeepBest(Callback):
@@ -86,6 +105,11 @@ class KeepBest(Callback):
 
     def __init__(self, folder: str | Path, metric: str = "eval/mean_reward") -> None:
         self.folder, self.metric, self.best = folder, metric, -math.inf
+
+    def on_past(self, agent: Any, past: Sequence[Metrics]) -> None:
+        """What was saved stays until a metric is higher."""
+        for value in (metrics.get(self.metric, -math.inf) for metrics in past):
+            self.best = value if value > self.best else self.best  # NaN is not
 
     def on_iteration(self, agent: Any, metrics: Metrics) -> None:
         """Where it is."""

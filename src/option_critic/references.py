@@ -5,9 +5,12 @@ A module is imported where the user names it, never where only a folder does.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from option_critic.errors import InputError
@@ -18,13 +21,27 @@ def import_module_of(reference: str, what: str) -> None:
     module, colon, _ = reference.partition(":")
     if not colon or module in sys.modules:
         return
-    sys.path.insert(0, os.getcwd())
     try:
-        importlib.import_module(module)
+        with here_first():
+            importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise InputError(f"{module}, where {what}, cannot be imported: {error}") from error
+
+
+@contextlib.contextmanager
+def here_first() -> Iterator[None]:
+    """Find modules in the current folder first, in this block. Where one of it was imported the folder is left on the
+    path, as the last one, so that it hides no library: what the module imports later may lie beside it."""
+    here, before = os.getcwd(), set(sys.modules)
+    sys.path.insert(0, here)
+    try:
+        yield
     finally:
-        sys.path.remove(os.getcwd())
+        with contextlib.suppress(ValueError):  # the module has a path of its own
+            sys.path.remove(here)
+        files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before]
+        if here not in sys.path and any(file and Path(file).is_relative_to(here) for file in files):
+            sys.path.append(here)
 
 
 def named(reference: str, what: str, flag: str) -> Any:

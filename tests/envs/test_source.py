@@ -2,6 +2,7 @@
 
 import functools
 import json
+import subprocess
 import sys
 import types
 import warnings
@@ -437,3 +438,22 @@ def test_lunar_lander_with_continuous_actions(tmp_path):
     with pytest.raises(InputError, match="LunarLander-v3 does not fit this agent: actions are 4 choices"):
         oc.load(tmp_path / "run", env_kwargs={}).learn(run_folder=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["late:make", "late:Late-v0"])
+def test_a_module_may_import_what_lies_beside_it_when_it_is_called(name, tmp_path):
+    """As Gymnasium's ids do, whose entry points are texts; the folder is the working directory of the command."""
+    (tmp_path / "beside.py").write_text(
+        "import gymnasium as gym\n\n\ndef make():\n    return gym.make('CartPole-v1')\n"
+    )
+    (tmp_path / "late.py").write_text(
+        "import gymnasium as gym\n\ngym.register('Late-v0', entry_point='beside:make')\n\n\n"
+        "def make():\n    import beside\n    return beside.make()\n"
+    )
+    code = (
+        "import sys, option_critic as oc; before = list(sys.path); "
+        f"oc.OptionCritic({name!r}, num_envs=2, rollout_length=32).learn(64); "
+        "print(sys.path == before + [__import__('os').getcwd()])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr

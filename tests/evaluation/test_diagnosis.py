@@ -11,7 +11,7 @@ import option_critic as oc
 from option_critic.evaluation.ablations import NOTHING, Ablation, ablations
 from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import run_plain
-from option_critic.evaluation.option_figures import diagnose, durations, mutual_information, phases, window
+from option_critic.evaluation.option_figures import averaged, diagnose, durations, mutual_information, phases, window
 from option_critic.evaluation.trace import Trace, TraceError
 from option_critic.options.settings import OptionSettings, named
 from option_critic.runs.paths import RunPath
@@ -49,6 +49,9 @@ PERFECT = trace(
     height=["000002333333333333333", "0000013333"],  # 2 cm is not yet lifted
     success=["000000001000000000000", "0000000000"],
 )
+
+
+PERFECT_FIGURES = diagnose(PERFECT, NAMES, PHASES)
 
 
 def test_phases_and_the_window():
@@ -104,6 +107,23 @@ def test_durations_are_cut_by_the_end():
     assert (done, cut) == ([[2], [3]], [[1], []])
     done, cut = durations(option, np.array([[1, 1, 1, 1, 0, 0]], dtype=bool), 2)
     assert (done, cut) == ([[2], []], [[], [2]])
+
+
+def test_figures_of_several_tasks_are_means_over_them():
+    """All steps together would say that options follow phases, where each only follows its task."""
+    lifted, not_lifted = (
+        trace([str(k) * 8] * n, near=["1" * 8] * n, height=[height * 8] * n, success=["0" * 8] * n)
+        for k, n, height in ((0, 1, "4"), (1, 3, "0"))
+    )
+    one, other = (diagnose(t, NAMES, PHASES) for t in (lifted, not_lifted))
+    both = averaged([one, other])
+    assert both.nmi == 0.0 and both.effective_number == 1.0 and both.learned_ends is None
+    assert (both.episodes, both.steps, both.decisions) == (4, 32, 4)
+    assert [o.share for o in both.options] == [0.5, 0.5, 0.0]
+    assert both.options[0].phases == {"approach": 0.0, "grasp": 0.0, "carry": 0.5}
+    assert (both.options[1].cut_duration, both.options[1].cut_runs, both.options[1].runs) == (8.0, 3, 0)
+    assert both.options[0].distance == {"grasp": 0.5, "move": 0.5} and both.options[2].name == "move"
+    assert averaged([PERFECT_FIGURES]) == PERFECT_FIGURES
 
 
 def test_mutual_information_against_its_definition():

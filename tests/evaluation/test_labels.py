@@ -19,3 +19,4 @@ from option_critic.evaluation.labels import cell
 def test_digits_follow_the_size(name, value, written):
     assert cell(name, Estimate(value, value, value, 3)) == written
     assert cell(name, None) == "-"
+    assert cell(name, Estimate(value, value, value, 1)) == written.partition(" [")[0]

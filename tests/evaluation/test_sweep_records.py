@@ -6,9 +6,10 @@ import families
 import fetch
 import many_tasks
 import pytest
-from sweep_records import each_first, keep, records
+from sweep_records import each_first, keep, records, share
 
 from option_critic.errors import InputError
+from option_critic.sweeps.index import judgements
 
 
 def record(run, successes, judged=0.5):
@@ -36,11 +37,13 @@ def done(out, run, judged, tasks=()):
     (folder / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in times))
     summary = {"any": interval(judged), "final": interval(judged), "steps": None}
     each = {task: {"summary": summary, "shares": {"option-0": 0.25, "option-1": 0.75}} for task in tasks}
-    result = {"training_steps": 8000, "goals": "seed-0", "mode": "deterministic", "summary": summary,
+    ((goals, mode),) = judgements(run)
+    result = {"training_steps": 8000, "goals": goals, "mode": mode, "summary": summary,
               "episodes": [{"length": 1, "return": 0.0}], "tasks": each}  # fmt: skip
-    key = "000000008000-seed-0-deterministic"
-    (folder / "evaluation.json").write_text(json.dumps({"format_version": 1, "results": {key: result}}))
-    index = {"format_version": 1, "runs": {run.place: {"results": {key: summary}}}}
+    other = result | {"goals": "A", "summary": {"any": interval(0.1), "final": interval(0.1)}}
+    results = {f"000000008000-{goals}-{mode}": result, "000000004000-A-stochastic": other}  # looked at later
+    (folder / "evaluation.json").write_text(json.dumps({"format_version": 1, "results": results}))
+    index = {"format_version": 1, "runs": {run.place: {"steps": 8000, "results": {}}}}
     (out / "sweep.json").write_text(json.dumps(index))
 
 
@@ -70,6 +73,31 @@ def test_of_several_tasks_each_is_kept(tmp_path):
     (found,) = records([run], tmp_path, None, many_tasks.ANY.replace("any_", ""))
     push = {"any": 0.5, "final": 0.5, "steps": None, "shares": {"option-0": 0.25, "option-1": 0.75}}
     assert list(found["tasks"]) == ["reach-v3", "push-v3"] and found["tasks"]["push-v3"] == push
+
+
+def test_of_one_seed_there_is_no_interval():
+    found = [record(run, [0], judged) for run, judged in zip(fetch.RUNS[:2], (0.5, 0.7), strict=True)]
+    assert share(found[:1], "any") == "0.50" and share(found, "any") == "0.60 [0.00, 1.00]" and share([], "any") == "-"
+
+
+def test_a_curve_is_kept_to_its_end(tmp_path):
+    run = fetch.RUNS[0]
+    done(tmp_path, run, 0.5)
+    file = tmp_path / run.place / "metrics.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:8]))
+    (found,) = records([run], tmp_path, None, fetch.LAST)
+    assert [steps for steps, _ in found["curve"]] == [0, 4000, 7000]
+
+
+def test_a_run_without_the_evaluation_that_was_planned_is_named(tmp_path, capsys):
+    first, second = fetch.RUNS[:2]
+    done(tmp_path, second, 0.5)
+    done(tmp_path, first, 0.5)
+    index = json.loads((tmp_path / "sweep.json").read_text())
+    index["runs"][second.place] = {"steps": 9000}
+    (tmp_path / "sweep.json").write_text(json.dumps(index))
+    assert [r["place"] for r in records(fetch.RUNS, tmp_path, None, fetch.LAST)] == [first.place]
+    assert capsys.readouterr().err == f"{second.place}: not judged yet\n"
 
 
 def test_steps_are_counted_to_the_first_time():

@@ -9,8 +9,11 @@ import option_critic as oc
 from option_critic.cli import evaluate as verb
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation import metaworld_protocol, tasks
+from option_critic.evaluation.ablations import NOTHING
+from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.goals import GOALS_PER_SEED, mt1_goals
 from option_critic.evaluation.judge import Judge
+from option_critic.evaluation.option_figures import averaged, diagnose
 from option_critic.evaluation.trace import Trace
 from option_critic.runs.figures import read_evaluation
 from option_critic.runs.paths import RunPath
@@ -91,6 +94,16 @@ def test_figures_of_each_are_printed_and_kept(few, tmp_path, capsys):
     (read,) = read_evaluation(run / "evaluation.json").sound().values()
     assert list(read.tasks) == list(NAMES) and read.tasks["push-v3"].shares.keys() == set(agent.option_names)
     assert read.episodes[1].task == "push-v3"
+
+
+def test_a_diagnosis_is_of_each_task_and_then_of_all(few, monkeypatch):
+    agent = made()
+    whole = study(agent, "seed-10001", 2, 1, with_ablations=False)
+    parts = tasks.apart(whole.trace, NAMES)
+    each = [diagnose(part, agent.option_names, ("", "")) for part in parts.values()]
+    assert whole.diagnosis == averaged(each) and len(each) == 2
+    any_step = whole.ablations[NOTHING.name]["any"]
+    assert any_step.n == 2 and any_step == tasks.means(tasks.by_task(whole.trace, NAMES, agent.option_names))["any"]
 
 
 def test_it_is_judged_while_it_trains(few, monkeypatch):

@@ -12,11 +12,13 @@ from option_critic.search_space import Among, Between
 from option_critic.settings import setting_names
 from option_critic.sweeps.tuning import (
     AROUND_START,
+    OTHERS,
     SPACE,
     USUAL,
     Search,
     first_choices,
     folder_of,
+    is_behind,
     is_over,
     open_study,
     trained,
@@ -93,22 +95,34 @@ def test_what_was_stopped_is_asked_for_again_and_goes_on(out):
     assert (old.state.name, new.state.name, new.params) == ("FAIL", "COMPLETE", old.params)
 
 
-def test_a_trial_is_stopped_where_the_study_says_so(out):
+def test_a_trial_is_stopped_where_it_is_behind_the_same_seed_of_others(out):
+    """Also in its second seed, however good the first one was."""
     optuna = pytest.importorskip("optuna")
+    study, settings = optuna.create_study(direction="maximize"), search(out, steps=5120).start()
 
-    class Trial:
-        seen = ()
+    def add(*values):
+        points = {2 * (place + 1): value for place, value in enumerate(values)}
+        study.add_trial(optuna.trial.create_trial(value=0.5, intermediate_values=points))
 
-        def report(self, value, step):
-            self.seen = (*self.seen, step)
-
-        def should_prune(self):
-            return len(self.seen) == 2
-
-    trial, settings = Trial(), search(out, steps=5120).start()
+    for _ in range(OTHERS - 1):
+        add(*[0.5] * 5, -1.0, 1e9, 1e9, 1e9)
+    trial = study.ask()
+    trained(settings, RunPath.of(out) / "few", trial, 10, lambda *_: True)  # too few others
+    add(*[0.5] * 5, -1.0, 1e9, 1e9, 1e9)
+    trial = study.ask()
+    trial.report(0.9, 2)
     with pytest.raises(optuna.TrialPruned):
         trained(settings, RunPath.of(out) / "one", trial, 10, lambda *_: True)
-    assert trial.seen == (12, 14)  # of the second seed
+    assert [*trial._cached_frozen_trial.intermediate_values] == [2, 12, 14]  # of the second seed
+    trained(settings, RunPath.of(out) / "other", study.ask(), 100, lambda *_: True)  # nobody came there
+
+
+def test_behind_is_below_the_median(out):
+    optuna = pytest.importorskip("optuna")
+    study = optuna.create_study(direction="maximize")
+    for value in range(OTHERS):
+        study.add_trial(optuna.trial.create_trial(value=0.0, intermediate_values={3: float(value)}))
+    assert is_behind(study, 3, 1.9) and not is_behind(study, 3, 2.0) and not is_behind(study, 4, -9.0)
 
 
 def test_the_verb_tries_what_it_found_with_seeds_that_the_search_did_not_see(out, here, monkeypatch, capsys):

@@ -82,6 +82,43 @@ def test_it_stops_on_a_plateau():
     assert told(StopOnPlateau(1, least=0.5), 1, 1.6, 2.0) == [True, True, False]
 
 
+def test_what_stopped_one_training_does_not_stop_the_next_one_at_once():
+    solved = StopWhenSolved(1, "eval/mean_reward", times=2)
+    assert told(solved, 1, 1) == [True, False] == told(solved, 1, 1)
+    plateau = StopOnPlateau(1)
+    assert told(plateau, 2, 2) == [True, False] == told(plateau, 1, 1)
+    assert told(solved, None) == told(plateau, None) == [True]
+
+
+def test_what_was_told_before_counts_where_a_training_goes_on():
+    past = [{"eval/mean_reward": x} for x in (1.0, 2.0, float("nan"))] + [{"other": 9.0}]
+    agent = Agent()
+    keep, plateau, solved = KeepBest("here"), StopOnPlateau(3), StopWhenSolved(2, "eval/mean_reward", 2)
+    for one in (keep, plateau, solved):
+        one.on_past(agent, past)
+    told(keep, 1.5, 2.5, agent=agent)
+    assert agent.saved == ["here"]
+    assert told(plateau, 2, 2) == [True, False]
+    assert told(solved, 2, 2) == [True, False]
+
+
+def test_a_resumed_training_tells_of_its_past(small, tmp_path):
+    past = []
+
+    class Listener(Callback):
+        def on_past(self, agent, metrics):
+            past.append([m["time/total_timesteps"] for m in metrics])
+
+        def on_iteration(self, agent, metrics):
+            return agent.num_timesteps < 192
+
+    settings = small(total_timesteps=256)
+    oc.OptionCritic.from_settings(settings).learn(callback=Listener(), run_folder=tmp_path / "run")
+    assert past == []
+    oc.resume(tmp_path / "run", callback=Listener())
+    assert past == [[64, 128]]
+
+
 def test_it_keeps_the_best():
     agent = Agent()
     told(KeepBest("here"), 1.0, None, 0.5, 2.0, np.nan, agent=agent)
@@ -102,7 +139,7 @@ def test_evaluations_that_there_are_none_of_are_named(callback):
 
 @pytest.mark.parametrize("callback", [3, "text", object(), Callback, [lambda *_: None, 3], Path("x")])
 def test_what_is_no_callback_is_named(callback):
-    with pytest.raises(InputError, match="an object with one of on_iteration, on_boundary, on_option_end"):
+    with pytest.raises(InputError, match="an object with one of on_past, on_iteration, on_boundary, on_option_end"):
         as_one(callback)
     with pytest.raises(InputError, match="callback must be"):
         oc.OptionCritic("CartPole-v1", num_envs=1).learn(64, callback=callback)

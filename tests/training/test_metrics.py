@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from option_critic.records import Decision, Interest, Rollout, Values
 from option_critic.spaces import Spaces
-from option_critic.training.metrics import clipped_actions, option_metrics
+from option_critic.training.metrics import clipped_actions, divergence, option_metrics
 from option_critic.training.state import Episodes
 
 
@@ -131,3 +132,28 @@ def test_an_episode_that_tells_of_no_success_had_none():
     e.update(replace(silent, success=silent.valid, success_last=silent.valid))
     e.update(silent)
     assert e.metrics()["rollout/success_any_rate"] == e.metrics()["rollout/success_rate"] == 1 / 5
+
+
+def test_the_distance_of_options_is_that_of_all_environments():
+    """Of rows that are so many apart; not of those of the same few environments, whatever their number."""
+
+    class Model:
+        num_options = 2
+
+        def behaviour(self, obs):
+            seen.update(obs[:, 0].int().tolist())
+            return self
+
+        def distance(self, option):
+            return torch.zeros(len(option), 2)
+
+    for num_envs, steps in ((32, 128), (40, 64), (100, 64), (3, 4)):
+        seen = set()
+        each = torch.arange(num_envs).expand(steps, num_envs)
+        some = SimpleNamespace(
+            valid=each >= 0, obs=each.unsqueeze(-1).float(),
+            decision=SimpleNamespace(option=each % 2),
+            interest=SimpleNamespace(start=torch.ones(steps, num_envs, 2)),
+        )  # fmt: skip
+        assert divergence(Model(), some) == 0.0
+        assert len(seen) == num_envs

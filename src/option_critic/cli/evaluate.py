@@ -14,6 +14,7 @@ from option_critic.cli.counting import counting
 from option_critic.cli.printing import print_timeline
 from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import SUCCESS_ONLY
+from option_critic.errors import InputError
 from option_critic.evaluation import evaluate as evaluation
 from option_critic.evaluation.labels import cell, labels
 from option_critic.evaluation.limits import Effort
@@ -22,7 +23,16 @@ from option_critic.evaluation.trace import Trace
 from option_critic.legible import visible
 from option_critic.loading import load
 from option_critic.options.timeline import Episode
-from option_critic.runs.files import FORMAT_VERSION, check_format, emit, read_json, write_json, writing
+from option_critic.runs.files import (
+    FORMAT_VERSION,
+    MAX_EVALUATION,
+    check_format,
+    emit,
+    encoded,
+    read_json,
+    write_json,
+    writing,
+)
 from option_critic.runs.locks import figures
 from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.run_folder import versions
@@ -65,7 +75,7 @@ def read_evaluation(path: RunPath) -> dict[str, Any]:
     file = path / "evaluation.json"
     if file.kind() == "none":
         return {"format_version": FORMAT_VERSION, "results": {}}
-    record = read_json(file)
+    record = read_json(file, MAX_EVALUATION)
     check_format(file, record)
     if not isinstance(record.get("results"), dict):
         raise CheckpointError(f"{file} is damaged: it holds no results. Move it away and evaluate again.")
@@ -93,6 +103,11 @@ def keep(path: RunPath, agent: OptionCritic, step: int, results: Sequence[evalua
             "episodes": result.episodes,
             "trace": f"traces/{trace.name}",
         }
+    if (size := len(encoded(record))) > MAX_EVALUATION:
+        raise InputError(
+            f"{path / 'evaluation.json'} would grow to {size >> 20} MB, more than is read again; move it away and "
+            "judge anew (the traces of what was judged stay)"
+        )
     write_json(path / "evaluation.json", record)
     return record
 

@@ -80,7 +80,7 @@ def follow(
     def became(job: Job, outcome: Outcome) -> None:
         run = left[job.place]
         if outcome.became != "elsewhere":  # who is at it says what becomes of it
-            keep(out, {run.place: entry(run, out, outcome.became, outcome.reason)})
+            keep(out, lambda _: {run.place: entry(run, out, outcome.became, outcome.reason)})
         display.ended(run, outcome)
 
     try:

@@ -6,7 +6,6 @@ import difflib
 import functools
 import importlib
 import inspect
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from option_critic.envs.preprocessing import register
 from option_critic.envs.randomness import Chance
 from option_critic.envs.source import OBJECT, Source
 from option_critic.errors import InputError
+from option_critic.references import here_first
 
 IMPORTING = ("GymV21Environment-v0", "GymV26Environment-v0")
 """Ids of Gymnasium's for environments of its forerunner: an argument says which module is imported."""
@@ -187,10 +187,8 @@ def shortened(name: str) -> str:
 def import_module(module: str) -> None:
     """Import the module of `module:EnvId-v0`, which registers it, or of `module:function`, from the current folder
     too. Raises InputError, or EnvError if it raises."""
-    here = os.getcwd()
-    sys.path.insert(0, here)
     try:
-        with Chance([0]), Blaming(f"module {module!r}", "while imported"):
+        with here_first(), Chance([0]), Blaming(f"module {module!r}", "while imported"):
             importlib.import_module(module)
     except EnvError as error:
         if not isinstance(error.__cause__, ImportError):
@@ -198,5 +196,3 @@ def import_module(module: str) -> None:
         raise InputError(
             f"module {module!r} cannot be imported ({error.__cause__}); install it, or put its folder on PYTHONPATH"
         ) from error
-    finally:
-        sys.path.remove(here)

@@ -167,10 +167,17 @@ def close(groups: list[VectorEnvs]) -> None:
 def abandon(groups: list[VectorEnvs]) -> None:
     """The same where something went wrong already: what goes wrong now is only told in a warning."""
     while groups:
-        try:
+        with warned():
             groups.pop().close()
-        except RunError as error:
-            warnings.warn(str(error), stacklevel=2)
+
+
+@contextmanager
+def warned() -> Iterator[None]:
+    """Let an error of a run in this block be no more than a warning."""
+    try:
+        yield
+    except RunError as error:
+        warnings.warn(str(error), stacklevel=4)
 
 
 def make_envs(source: Source | str, settings: EnvSettings, seeds: Sequence[int]) -> VectorEnvs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +25,7 @@ from option_critic.envs.randomness import Chance
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.envs.workers import WorkerEnvs
+from option_critic.errors import InputError
 from option_critic.spaces import Spaces
 
 PROBE_SECONDS, PROBE_STEPS = 0.25, 50
@@ -89,30 +92,58 @@ def make_in_processes(source: Source, settings: EnvSettings, seeds: Sequence[int
     count = min(decide(source, settings).workers, len(seeds))
     if not count:
         return make_gymnasium(source, seeds, settings)
+    return in_workers(source, settings, [part.tolist() for part in np.array_split(np.asarray(seeds), count)])
+
+
+def in_workers(source: Source, settings: EnvSettings, parts: Sequence[Sequence[int]]) -> WorkerEnvs:
+    """One worker for each part of the seeds. Raises InputError for what cannot be sent to one."""
     name = source.name.rpartition(":")[2]
     registered = gym.registry.get(name) if source.by_name else None
+    own = {} if source.by_name else own_specs()
 
     def maker(part: Sequence[int]) -> Callable[[], VectorEnvs]:
         def make() -> GymnasiumEnvs:
             register(name)  # first: a package that is imported later says that it registers anew
-            if registered is not None:  # by a script, of which no worker knows
-                gym.registry.setdefault(name, registered)
+            gym.registry.update({id: cloudpickle.loads(spec) for id, spec in own.items() if id not in gym.registry})
+            if registered is not None:  # by a script, of which no worker knows; or not as its package does
+                gym.registry[name] = registered
             return make_gymnasium(source, part, settings)
 
         return Packed(make, folders)
 
-    folders = folders_of([source.name.rpartition(":")[0], source.function, getattr(registered, "entry_point", None)])
-    makers = [maker([int(seed) for seed in part]) for part in np.array_split(np.asarray(seeds), count)]
+    entries = [gym.registry[id].entry_point for id in own]
+    folders = folders_of(
+        [source.name.rpartition(":")[0], source.function, getattr(registered, "entry_point", None), *entries]
+    )
+    try:
+        makers = [maker(part) for part in parts]
+    except Exception as error:
+        raise InputError(
+            f"{source.name} cannot be sent to worker processes ({type(error).__name__}: {error}); "
+            "set env_workers to never, or make what it needs when it is called"
+        ) from error
     return WorkerEnvs(makers, name=source.name, timeout=settings.worker_timeout)
+
+
+def own_specs() -> dict[str, bytes]:
+    """What was registered beside Gymnasium's own, by id: a function may make an environment of it. What cannot be sent
+    is left out."""
+    found = {}
+    for id, spec in gym.registry.items():
+        module = spec.entry_point if isinstance(spec.entry_point, str) else getattr(spec.entry_point, "__module__", "")
+        if not str(module).startswith("gymnasium."):
+            with contextlib.suppress(Exception):
+                found[id] = cloudpickle.dumps(spec)
+    return found
 
 
 def folders_of(makers: Sequence[Any]) -> list[str]:
     """Where the modules of the user's lie, already imported here, in which environments are made (texts are modules'
-    names): workers do not look into the working directory."""
+    names): workers do not look into the working directory, unless this process does."""
     names = [
         maker.partition(":")[0] if isinstance(maker, str) else getattr(maker, "__module__", "") for maker in makers
     ]
-    found: list[str] = []
+    found = [os.getcwd()] if "" in sys.path else []  # a notebook's
     for name in names:
         top = sys.modules.get((name or "").partition(".")[0])
         # A package lies in the folders of its path; one without an __init__.py has no file.
@@ -134,7 +165,9 @@ def decide(source: Source, settings: EnvSettings) -> Decision:
         step, shares = probe(source, settings)
         if not shares and not always:
             each = -(-settings.num_envs // settings.env_groups)
-            return weigh(step, most, each, lambda: message_cost(source, settings, most))
+            decision = weigh(step, most, each, lambda: message_cost(source, settings, most))
+            differ = "" if not decision.workers else differences(source, settings)
+            return Decision(0, f"environments run in this process: {differ}") if differ else decision
     except Exception as error:  # whoever makes them to train tells what is wrong
         if not always:
             return Decision(0, f"environments run in this process: a trial failed ({type(error).__name__})")
@@ -144,6 +177,29 @@ def decide(source: Source, settings: EnvSettings) -> Decision:
         warning = f"{draws}: its episodes depend on the number of workers" if shares else ""
         return Decision(most, f"environments run in {most} worker processes: env_workers is always", warning)
     return Decision(0, f"environments run in this process: {draws}")
+
+
+def differences(source: Source, settings: EnvSettings) -> str:
+    """Why workers should not step these environments, where two of them begin otherwise in two workers than they do
+    here; empty where they do not."""
+    try:
+        theirs = beginning(in_workers(source, settings, [[0], [1]]))
+    except Exception as error:
+        return f"workers cannot make them ({type(error).__name__}: {' '.join(str(error).split()):.100})"
+    if same(beginning(make_gymnasium(source, [0, 1], settings)), theirs):
+        return ""
+    return "they begin otherwise in workers, so they share something, or do not heed their seed (env_workers: always)"
+
+
+def beginning(envs: VectorEnvs) -> tuple[Any, ...]:
+    """What two environments tell first: observations, and those of a step with its rewards."""
+    try:
+        first = envs.reset().copy()
+        draw = np.random.Generator(np.random.PCG64(0))
+        step = envs.step(envs.spaces.to_env(envs.spaces.random_actions(draw, (2,))))
+        return first, step.next_obs, step.reward
+    finally:
+        envs.close()
 
 
 def weigh(step: float, workers: int, num_envs: int, message: Callable[[], float]) -> Decision:

@@ -6,7 +6,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
@@ -35,11 +35,11 @@ class Source:
 
     name: str
     """In settings and messages: an id, `module:function`, `object:Class`."""
-    function: Callable[..., Any] | None = None
+    function: Callable[..., Any] | None = field(default=None, hash=False)  # an object of the user's need not have one
     """makes one environment"""
-    env: gym.Env[Any, Any] | None = None
+    env: gym.Env[Any, Any] | None = field(default=None, hash=False)
     """is one, the user's: it is never closed"""
-    vector: gym.vector.VectorEnv[Any, Any, Any] | None = None
+    vector: gym.vector.VectorEnv[Any, Any, Any] | None = field(default=None, hash=False)
     """is several, the user's: never closed"""
 
     @property

@@ -10,22 +10,20 @@ import contextlib
 import errno
 import multiprocessing
 import os
-import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from option_critic.envs.contract import EnvStep, Observations, VectorEnvs
-from option_critic.envs.orphans import die_with_parent, safe_path
+from option_critic.envs.guard import CLOSE_SECONDS
+from option_critic.envs.orphans import also_from_daemons, die_with_parent, safe_path, undisturbed, without_main
 from option_critic.envs.patience import Patience
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.shared import AVAILABLE, Layout, Shared, nameless_file, receive_file, send_file
@@ -34,7 +32,7 @@ from option_critic.errors import RunError
 BUILD_SECONDS = 120.0
 """The first answer may take this long, whatever `worker_timeout` says: modules are imported, simulators built."""
 STOP_SECONDS = 2.0
-"""How long workers have to end by themselves; then they are killed."""
+"""How long workers have to end by themselves where something went wrong; then they are killed."""
 KILL_SECONDS = 1.0
 """How long to wait for those that were killed."""
 
@@ -55,10 +53,12 @@ def requests(connection: Connection) -> Iterator[Any]:
 
 
 def answer(connection: Connection, envs: VectorEnvs) -> None:
-    """Do what is asked: "reset", ("share", layout, rows) before a file, "step" with the action that is shared then, or
-    ("step", action)."""
+    """Do what is asked, until "close": "reset", ("share", layout, rows) before a file, "step" with the action that is
+    shared then, or ("step", action)."""
     shared: Shared | None = None
     for message in requests(connection):
+        if message == "close":
+            return
         if message == "reset":
             connection.send(envs.reset())
         elif message == "step" and shared is not None:
@@ -71,34 +71,34 @@ def answer(connection: Connection, envs: VectorEnvs) -> None:
             connection.send(envs.step(message[1]))
 
 
-def serve(connection: Connection, make: Callable[[], VectorEnvs]) -> None:
-    """Life of a worker: build its slice, then answer until the parent has no more requests."""
+def serve(connection: Connection, make: Callable[[], VectorEnvs], environment: dict[str, str]) -> None:
+    """Life of a worker: build its slice, answer until the parent has no more requests, close it.
+
+    `environment`: variables of the parent as they are now, not as they were when the first worker was started.
+    """
     die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal signals all; the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    try:
+    undisturbed()
+    os.environ.clear()
+    os.environ.update(environment)
+    with telling(connection):
         envs = make()
         connection.send((envs.num_envs, envs.spaces))
-        with envs.chance:
+        with telling(connection), envs.chance:
             answer(connection, envs)
-        envs.close()
+        envs.close()  # whatever happened: simulators of its own would be left running
+        connection.send("closed")
+
+
+@contextlib.contextmanager
+def telling(connection: Connection) -> Iterator[None]:
+    """What ends this block is sent to the parent, if it still listens."""
+    try:
+        yield
     except BaseException as error:  # an exit, too, must be told
         failure = WorkerError(f"an environment worker failed: {type(error).__name__}: {error}")
         failure.add_note(traceback.format_exc())
         with contextlib.suppress(OSError):  # stopped in the middle of a step: nobody to tell
             connection.send(error if isinstance(error, RunError) else failure)
-
-
-@contextlib.contextmanager
-def without_main() -> Iterator[None]:
-    """Let processes that are started in this block not run the user's script again. `multiprocessing` has them
-    import it under another name; nothing of it is needed here, and a script without a main guard would train anew."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 def stop(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
@@ -152,25 +152,27 @@ class WorkerEnvs(VectorEnvs):
         self.stop = Finalize(self, stop, (self.connections, self.processes), exitpriority=0)
         self.sizes: list[int] = []
         self.shared: Shared | None = None
+        self.under_way = False
+        environment = dict(os.environ)
         try:
-            with without_main(), safe_path():
+            with without_main(), safe_path(), also_from_daemons():
                 for make in makers:
-                    self._start(context, make)
+                    self._start(context, make, environment)
         except (OSError, EOFError) as error:
-            self.close()
+            self.stop()
             raise self._not_started(error, len(makers)) from error
         except BaseException:
-            self.close()
+            self.stop()
             raise
         built = self._answers(max(BUILD_SECONDS, timeout))
         self.sizes, self.spaces = [size for size, _ in built], built[0][1]
         self.slices, self.num_envs = np.cumsum(self.sizes)[:-1], sum(self.sizes)
 
-    def _start(self, context: Any, make: Callable[[], VectorEnvs]) -> None:
+    def _start(self, context: Any, make: Callable[[], VectorEnvs], environment: dict[str, str]) -> None:
         ours, theirs = context.Pipe()
         self.connections.append(ours)
         with theirs:
-            process = context.Process(target=serve, args=(theirs, make), daemon=True)
+            process = context.Process(target=serve, args=(theirs, make, environment), daemon=True)
             process.start()
         self.processes.append(process)
 
@@ -196,7 +198,7 @@ class WorkerEnvs(VectorEnvs):
     def _answers(self, seconds: float) -> list[Any]:
         """One answer from each worker; whatever goes wrong ends them all. Raises WorkerError, or what a worker sent."""
         answers: dict[int, Any] = {}
-        patience = Patience(seconds)
+        patience, self.under_way = Patience(seconds), False
         try:
             while waiting := [i for i in range(len(self.processes)) if i not in answers]:
                 watched = [x for i in waiting for x in (self.connections[i], self.processes[i].sentinel)]
@@ -207,7 +209,7 @@ class WorkerEnvs(VectorEnvs):
                     if self.connections[i] in ready or self.processes[i].sentinel in ready:
                         answers[i] = self._receive(i, sent=self.connections[i] in ready)
         except BaseException:
-            self.close()
+            self.stop()
             raise
         return [answers[i] for i in range(len(self.processes))]
 
@@ -253,6 +255,7 @@ class WorkerEnvs(VectorEnvs):
 
     def send(self, action: npt.NDArray[Any]) -> None:
         """Begin a step of all slices."""
+        self.under_way = True
         if self.shared is None and AVAILABLE:
             self._share(action)
         if self.shared is None:
@@ -296,5 +299,9 @@ class WorkerEnvs(VectorEnvs):
         return {n: np.concatenate([i.get(n, z) for i, z in zip(infos, zeros, strict=True)]) for n in names}
 
     def close(self) -> None:
-        """End the workers, once; see `stop`."""
+        """Have the workers close their environments, and end them, once. Raises RunError where closing fails, or takes
+        more than CLOSE_SECONDS; they are ended (`stop`) whatever happens."""
+        if self.stop.still_active() and not self.under_way:
+            self._tell(["close"] * len(self.connections))
+            self._answers(CLOSE_SECONDS)
         self.stop()

@@ -17,7 +17,8 @@ from option_critic.evaluation.evaluate import Judged, cuts, goals_of, plain_summ
 from option_critic.evaluation.expert import expert_trace
 from option_critic.evaluation.intervals import Estimate, proportion
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort
-from option_critic.evaluation.option_figures import Diagnosis, diagnose
+from option_critic.evaluation.option_figures import Diagnosis, averaged, diagnose
+from option_critic.evaluation.tasks import apart, by_task, means
 from option_critic.evaluation.trace import Trace
 
 Figures = dict[str, Estimate | None]
@@ -66,10 +67,10 @@ def study(
     tasks, rules = tasks_of(agent.settings.env_id), agent.settings.options
     vectors = goals_of(tasks, goals, episodes) if tasks else None
     learned = run(agent, vectors, effort, NOTHING, on_step)
-    figures, cut = {NOTHING.name: kept(tasks, learned)}, {NOTHING.name: cuts(learned)}
+    figures, cut = {NOTHING.name: kept(tasks, learned, rules.names)}, {NOTHING.name: cuts(learned)}
     for ablation in ablations(rules, agent.state.spaces.discrete) if with_ablations else []:
         trace = run(agent, vectors, effort, ablation, on_step)
-        figures[ablation.name], cut[ablation.name] = kept(tasks, trace), cuts(trace)
+        figures[ablation.name], cut[ablation.name] = kept(tasks, trace, rules.names), cuts(trace)
     if not tasks and (agent.state.episodes.tells_success or any("any" in found for found in figures.values())):
         never = proportion(np.zeros(episodes))  # some environments tell success only when it happens
         figures = {name: {"any": never, "final": never} | found for name, found in figures.items()}
@@ -77,12 +78,18 @@ def study(
     expert = None
     if len(tasks) == 1 and vectors is not None and rules.definitions:
         expert = diagnose(expert_trace(tasks[0], vectors[tasks[0]], rules), rules.names, meant_for)
-    return Study(diagnose(learned, rules.names, meant_for), figures, expert, learned, cut)
+    parts = apart(learned, tasks).values() if len(tasks) > 1 else [learned]
+    found = averaged([diagnose(part, rules.names, meant_for) for part in parts])
+    return Study(found, figures, expert, learned, cut)
 
 
-def kept(tasks: Sequence[str], trace: Trace) -> Figures:
-    """The figures that stand beside each other: success at any step, success at the end, return."""
-    summary = metaworld_protocol.summary(trace) if tasks else plain_summary(trace)
+def kept(tasks: Sequence[str], trace: Trace, names: Sequence[str]) -> Figures:
+    """The figures that stand beside each other: success at any step, success at the end, return. Of several tasks
+    means over these. `names`: of the options."""
+    if len(tasks) > 1:
+        summary = means(by_task(trace, tasks, names))
+    else:
+        summary = metaworld_protocol.summary(trace) if tasks else plain_summary(trace)
     at_the_end = "held" if tasks else "final"
     return {name: summary[name] for name in ("any", at_the_end, "return") if name in summary}
 

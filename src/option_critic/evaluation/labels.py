@@ -32,4 +32,7 @@ def cell(name: str, estimate: Estimate | None) -> str:
         return "-"
     small = name == "return" and abs(estimate.value) < 10
     digits = 3 if name in SHARES or small else 0 if abs(estimate.value) >= 1000 else 1
-    return f"{estimate.value:,.{digits}f} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
+    value = f"{estimate.value:,.{digits}f}"
+    if estimate.n == 1 and estimate.low == estimate.high:  # of one alone there is no interval
+        return value
+    return f"{value} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"

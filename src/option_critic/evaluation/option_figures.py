@@ -6,7 +6,9 @@ and that would look like one option for everything. Elsewhere over whole episode
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -139,6 +141,29 @@ def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -
         choice_entropy=float(entropy(trace.mu[chosen]).mean()),
         saturation=average(np.abs(trace.beta[free] - 0.5) > 0.5 - SATURATED),
     )  # fmt: skip
+
+
+def averaged(each: Sequence[Diagnosis]) -> Diagnosis:
+    """Of several tasks: counts are summed, all other figures are means over the tasks, each of which counts alike. Not
+    of all steps together: a policy over options that reads nothing but the task would seem to follow phases."""
+    return Diagnosis(**{f.name: together([getattr(d, f.name) for d in each]) for f in fields(Diagnosis)})
+
+
+def together(values: Sequence[Any]) -> Any:
+    """The sum of counts, the mean of other numbers that are there; in records, lists and tables one by one."""
+    first = values[0]
+    if isinstance(first, OptionFigures):
+        return OptionFigures(**{f.name: together([getattr(v, f.name) for v in values]) for f in fields(OptionFigures)})
+    if isinstance(first, tuple):
+        return tuple(together(each) for each in zip(*values, strict=True))
+    if isinstance(first, dict):
+        return {key: together([v[key] for v in values if key in v]) for key in first}
+    if isinstance(first, str):
+        return first
+    if isinstance(first, int):
+        return sum(values)
+    there = [v for v in values if v is not None and not math.isnan(v)]
+    return sum(there) / len(there) if there else None
 
 
 def window(trace: Trace) -> Mask:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from option_critic.runs.files import read_as
+from option_critic.runs.files import MAX_EVALUATION, read_as
 from option_critic.runs.paths import RunPath
 
 LARGEST = 1e30
@@ -141,7 +141,7 @@ Versions = Annotated[dict[str, str], Meta(max_length=200)]
 
 def read_evaluation(path: RunPath) -> Evaluation:
     """Raises CheckpointError where it is missing or damaged."""
-    found: Evaluation = read_as(path, Evaluation)
+    found: Evaluation = read_as(path, Evaluation, MAX_EVALUATION)
     return found
 
 

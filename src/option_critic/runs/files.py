@@ -21,8 +21,8 @@ from option_critic.terminal import hand_over
 from option_critic.value_types import is_whole
 
 FORMAT_VERSION = 1
-MAX_JSON = 16 << 20
-"""Bytes; what a run writes stays far below."""
+MAX_JSON, MAX_EVALUATION = 16 << 20, 128 << 20
+"""Bytes; what a run writes stays far below. Evaluations hold every episode: those of fifty tasks take a megabyte."""
 MAX_TENSORS = 4 << 30
 """Bytes of a file of tensors."""
 
@@ -95,10 +95,10 @@ def remedy(error: Exception) -> str:
     return "Free some space or choose another folder"
 
 
-def read_json(path: RunPath) -> dict[str, Any]:
+def read_json(path: RunPath, limit: int = MAX_JSON) -> dict[str, Any]:
     """Read a JSON object. Raises CheckpointError if it is missing, too large to be one of ours, or is none."""
     try:
-        data = msgspec.json.decode(path.read(MAX_JSON))
+        data = msgspec.json.decode(path.read(limit))
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -108,10 +108,10 @@ def read_json(path: RunPath) -> dict[str, Any]:
     return data
 
 
-def read_as(path: RunPath, kind: Any) -> Any:
-    """Read JSON that is what `kind` says, by msgspec. Raises CheckpointError: it is missing, too large, of another
-    format, or something else."""
-    data = path.read(MAX_JSON)
+def read_as(path: RunPath, kind: Any, limit: int = MAX_JSON) -> Any:
+    """Read JSON that is what `kind` says, by msgspec. Raises CheckpointError: it is missing, larger than `limit` bytes,
+    of another format, or something else."""
+    data = path.read(limit)
     try:
         fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
         if "format_version" in fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,11 +96,12 @@ def read_index(out: RunPath) -> dict[str, Any]:
     return record
 
 
-def keep(out: RunPath, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add entries to the index, or replace them, whoever else adds some. Raises WriteError."""
+def keep(out: RunPath, entries: Callable[[Mapping[str, Any]], Mapping[str, Mapping[str, Any]]]) -> None:
+    """Add entries to the index, or replace them, by what it holds at that moment, whoever else adds some. Raises
+    WriteError."""
     with writing(out / INDEX), figures(out):
         record = read_index(out)
-        record["runs"] |= entries
+        record["runs"] |= entries(record["runs"])
         write_json(out / INDEX, record)
 
 
@@ -108,8 +109,7 @@ def begin(out: RunPath, runs: Iterable[PlannedRun]) -> None:
     """Name all runs in the index; of those that it knows it keeps what became of them."""
     with writing(out):
         out.make()
-    there = read_index(out)["runs"]
-    keep(out, {run.place: entry(run, out, status_of(run, out, there)) for run in runs})
+    keep(out, lambda there: {run.place: entry(run, out, status_of(run, out, there)) for run in runs})
 
 
 def status_of(run: PlannedRun, out: RunPath, there: Mapping[str, Any]) -> str:

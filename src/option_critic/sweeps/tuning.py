@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import fmean, median, pstdev
 from typing import TYPE_CHECKING, Any
 
 from option_critic.algorithms.settings import SEARCH as LEARNING
@@ -43,7 +43,9 @@ USUAL = ("lr_option", "lr_critic", "lr_master", "lr_termination", "gamma", "lam"
 AROUND_START = 9
 """Trials around where the search starts, before Optuna says where: it waits for ten."""
 RUNGS = 10
-"""Points of a learning curve at which a trial may be stopped."""
+"""Points of a learning curve at which a trial may be stopped ..."""
+WARM_UP, OTHERS = 2, 5
+"""... from this one on, once so many others were tried to their end."""
 JOURNAL, ASKING = "study.journal", ".asking.lock"
 AGAIN = "goes_on_with"
 """Mark of a trial that goes on with one whose process is gone."""
@@ -116,7 +118,7 @@ def open_study(search: Search, sampler_seed: int = 0) -> Study:
         storage=optuna.storages.JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path))),
         study_name="tune", direction="maximize", load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=sampler_seed, constant_liar=True, multivariate=True),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
+        pruner=optuna.pruners.NopPruner(),  # `is_behind`: Optuna's own looks at the best of all seeds so far
     )  # fmt: skip
     there, wanted = study.user_attrs.get("search"), search.words()
     for name, new in wanted.items():
@@ -230,6 +232,16 @@ def tried(search: Search, chosen: dict[str, Any], trial: Trial, go_on: GoOn) -> 
     return fmean(reached) - pstdev(reached)
 
 
+def is_behind(study: Study, point: int, seen: float) -> bool:
+    """Whether `seen`, at a point of a seed, is below the median of the trials that were tried to their end; not before
+    there are OTHERS of them."""
+    from optuna.trial import TrialState
+
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    there = [trial.intermediate_values[point] for trial in done if point in trial.intermediate_values]
+    return len(there) >= OTHERS and seen < median(there)
+
+
 def trained(settings: Settings, folder: RunPath, trial: Trial, before: int, go_on: GoOn) -> float:
     """What a training reaches at its end; the trial is told on the way. `before`: points that it was told before."""
     optuna = import_optuna()
@@ -245,7 +257,7 @@ def trained(settings: Settings, folder: RunPath, trial: Trial, before: int, go_o
         if told < rung < RUNGS and seen is not None:
             told = rung
             trial.report(seen, before + rung)
-            pruned = trial.should_prune()
+            pruned = rung >= WARM_UP and is_behind(trial.study, before + rung, seen)
         stopped = not go_on(agent, folder)
         return not (pruned or stopped)
 

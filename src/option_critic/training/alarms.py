@@ -8,6 +8,7 @@ on after a crash raises the same ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,6 +149,12 @@ class Alarms:
         }
         self.alarms = [alarm for alarm in ALARMS if not given.get(alarm.part)]
         self.held = dict.fromkeys((alarm.name for alarm in self.alarms), 0)
+
+    def see_past(self, past: Sequence[Metrics]) -> None:
+        """Go on from the metrics of iterations that a training made before."""
+        for metrics in past:
+            with suppress(KeyError):  # a line that lost some of its figures says nothing
+                self.see(metrics)
 
     def see(self, metrics: Metrics) -> dict[str, str]:
         """The alarms that these metrics of an iteration raise: name -> one line. Each once; none for one option."""

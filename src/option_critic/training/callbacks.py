@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +21,22 @@ Function = Callable[[Any, Metrics], bool | None]
 """Gets the agent (`OptionCritic`) and the metrics of the iteration; False stops the training."""
 One = Function | Callback
 Callbacks = One | list[One] | tuple[One, ...]
-METHODS = ("on_iteration", "on_boundary", "on_option_end")
+METHODS = ("on_past", "on_iteration", "on_boundary", "on_option_end")
 
 
 @dataclass(frozen=True)
 class Heard:
     """Who is told of what."""
 
+    past: tuple[Callable[..., Any], ...]
     iteration: tuple[Callable[..., Any], ...]
     boundary: tuple[Callable[..., Any], ...]
     option_end: tuple[Callable[..., Any], ...]
+
+    def on_past(self, agent: Any, past: Sequence[Metrics]) -> None:
+        """Tell all."""
+        for function in self.past:
+            function(agent, past)
 
     def on_iteration(self, agent: Any, metrics: Metrics) -> bool:
         """Tell all; False where one of them says so."""

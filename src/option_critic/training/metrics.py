@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -82,6 +83,8 @@ def divergence(model: OptionModel, rollout: Rollout) -> float:
     At some states of the rollout where there are others; over all options where nowhere are.
     """
     every = max(1, rollout.valid.numel() // PROBED)
+    while math.gcd(every, rollout.valid.shape[1]) > 1:  # else it would meet the same few environments only
+        every += 1
     obs, option = rollout.obs.flatten(0, 1)[::every], rollout.decision.option.flatten()[::every]
     dtype = obs.dtype if obs.is_floating_point() else torch.float32
     others = torch.ones(len(obs), model.num_options, dtype=dtype, device=obs.device).scatter(

@@ -16,7 +16,7 @@ from option_critic.algorithms.update import improve
 from option_critic.envs.contract import VectorEnvs, env_seeds
 from option_critic.envs.goals import Goals, goals_of
 from option_critic.envs.lookup import known
-from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups
+from option_critic.envs.make import abandon, close, episode_limit, in_their_chance, make_groups, warned
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.errors import RunError
@@ -61,8 +61,12 @@ class Running:
             self.goals = None
 
     def abandon(self) -> None:
-        """The same where something went wrong already."""
+        """The same where something went wrong already: what goes wrong now is told in warnings."""
         abandon(self.groups)
+        if self.goals is not None:
+            with warned():
+                self.goals.close()
+            self.goals = None
 
 
 def train(
