@@ -54,6 +54,7 @@ AGENTS = {
             "differences": (0, 1),
             "final_log_std": -1.0,
             "noise_color": 1.0,
+            "noise_color_first": 0.0,
         },
     ),
     "ppo_oc": ("Pendulum-v1", {"algorithm": "ppo_oc", "price": "termination", "deliberation_cost": 0.1}),

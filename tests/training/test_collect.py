@@ -10,8 +10,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import option_critic as oc
 from option_critic.algorithms.ppo import advantages
+from option_critic.algorithms.settings import DACSettings
 from option_critic.envs.gymnasium import GymnasiumEnvs
 from option_critic.envs.make import make_envs
+from option_critic.errors import InputError
 from option_critic.model.act import Generators
 from option_critic.model.option_model import OptionModel
 from option_critic.model.settings import ModelSettings
@@ -95,6 +97,46 @@ def test_the_noise_of_a_training_lasts_where_it_is_told_to(small, monkeypatch, c
     # an untrained policy hardly depends on where it is: what follows upon what is the noise's
     (action, *_) = (rollout.decision.action.flatten(1).numpy() for rollout, _ in rollouts)
     assert low < np.corrcoef(action[:-1].flatten(), action[1:].flatten())[0, 1] < high
+
+
+def test_each_option_has_noise_of_its_own_colour(small, monkeypatch):
+    rollouts = []
+
+    def watched(*args):
+        rollouts.append(collect(*args))
+        return rollouts[-1]
+
+    monkeypatch.setattr(train, "collect", watched)
+    settings = small(
+        "Pendulum-v1", rollout_length=200, num_options=3, noise_color_first=0.0, noise_color=2.0, initial_beta=0.02
+    )
+    assert settings.learning.noise_colors(3) == (0.0, 1.0, 2.0)
+    oc.OptionCritic.from_settings(settings).learn(1600)
+    found = [[], [], []]
+    for rollout, _ in rollouts:
+        action, option = (x.flatten(1).numpy() for x in (rollout.decision.action, rollout.decision.option))
+        for k, pairs in enumerate(found):
+            both = (option[:-1] == k) & (option[1:] == k)
+            pairs += zip(action[:-1][both], action[1:][both], strict=True)
+    white, pink, red = (np.corrcoef(np.array(pairs).T)[0, 1] for pairs in found)
+    assert abs(white) < 0.15 and 0.35 < pink < 0.85 and red > 0.9
+
+
+def test_colours_lie_evenly_and_are_those_of_one_option_where_there_is_one():
+    learning = DACSettings(noise_color_first=1.0, noise_color=0.0)
+    assert learning.noise_colors(5) == (1.0, 0.75, 0.5, 0.25, 0.0) and learning.noise_colors(1) == (0.0,)
+    assert DACSettings(noise_color=1.0).noise_colors(3) == (1.0,)
+    with pytest.raises(InputError, match="noise_color_first must lie in"):
+        DACSettings(noise_color_first=-1.0)
+
+
+def test_options_of_one_colour_draw_what_all_draw(small, monkeypatch):
+    """So that trainings of before repeat, to the bit."""
+    weights = []
+    for first in (None, 1.0):
+        agent = oc.OptionCritic.from_settings(small("Pendulum-v1", noise_color=1.0, noise_color_first=first))
+        weights.append(agent.learn(200).state.model.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 @pytest.mark.parametrize(("color", "low", "high"), [(0.0, -0.15, 0.15), (1.0, 0.4, 1.0)])

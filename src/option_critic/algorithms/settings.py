@@ -19,7 +19,7 @@ RANGES = {
     "max_skipped_updates": (1, 1_000_000),
     "burn_in": (0, 10**12),
     "final_log_std": (-20, 20),
-    "noise_color": (0, 4),
+    **dict.fromkeys(("noise_color", "noise_color_first"), (0, 4)),
     "update_every": (1, 1_000_000),
     "updates_per_step": (0, 1000),
     "learning_starts": (1, 10**9),
@@ -112,6 +112,9 @@ class PPOSettings(LearningSettings):
     """How long the noise of continuous actions lasts in a rollout: its power falls with frequency f as f^-noise_color.
     0: white, each step's is its own; 1: pink, it goes on in one direction for a while, and finds what lies beyond a
     step or two [Hollenstein+24, 2312.11091]. Probabilities stay those of each action alone."""
+    noise_color_first: float | None = None
+    """The same of the first of several options; the last has `noise_color`, the others lie evenly between. So options
+    explore in different ways, and the policy over options finds out which one serves. none: all have `noise_color`."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0
@@ -120,6 +123,14 @@ class PPOSettings(LearningSettings):
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to this norm."""
+
+    def noise_colors(self, num_options: int) -> tuple[float, ...]:
+        """Of each option's noise, evenly from `noise_color_first` to `noise_color`; of one option the latter."""
+        last = self.noise_color
+        if num_options == 1 or self.noise_color_first is None:
+            return (last,)
+        step = (last - self.noise_color_first) / (num_options - 1)
+        return tuple(self.noise_color_first + step * k for k in range(num_options))
 
 
 @dataclass(frozen=True, kw_only=True)

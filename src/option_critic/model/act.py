@@ -60,31 +60,42 @@ class Noise:
     option: NDArray
     """[..., B, K] Gumbel"""
     action: NDArray
-    """[..., B, A] standard normal, or Gumbel for discrete actions: [..., B, M, N] for M choices at once"""
+    """[..., B, A] standard normal, [..., B, K, A] where that of the options differs; or Gumbel for discrete actions:
+    [..., B, M, N] for M choices at once"""
+    differs: bool = False
+    """that of the options' actions does"""
 
     @staticmethod
-    def draw(shape: tuple[int, ...], network: Network[NDArray], generators: Generators, color: float = 0.0) -> Noise:
-        """For decisions of `shape`: (B,), or (T, B); then noise of continuous actions may last (`noise_color`)."""
+    def draw(
+        shape: tuple[int, ...], network: Network[NDArray], generators: Generators, colors: Sequence[float] = (0.0,)
+    ) -> Noise:
+        """For decisions of `shape`: (B,), or (T, B); then noise of continuous actions may last. `colors`: how long, of
+        each option (`noise_colors`), or of all."""
         (k, a), options, actions = network.log_std.shape, generators.option, generators.action
         end, option = (
             torch.rand(shape, generator=options, device="cpu", dtype=torch.float32),
             gumbel((*shape, k), options),
         )
-        action = (
-            gumbel((*shape, a), actions)
-            if network.discrete
-            else colored(torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32), color)
-        )
+        differs = not network.discrete and len(set(colors)) > 1
+        if network.discrete:
+            action = gumbel((*shape, a), actions)
+        else:
+            white = torch.randn((*shape, a), generator=actions, device="cpu", dtype=torch.float32)
+            action = torch.stack([colored(white, c) for c in colors], -2) if differs else colored(white, colors[0])
         each = action.numpy() if network.factors is None else network.factors.apart(action.numpy(), -np.inf)
-        return Noise(end.numpy(), option.numpy(), each)
+        return Noise(end.numpy(), option.numpy(), each, differs)
+
+    def of_running(self, option: NDArray) -> NDArray:
+        """That of the actions of the running options [B]: [B, A], or [B, M, N]."""
+        return self.action[np.arange(len(option)), option] if self.differs else self.action
 
     def of(self, columns: slice) -> Noise:
         """That of some of the environments [T, B]."""
-        return Noise(self.end[:, columns], self.option[:, columns], self.action[:, columns])
+        return Noise(self.end[:, columns], self.option[:, columns], self.action[:, columns], self.differs)
 
     def steps(self) -> list[Noise]:
         """One for each of T steps."""
-        return [Noise(*parts) for parts in zip(self.end, self.option, self.action, strict=True)]
+        return [Noise(*parts, self.differs) for parts in zip(self.end, self.option, self.action, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -192,7 +203,7 @@ def done(
 ) -> tuple[NDArray, ActionDistribution[NDArray]]:
     """(the actions of `option` [B], whose policies are `pi`, with what they are given and what is fixed; `pi` with
     what they decided of these)."""
-    action = pi.mode() if noise is None else pi.sample(noise.action)
+    action = pi.mode() if noise is None else pi.sample(noise.of_running(option))
     if isinstance(pi, FactoredCategorical):
         return action, pi
     free: NDArray | None = None

@@ -95,12 +95,12 @@ def noise_for(
     length: int,
     generators: Generators,
     ranks: Ranks = ALONE,
-    color: float = 0.0,
+    colors: Sequence[float] = (0.0,),
 ) -> list[list[Noise]]:
-    """The chance in the next `length` decisions, of each group for each step."""
+    """The chance in the next `length` decisions, of each group for each step. `colors`: of the options' noise."""
     network = snapshot(model)
     totals = [envs.num_envs * ranks.count for envs in groups]
-    drawn = [Noise.draw((length, total), network, generators, color).of(ranks.share(total)) for total in totals]
+    drawn = [Noise.draw((length, total), network, generators, colors).of(ranks.share(total)) for total in totals]
     return [noise.steps() for noise in drawn]
 
 

@@ -50,7 +50,7 @@ def iterate(
     skipped = 0
     noise: Rows | None = None
     if config.noise_color > 0:  # it lasts longer than a portion
-        noise = noise_for(groups, state.model, config.rollout_length, state.generators, color=config.noise_color)
+        noise = noise_for(groups, state.model, config.rollout_length, state.generators, colors=(config.noise_color,))
     with compute_threads(1, arrays=1), updates.at_these_rates():
         for length in portions(config.rollout_length, config.update_every):
             now, noise = cut(noise, length)

@@ -229,7 +229,8 @@ def iterate(
     threads = 1 if state.model.encoder is None else settings.torch_threads
     with compute_threads(threads, arrays=1), in_their_chance(groups):
         length, generators = config.rollout_length, state.generators
-        noise = noise_for(groups, state.model, length, generators, ranks, config.noise_color)
+        colors = config.noise_colors(rules.num_options)
+        noise = noise_for(groups, state.model, length, generators, ranks, colors)
         rollout, live = collect(groups, state.model, live, length, rules, generators, ranks, noise)
     collected = time.perf_counter()
     with compute_threads(settings.torch_threads):
