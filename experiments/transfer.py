@@ -62,7 +62,7 @@ import option_critic as oc
 from option_critic.cli.signals import Interrupt, ended
 from option_critic.envs.metaworld import PREFIX, task_of
 from option_critic.errors import InputError, RunError
-from option_critic.evaluation.evaluate import run_goals, spread
+from option_critic.evaluation.evaluate import run_tasks, spread
 from option_critic.evaluation.metaworld_protocol import goal_set, steps_to_success, success_by_episode
 from option_critic.report.run_data import SUCCESS
 from option_critic.runs.files import write_json
@@ -83,7 +83,7 @@ OTHERS = ("told", "ten", "ten-finetuned")
 def judge(agent: oc.OptionCritic, task: str, goals: int) -> dict[str, Any]:
     """Success on the official package: shares of episodes, and the median number of steps to the first."""
     vectors = spread(goal_set(task, GOALS).vectors, goals)
-    trace = run_goals(agent, task, vectors, True, 0, lambda *_: None)
+    trace = run_tasks(agent, {task: vectors}, True, 0, lambda *_: None)
     flags, first = success_by_episode(trace), steps_to_success(trace)
     shares = {name: float(flags[name].mean()) for name in ("any", "held", "lifted")}
     shares["any_150"] = float((first <= EPISODE).mean())

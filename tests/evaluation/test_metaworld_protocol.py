@@ -89,7 +89,7 @@ def test_official_evaluation_is_repeatable_and_in_the_order_of_the_goals(monkeyp
     monkeypatch.setattr("option_critic.envs.metaworld.HORIZON", 500)
     agent = oc.OptionCritic("Meta-World/pick-place-v3", seed=0)
     goals = protocol.goal_set("pick-place-v3", "D").vectors[:3]
-    runs = [evaluation.run_goals(agent, "pick-place-v3", goals, True, w, lambda *_: None) for w in (1, 2)]
+    runs = [evaluation.run_tasks(agent, {"pick-place-v3": goals}, True, w, lambda *_: None) for w in (1, 2)]
     for name in ("option", "reward", "q", "beta"):
         assert np.array_equal(getattr(runs[0], name), getattr(runs[1], name)), name
     first, _second = runs

@@ -96,6 +96,24 @@ def test_figures_of_each_are_printed_and_kept(few, tmp_path, capsys):
     assert read.episodes[1].task == "push-v3"
 
 
+def test_tasks_beside_each_other_are_judged_as_alone(few, monkeypatch):
+    """Each episode is of its goal, whatever runs beside it."""
+    agent, seen = made(), []
+    goals = {name: mt1_goals(name, 10001)[:count] for name, count in zip(NAMES, (3, 2), strict=True)}
+    for num_envs in (1, 4, 50):
+        monkeypatch.setattr(evaluation, "NUM_ENVS", num_envs)
+        whole = evaluation.run_tasks(agent, goals, True, 1, lambda *_: None)
+        seen.append(whole)
+        assert whole.info["task"][:, 0].tolist() == [0, 0, 0, 1, 1]
+        for name, own in goals.items():
+            assert np.array_equal(tasks.apart(whole, NAMES)[name].goal[:, : own.shape[1]], own)
+    for other in seen[1:]:
+        assert np.array_equal(seen[0].option, other.option) and np.array_equal(seen[0].length, other.length)
+        np.testing.assert_allclose(seen[0].reward, other.reward, atol=1e-4)
+    first = seen[0].reward[:, 0]
+    assert len(set(first.round(9).tolist())) == 5  # each from a goal of its own
+
+
 def test_a_diagnosis_is_of_each_task_and_then_of_all(few, monkeypatch):
     agent = made()
     whole = study(agent, "seed-10001", 2, 1, with_ablations=False)

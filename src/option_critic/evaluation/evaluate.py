@@ -157,32 +157,27 @@ def run_tasks(
     on_step: OnStep,
     ablation: Ablation = NOTHING,
 ) -> Trace:
-    """One official 500-step episode per goal, in the order of the goals. `goals`: task -> [E, G]; of several tasks, one
-    after the other."""
+    """One official 500-step episode per goal, in the order of the goals. `goals`: task -> [E, G]; several tasks run
+    beside each other."""
     check_official()
-    traces = [run_goals(agent, task, own, deterministic, workers, on_step, ablation) for task, own in goals.items()]
+    env_id, most = agent.settings.env_id, max(1, NUM_ENVS // len(goals))
+    shares = {task: dealt(len(own), min(most, len(own))) for task, own in goals.items()}
+    each = [(task, share) for task, own in shares.items() for share in own]
+    envs: VectorEnvs = make_official([task for task, _ in each], env_seeds(EVALUATION_SEED, 0, len(each)),
+                                     goals=[[goals[task][i] for i in share] for task, share in each], workers=workers,
+                                     timeout=agent.settings.env.worker_timeout)  # fmt: skip
+    if len(tasks := tasks_of(env_id)) > 1:
+        envs = Told(envs, [tasks.index(task) for task, _ in each], tasks, env_id)
+    trace = _run(agent, envs, [len(share) for _, share in each], deterministic, on_step, ablation)
+    first = np.cumsum([0, *map(len, goals.values())])
+    traces = [replace(trace.take(first[i] + np.argsort(np.concatenate(shares[task]))), goal=own)
+              for i, (task, own) in enumerate(goals.items())]  # fmt: skip
     return traces[0] if len(agent.state.spaces.tasks) < 2 else joined(traces)
 
 
-def run_goals(
-    agent: Judged,
-    task: str,
-    goals: Array,
-    deterministic: bool,
-    workers: int,
-    on_step: OnStep,
-    ablation: Ablation = NOTHING,
-) -> Trace:
-    """The same of one task: its goals [E, G]."""
-    num_envs = min(NUM_ENVS, len(goals))
-    shares = [np.arange(b, len(goals), num_envs) for b in range(num_envs)]
-    envs: VectorEnvs = make_official(task, env_seeds(EVALUATION_SEED, 0, num_envs),
-                                     goals=[goals[i] for i in shares], workers=workers,
-                                     timeout=agent.settings.env.worker_timeout)  # fmt: skip
-    if len(tasks := tasks_of(agent.settings.env_id)) > 1:
-        envs = Told(envs, [tasks.index(task)] * num_envs, tasks, agent.settings.env_id)
-    trace = _run(agent, envs, [len(s) for s in shares], deterministic, on_step, ablation)
-    return replace(trace.take(np.argsort(np.concatenate(shares))), goal=goals)
+def dealt(count: int, num_envs: int) -> list[npt.NDArray[np.int64]]:
+    """Which of `count` episodes each environment runs."""
+    return [np.arange(b, count, num_envs) for b in range(num_envs)]
 
 
 def run_plain(
