@@ -11,6 +11,8 @@ import option_critic as oc
 import runs
 from option_critic import card as cards
 from option_critic.cli import main
+from option_critic.runs.paths import RunPath
+from option_critic.runs.run_folder import clear
 from option_critic.settings import Settings
 from option_critic.skills.export import skill_of
 
@@ -40,6 +42,30 @@ def test_a_run_tells_what_was_measured(tmp_path, capsys):
     assert "1 evaluations, license mit" in capsys.readouterr().out
     assert run(folder) == 0, "our own is replaced"
     assert metadata((folder / "README.md").read_text(encoding="utf-8"))["license"] == "unknown"
+
+
+def test_several_tasks_are_counted_in_episodes_and_other_weights_are_told(tmp_path, capsys, monkeypatch):
+    folder = runs.make_run(tmp_path / "run", episodes=3)
+    record = json.loads((folder / "evaluation.json").read_text())
+    (result,) = record["results"].values()
+    each = {"summary": result["summary"], "shares": {}}
+    result["tasks"], result["summary"]["any"]["n"] = {"reach-v3": each, "push-v3": each}, 2
+    (folder / "evaluation.json").write_text(json.dumps(record))
+    monkeypatch.setitem(main.card.__globals__, "last_step", lambda _: 999)
+    assert run(folder) == 0
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "mean and interval over 2 tasks" in text and "| 3 |" in text
+    assert "steps, what is loaded learned for 999: evaluate it once more" in capsys.readouterr().err
+
+
+def test_the_card_of_what_was_replaced_goes_with_it(tmp_path):
+    folder = RunPath.of(runs.make_run(tmp_path / "run"))
+    assert run(folder.path) == 0 and (tmp_path / "run" / "README.md").is_file()
+    clear(folder)
+    assert not (tmp_path / "run" / "README.md").exists()
+    (tmp_path / "run" / "README.md").write_text("mine")
+    clear(folder)
+    assert (tmp_path / "run" / "README.md").read_text() == "mine"
 
 
 def test_hubs_read_it(tmp_path):

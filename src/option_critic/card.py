@@ -23,6 +23,8 @@ from option_critic.settings import Settings, setting_names
 
 FILE = "README.md"
 MARK = "<!-- written by option-critic; without this line it is kept as it is -->"
+MAX_CARD = 1 << 20
+"""Bytes; ours has a few thousand."""
 LONGEST = 1_000
 """Characters of a command."""
 MOST = 200

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from option_critic.cli.train import train_seeds
 from option_critic.presets import settings_for
 
 SMALL = ["--num-envs", "4", "--rollout-length", "16", "--minibatch-size", "32", "--epochs", "1", "--hidden-dim", "8",
@@ -231,6 +232,14 @@ def test_signals_save_and_exit(tmp_path, number, code, here):
     _, err = process.communicate(timeout=90)
     assert process.returncode == code and "Traceback" not in err
     assert here("evaluate", tmp_path / "r" / "seed-0", "--episodes", 1, "--checkpoint", "interrupted")[0] == 0
+
+
+def test_a_signal_that_other_code_took_ends_all_seeds(tmp_path, capsys, small):
+    """Then the iteration's end says so."""
+    with pytest.raises(KeyboardInterrupt):
+        train_seeds(small(), [0, 1], tmp_path, False, False, lambda *_: False)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["seed-0"]
+    assert "stopped; saved" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("started", [False, True])

@@ -139,6 +139,29 @@ def test_the_list_names_runs_whatever_they_are_called(tmp_path, capsys):
     saved = tmp_path / "mine" / "checkpoints" / "5"
     saved.mkdir(parents=True)
     (saved / "config.json").write_text("{}")
+    (make_run(tmp_path / "y") / "checkpoints").write_text("no folder")
     list_everything(tmp_path, None)
     told = [line.split()[0] for line in capsys.readouterr().out.splitlines() if str(tmp_path) in line][1:]
-    assert [os.path.relpath(path, tmp_path) for path in told] == ["mine", "x/seed-0"]
+    assert [os.path.relpath(path, tmp_path) for path in told] == ["mine", "x/seed-0", "y"]
+
+
+def test_a_run_that_is_damaged_hides_no_other(tmp_path, capsys):
+    make_run(tmp_path / "good")
+    (make_run(tmp_path / "bad") / "checkpoints").write_text("no folder")
+    list_everything(tmp_path, tmp_path / "list.json")
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{tmp_path / 'good'} no checkpoint" in said and f"{tmp_path / 'bad'} cannot be read: " in said
+    record = json.loads((tmp_path / "list.json").read_text())
+    assert list(record["runs"]) == [str(tmp_path / "good")] and list(record["damaged"]) == [str(tmp_path / "bad")]
+
+
+def test_the_headline_tells_of_whatever_was_judged(tmp_path):
+    made = make_run(tmp_path / "seven", goals="seed-7")
+    assert "goal set seed-7, official package, deterministic" in headline(gather([made]))
+    record = json.loads((made / "evaluation.json").read_text())
+    ((key, result),) = record["results"].items()
+    result["mode"] = "stochastic"
+    record["results"] = {key.replace("deterministic", "stochastic"): result}
+    (made / "evaluation.json").write_text(json.dumps(record))
+    said = headline(gather([made]))
+    assert "goal set seed-7, official package, stochastic" in said and "not yet" not in said

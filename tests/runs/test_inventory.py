@@ -25,6 +25,29 @@ def test_steps_may_have_zeros_before_them(run):
     assert oc.load(run, checkpoint="0000000000080").num_timesteps == oc.load(run, checkpoint=80).num_timesteps
 
 
+@pytest.mark.parametrize("name", ["interrupted", "saved"])
+def test_of_checkpoints_of_one_step_the_boundary_is_the_last(name, run):
+    """The other may hold the middle of the update after it. A set has no order that holds from process to process."""
+    shutil.copytree(run / "checkpoints" / "000000000160", run / "checkpoints" / name)
+    edit(run / "checkpoints" / name / "state.json", env_steps=160)
+    for checkpoint in run.glob("checkpoints/*/state.json"):
+        edit(checkpoint, episodes={"returns": [1.0], "successes": [True]})
+    there = inventory.listing(RunPath.of(run / "checkpoints"))
+    assert [p.name for p in there] == ["000000000080", name, "000000000160"]
+    assert inventory.best(there).name == inventory.best(there[::-1]).name == "000000000160"
+
+
+def test_a_boundary_that_cannot_be_read_is_not_the_position(run):
+    last = run / "checkpoints" / "000000000160" / "state.json"
+    before = inventory.position(RunPath.of(run))
+    last.write_text("")
+    (run / "config.json").write_text((run / "checkpoints" / "000000000080" / "config.json").read_text())
+    assert inventory.position(RunPath.of(run)) is not None and inventory.position(RunPath.of(run)) != before
+    (run / "checkpoints" / "000000000080" / "state.json").write_text("{")
+    total = json.loads((run / "config.json").read_text())["settings"]["total_timesteps"]
+    assert inventory.position(RunPath.of(run)) == (0, total)
+
+
 @pytest.mark.parametrize("name", [*manifest.FILES, "manifest.json"])
 def test_links_are_not_followed(name, run, tmp_path, refused):
     file = run / "checkpoints" / "000000000160" / name

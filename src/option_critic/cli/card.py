@@ -21,8 +21,6 @@ from option_critic.skills.folder import is_skill, read_whole
 from option_critic.terminal import say
 from option_critic.value_types import shown
 
-MAX_CARD = 1 << 20
-"""Bytes; ours has a few thousand."""
 METRICS: tuple[tuple[str, Literal["success_rate", "mean_reward"]], ...] = (
     ("any", "success_rate"),
     ("return", "mean_reward"),
@@ -55,7 +53,7 @@ def check_own(folder: RunPath, overwrite: bool) -> None:
     file = folder / cards.FILE
     if overwrite or file.kind() == "none":
         return
-    if file.kind() != "file" or cards.MARK not in file.read(MAX_CARD).decode(errors="replace"):
+    if file.kind() != "file" or cards.MARK not in file.read(cards.MAX_CARD).decode(errors="replace"):
         raise InputError(f"{file} was not written by option-critic, or is to be kept; --overwrite replaces it")
 
 
@@ -71,6 +69,10 @@ def card_of_run(folder: RunPath, licence: str) -> tuple[Card, list[str]]:
     settings = settings_of(run.settings)
     steps = max((e.result.training_steps for e in run.evaluated), default=0) or last_step(folder)
     picture, wrong = timeline(folder, run)
+    if steps and (loaded := last_step(folder)) not in (0, steps):
+        wrong.append(
+            f"its figures are of {steps:,} steps, what is loaded learned for {loaded:,}: evaluate it once more"
+        )
     more: dict[str, Any] = {"figures": measured(run), "picture": picture, "licence": licence}
     if settings is not None:
         return cards.of_agent(run.place.name, settings, steps, run.versions, **more), [*problems, *wrong]
@@ -107,7 +109,8 @@ def measured(run: RunData) -> list[Figure]:
         x = result.summary.get(name)
         if x is not None:
             where = [*([] if result.goals == "episodes" else [f"goals {result.goals}"]), result.mode]
-            found.append(Figure(metric, x.value, x.low, x.high, x.n, ", ".join(where)))
+            where += [f"mean and interval over {len(result.tasks)} tasks"] if result.tasks else []
+            found.append(Figure(metric, x.value, x.low, x.high, len(result.episodes), ", ".join(where)))
     return found
 
 

@@ -14,7 +14,7 @@ from option_critic.options.definitions import SETS
 from option_critic.presets import PRESETS
 from option_critic.runs.files import emit
 from option_critic.runs.inventory import BEST, evaluation, listing, runs_below, steps_of
-from option_critic.runs.paths import RunPath
+from option_critic.runs.paths import CheckpointError, RunPath
 from option_critic.runs.run_config import read_config
 from option_critic.settings import Algorithm
 from option_critic.terminal import Terminal, say
@@ -23,7 +23,13 @@ from option_critic.training.progress import in_words
 
 def list_everything(runs: Path, json_path: Path | None) -> None:
     """Presets, algorithms, tasks and runs."""
-    found = runs_below(runs)
+    found, damaged = list[RunPath](), dict[RunPath, str]()
+    for run in runs_below(runs):
+        try:
+            latest(run), judged(run), success_only(run)
+            found.append(run)
+        except CheckpointError as error:
+            damaged[run] = str(error)
     record: dict[str, Any] = {
         "presets": {name: s.env_id for name, s in PRESETS.items()},
         "algorithms": list(get_args(Algorithm)),
@@ -32,6 +38,7 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
         "runs": {str(p): latest(p) for p in found},
         "best": {str(p): steps_of(best) for p in found if evaluation(best := p / "checkpoints" / BEST)},
         "success_only": [str(p) for p in found if success_only(p)],
+        "damaged": {str(p): why for p, why in damaged.items()},
     }
     if json_path != Path("-"):
         console = Terminal()
@@ -52,6 +59,8 @@ def list_everything(runs: Path, json_path: Path | None) -> None:
             step = record["runs"][str(folder)]
             paid = f", {SUCCESS_ONLY}" if str(folder) in record["success_only"] else ""
             say(f"  {folder}  {'no checkpoint' if step is None else f'{step:,} steps'}{paid}{judged(folder)}")
+        for folder, why in damaged.items():
+            say(f"  {folder}  cannot be read: {why}")
     emit(json_path, record)
 
 

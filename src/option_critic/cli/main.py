@@ -181,12 +181,12 @@ def report(argv: Sequence[str]) -> int:
     args = parse(ReportArgs, "report", argv)
     if not args.runs:
         raise InputError("report takes a run folder; `option-critic list` names the runs")
-    from option_critic.report.report import check_libraries, report
+    from option_critic.report.report import check_libraries, place, report
 
     check_libraries()
     name_env(args.env, [])
     import_module_of(args.encoder or "", "the encoder is defined")
-    check_writable((args.out or args.runs[0]).parent)
+    check_writable(place(args.runs[0], args.out).parent.base)
     report(args.runs, args.out, args.videos, args.env)
     return 0
 

@@ -64,6 +64,7 @@ def train_seeds(
         with saying(folder), tracking(track, agent.settings, folder) as told:
             agent.learn(callback=[partial(telling, on_iteration, folder), *told], run_folder=folder,
                         overwrite=overwrite, progress=True, ranks=ranks)  # fmt: skip
+            check_whole(agent)
         done(agent, folder)
 
 
@@ -87,7 +88,14 @@ def resume_runs(
         with saying(folder, env), tracking(track if steps < total else None, settings, folder) as told:
             agent = go_on_with(folder, [partial(telling, on_iteration, folder), *told], progress=True,
                                options_from=options_from, env=env, ranks=ranks)  # fmt: skip
+            check_whole(agent)
         done(agent, folder, env)
+
+
+def check_whole(agent: OptionCritic) -> None:
+    """Raise KeyboardInterrupt where `on_iteration` ended the training: for a signal that somebody else's code took."""
+    if agent.state.env_steps < agent.state.schedule_end:
+        raise KeyboardInterrupt
 
 
 def telling(on_iteration: OnIteration, folder: RunPath, agent: OptionCritic, _: Metrics) -> bool:

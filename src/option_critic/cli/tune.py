@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +20,10 @@ from option_critic.errors import InputError, RunError
 from option_critic.presets import name_for
 from option_critic.runs.files import check_writable, writing
 from option_critic.runs.paths import RunPath
-from option_critic.sweeps.index import read_index, standing_of
+from option_critic.sweeps.index import judgements, read_index, standing_of
 from option_critic.sweeps.jobs import Engine, Job, work_through
 from option_critic.sweeps.plan import Evaluation, PlannedRun
-from option_critic.sweeps.tuning import USUAL, Search, import_optuna, open_study, work_on
+from option_critic.sweeps.tuning import USUAL, Search, folder_of, import_optuna, open_study, work_on
 from option_critic.terminal import Terminal, say
 from option_critic.value_types import check_range, numbers
 
@@ -67,8 +67,9 @@ def tune(argv: Sequence[str]) -> int:
         (out / "trials").make()
     open_study(search)
     count = min(engine.places, args.trials)
-    own = [f"{os.getpid()}-{i}" for i in range(count)]  # another command has others
-    jobs = [Job(out / "workers" / name, partial(try_on, search, os.getpid() + i)) for i, name in enumerate(own)]
+    draw = uuid.uuid4()  # another command has another, also where each has a container, and the same process number
+    own = [(f"{draw.hex[:12]}-{i}", (draw.int + i) % 2**32) for i in range(count)]
+    jobs = [Job(out / "workers" / name, partial(try_on, search, seed)) for name, seed in own]
     code = followed(search, jobs, engine)
     return code or told(search, engine_of(args, out))
 
@@ -139,8 +140,9 @@ def told(search: Search, engine: Engine) -> int:
     fresh = [seed for seed in range(max(search.seeds) + 1, max(search.seeds) + 1 + TESTED)]
     steps = search.start().total_timesteps
     own = {"total_timesteps": steps, "checkpoint_every": max(1, steps // 4)}
+    found = f"found-{folder_of(best.params)}"  # a place of its own: more trials may find something else
     runs = [PlannedRun(search.target, seed, own | chosen, name, Evaluation())
-            for seed in fresh for name, chosen in (("start", {}), ("found", best.params))]  # fmt: skip
+            for seed in fresh for name, chosen in (("start", {}), (found, best.params))]  # fmt: skip
     code = run_all(runs, search.out / "tested", engine)
     compare(runs, search.out / "tested")
     say(f"the preset: {search.out}/preset.py")
@@ -182,11 +184,13 @@ def compare(runs: Sequence[PlannedRun], out: RunPath) -> None:
     table = Table(title="with other seeds")
     for name in ("settings", "seed", "in training", "judged"):
         table.add_column(name, justify="left" if name == "settings" else "right")
-    for run in sorted(runs, key=lambda run: (run.name == "found", run.seed)):
+    for run in sorted(runs, key=lambda run: (run.name != "start", run.seed)):
         end = standing_of(run.folder(out))
-        results = [r for r in index.get(run.place, {}).get("results", {}).values() if r]
-        figures = results[-1] if results else {}
+        entry = index.get(run.place, {})
+        keys = [f"{entry.get('steps', 0):012d}-{name}-{mode}" for name, mode in judgements(run)]
+        figures: dict[str, Any] = next((found for key in keys if (found := entry.get("results", {}).get(key))), {})
         judged = next((figures[n]["value"] for n in ("any", "return") if figures.get(n)), None)
         seen = end.success if end.success is not None else end.mean_return
-        table.add_row(run.name, str(run.seed), *("-" if x is None else f"{x:,.2f}" for x in (seen, judged)))
+        cells = ("-" if x is None else f"{x:,.2f}" for x in (seen, judged))
+        table.add_row(run.name.partition("-")[0], str(run.seed), *cells)
     Terminal().print(table)

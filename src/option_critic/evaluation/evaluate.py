@@ -164,7 +164,7 @@ def run_tasks(
     shares = {task: dealt(len(own), min(most, len(own))) for task, own in goals.items()}
     each = [(task, share) for task, own in shares.items() for share in own]
     envs: VectorEnvs = make_official([task for task, _ in each], env_seeds(EVALUATION_SEED, 0, len(each)),
-                                     goals=[[goals[task][i] for i in share] for task, share in each], workers=workers,
+                                     goals=[goals[task][share] for task, share in each], workers=workers,
                                      timeout=agent.settings.env.worker_timeout)  # fmt: skip
     if len(tasks := tasks_of(env_id)) > 1:
         envs = Told(envs, [tasks.index(task) for task, _ in each], tasks, env_id)

@@ -150,15 +150,19 @@ def headline(runs: Sequence[RunData]) -> str:
     first = runs[0]
     what = legible(first.env_id).removeprefix("Meta-World/") or "an unknown environment"
     for group, members in groups(runs).items():
-        for goals in ("B", "A", "C", "D", "episodes", SEVERAL):
-            results = [e.result for run in members for e in run.evaluated
-                       if e.result.goals == goals and e.result.mode == "deterministic"]  # fmt: skip
-            if results:
-                name = "any" if "any" in results[0].summary else "return"
-                where = "full episodes" if goals == "episodes" else f"goal set {goals}, official package"
-                if tasks := len(results[0].tasks):
-                    where = f"mean over {tasks} tasks, {where}"
-                value = over(name, [r.summary.get(name) for r in results])
-                seeds = f"{len(results)} seed{'s' * (len(results) > 1)}{paid(members)}"
-                return f"{what}: {labels(bool(paid(members)))[name]} {value} ({group}, {seeds}, {where}, deterministic)"
+        there = list(dict.fromkeys((e.result.goals, e.result.mode) for run in members for e in run.evaluated))
+        usual = [(goals, "deterministic") for goals in ("B", "A", "C", "D", "episodes", SEVERAL)]
+        if not there:
+            continue
+        goals, mode = next((kind for kind in usual if kind in there), there[0])
+        results = [
+            e.result for run in members for e in run.evaluated if (e.result.goals, e.result.mode) == (goals, mode)
+        ]
+        name = "any" if "any" in results[0].summary else "return"
+        where = "full episodes" if goals == "episodes" else f"goal set {legible(goals)}, official package"
+        if tasks := len(results[0].tasks):
+            where = f"mean over {tasks} tasks, {where}"
+        value = over(name, [r.summary.get(name) for r in results])
+        seeds = f"{len(results)} seed{'s' * (len(results) > 1)}{paid(members)}"
+        return f"{what}: {labels(bool(paid(members)))[name]} {value} ({group}, {seeds}, {where}, {legible(mode)})"
     return f"{what}: trained, not yet evaluated"

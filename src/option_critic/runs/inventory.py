@@ -91,8 +91,8 @@ def newest_whole(folders: list[RunPath]) -> tuple[RunPath | None, list[str]]:
 
 def best(folders: list[RunPath]) -> RunPath | None:
     """The checkpoint with the highest score; of equals the last. None where no episode had ended at any."""
-    scored = [(s, steps_of(p), p) for p in folders if (s := score(p)) is not None]
-    return max(scored)[2] if scored else None
+    scored = [(s, steps_of(p), precedence(p), p) for p in folders if (s := score(p)) is not None]
+    return max(scored, key=lambda found: found[:3])[3] if scored else None
 
 
 def score(checkpoint: RunPath) -> tuple[float, float] | None:
@@ -140,7 +140,12 @@ def listing(root: RunPath) -> list[RunPath]:
     torn = {m["name"] for n in root.names() if (m := BESIDE.fullmatch(n)) and m["what"] != "gone"} - names
     there = [p for p in (root / n for n in names) if p.kind() in ("folder", "link")]
     found = [*there, *(p for n in torn if (p := standing(root / n)))]
-    return sorted(found, key=lambda p: (called(p) != BEST, steps_of(p)))
+    return sorted(found, key=lambda p: (called(p) != BEST, steps_of(p), *precedence(p)))
+
+
+def precedence(folder: RunPath) -> tuple[bool, str]:
+    """Of checkpoints of one step: a boundary is the last, as the others may hold the middle of an update after it."""
+    return is_step(called(folder)), called(folder)
 
 
 def steps_of(folder: RunPath) -> int:
@@ -272,11 +277,14 @@ def position(run: RunPath) -> tuple[int, int] | None:
 
     What state.json and config.json say, unverified: for messages and lists.
     """
+    unreadable = CheckpointError, KeyError, TypeError, ValueError, OverflowError
     try:
         total = int(config_or_copy(run)[0]["settings"]["total_timesteps"])
-        for folder in reversed(boundaries(run)):
+        there = boundaries(run)
+    except unreadable:
+        return None
+    for folder in reversed(there):
+        with contextlib.suppress(*unreadable):  # a training goes on from the one before
             state = read_json(folder / "state.json")
             return int(state["env_steps"]), int(state["schedule_end"])
-    except (CheckpointError, KeyError, TypeError, ValueError, OverflowError):
-        return None
     return 0, total

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import safetensors.torch
 
+from option_critic.card import FILE as CARD
+from option_critic.card import MARK, MAX_CARD
 from option_critic.cores import usable_cores
 from option_critic.errors import RunError
 from option_critic.options.timeline import Episode, raster
@@ -270,7 +272,10 @@ def check_free(folder: RunPath, overwrite: bool) -> None:
 
 
 def clear(folder: RunPath) -> None:
-    """Delete what a run writes, and nothing else."""
+    """Delete what a run writes, the card of what it held, and nothing else."""
+    card = folder / CARD
+    if card.kind() == "file" and MARK in card.read(MAX_CARD).decode(errors="replace"):
+        card.remove()
     for name in WRITTEN:
         (folder / name).remove()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -51,11 +52,16 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
         Effort(self.episodes)
         if self.goals_seed is not None:
             check_goal_seed(self.goals_seed)
+        for name in self.sets or [self.goals]:
+            if name not in ("A", "B", "C", "D") and not re.fullmatch(r"seed-[0-9]{1,20}", name):
+                raise InputError(f"there is no goal set {shown(name)}; choose among A, B, C, D, or say goals_seed")
 
     @property
     def sets(self) -> list[str]:
         """The goal sets."""
-        return [f"seed-{self.goals_seed}"] if self.goals_seed is not None else [g for g in self.goals.split(",") if g]
+        if self.goals_seed is not None:
+            return [f"seed-{self.goals_seed}"]
+        return [name for name in map(str.strip, self.goals.split(",")) if name]
 
     @property
     def modes(self) -> list[str]:
@@ -91,8 +97,9 @@ class PlannedRun:
     def resolved(self) -> Settings:
         """All its settings. Imports what they name, loads the skills among them. Raises InputError."""
         changes = dict(self.settings)
-        if "seed" in changes:
-            raise InputError("seed is said beside the settings, not among them")
+        for name, word in (("seed", "seeds"), ("env_id", "targets")):
+            if name in changes:
+                raise InputError(f"{name} is said beside the settings ({word}), not among them")
         if changes.get("options"):
             from option_critic.skills.gather import gathered  # with PyTorch
 
