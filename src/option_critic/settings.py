@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 import tyro
 
 from option_critic.algorithms.settings import BURN_IN, SETTINGS, DACSettings, LearningSettings, as_told_to
-from option_critic.envs.metaworld import check_number, check_reward, task_of
+from option_critic.envs.metaworld import check_number, check_reward, task_of, tasks_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.errors import InputError
 from option_critic.model.settings import ModelSettings
@@ -163,6 +163,8 @@ class Settings:
     def _at_task(self) -> Self:
         """With the shipped definitions as they are for the task that is trained."""
         o, m, task = self.options, self.model, task_of(self.env_id)
+        if task is None and tasks_of(self.env_id):
+            task = ""  # several: none of theirs
         named, watched = at_task(o.options_from, task), at_task(m.observe_interest, task)
         entries = [Entry.read(text) for text in o.options]
         there = tuple(e.at_task(task).text(e.what) for e in entries)

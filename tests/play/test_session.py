@@ -76,6 +76,26 @@ def test_an_option_that_is_forbidden_does_not_run_and_one_that_runs_ends(agent):
     assert first in ran(s, 30)
 
 
+def test_what_was_ordered_before_it_was_forbidden_or_let_go_does_not_run():
+    agent = OptionCritic("CartPole-v1", num_options=3, hidden_dim=8, num_envs=1, seed=1, initial_beta=0.001)
+    s = session(agent, deterministic=True)
+    (running,) = ran(s, 1)
+    j, k = (i for i in range(3) if i != running)
+    s.run(j)
+    s.forbid(j)
+    assert ran(s, 1) == [running]
+    s.hold(k)
+    s.hold(None)
+    assert ran(s, 1) == [running]
+    s.hold(k)
+    s.forbid(k)
+    assert ran(s, 1) == [running]
+    s.forbid(j, False)
+    s.end()
+    s.forbid(running)
+    assert ran(s, 1) == [j]
+
+
 def test_the_last_option_is_not_forbidden_and_nothing_changes(agent):
     s = session(agent)
     s.forbid(A)

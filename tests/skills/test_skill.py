@@ -187,8 +187,8 @@ def test_options_that_are_not_there(which, word):
 def test_what_no_name_leads_to_is_refused():
     made = agent("defined")
     rules = made.settings.options
-    rules.__dict__["definitions"] = (oc.Option(name="up", interest=lambda obs: obs[..., 0] > 0), SAID[1])
-    with pytest.raises(InputError, match="interest of option up is no part of a set with a name"):
+    rules.__dict__["definitions"] = (oc.Option(name="above", interest=lambda obs: obs[..., 0] > 0), SAID[1])
+    with pytest.raises(InputError, match="interest of option above is no part of a set with a name"):
         skill_of(made, 0)
 
 

@@ -13,6 +13,7 @@ import torch
 from makers import NAMES, command, full_skill, sign
 
 import option_critic as oc
+from option_critic.skills.export import skill_of
 from option_critic.skills.folder import FILES
 from option_critic.skills.record import SkillError
 
@@ -117,6 +118,20 @@ def test_hostile_records(name, folder):
     with pytest.raises(SkillError, match=word):
         oc.Skill.load(folder)
     assert "antigravity" not in sys.modules
+
+
+LOOKS = (oc.Option(name="a", sees=(oc.Feature("x", (0,)),)), oc.Option(name="b"))
+
+
+@pytest.mark.parametrize("size", [2 * 10**8, 10**10])
+def test_a_size_that_no_tensor_has_is_refused_before_it_is_taken(size, tmp_path, monkeypatch):
+    """Where a skill looks at features alone nothing that is saved has the size of an observation."""
+    agent = oc.OptionCritic("Pendulum-v1", options_from=f"{__name__}:LOOKS", hidden_dim=8, num_envs=1)
+    skill_of(agent, "a").save(tmp_path / "a")
+    rewrite(tmp_path / "a", lambda d: d["spaces"].update(obs_size=size, obs_shapes=[[size]]))
+    monkeypatch.setattr("option_critic.skills.skill.built", lambda _: pytest.fail("it was built"))
+    with pytest.raises(SkillError, match="far larger"):
+        oc.Skill.load(tmp_path / "a")
 
 
 def changed_tensor(name, value):

@@ -43,7 +43,7 @@ class FixedActions(nn.Module):
         super().__init__()
         said = [(k, a, what) for k, o in enumerate(options) for a, what in (o.fixed or {}).items()]
         said.sort(key=lambda one: not callable(one[2]))
-        self.functions: list[tuple[Option, StateFunction]] = []
+        self.functions: list[tuple[Option, int]] = []  # whose, of which component: functions are not copied with us
         self.unstretched = spaces.unstretched
         middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
         half = torch.where(half > 0, half, 1.0)  # where there is one value, it is in the middle
@@ -53,7 +53,7 @@ class FixedActions(nn.Module):
             check(options[k].name, a, what, spaces)
             at[k, a] = i
             if callable(what):
-                self.functions.append((options[k], what))
+                self.functions.append((options[k], a))
             else:
                 values[i] = (what - middle[a]) / half[a]
         components = [a for _, a, what in said if callable(what)]
@@ -103,8 +103,8 @@ class FixedActions(nn.Module):
         values, at, middle, half_width = self._constants if lib is torch else self.in_numpy
         said = lib.empty((*obs.shape[:-1], len(values)), dtype=obs.dtype, device=obs.device)
         said[...] = values
-        for i, (option, function) in enumerate(self.functions):
-            said[..., i] = option.ask(function, obs)
+        for i, (option, a) in enumerate(self.functions):
+            said[..., i] = option.ask((option.fixed or {})[a], obs)  # type: ignore[arg-type]
         if self.functions and not self.unstretched:
             answers = said[..., : len(self.functions)]
             answers -= middle

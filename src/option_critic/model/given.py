@@ -34,6 +34,9 @@ class GivenPolicies(nn.Module):
     middle: Tensor
     half_width: Tensor
     """[A] what makes actions the policies' units"""
+    low: Tensor
+    high: Tensor
+    """[A] the bounds of actions, in these"""
     frozen: Tensor
     """[K] bool: the option does what is given, and nothing else"""
     free: Tensor
@@ -52,11 +55,13 @@ class GivenPolicies(nn.Module):
         self.unstretched = not spaces.discrete and spaces.unstretched
         self.start, self.given = spaces.action_start, [k for k, o in enumerate(options) if o.policy is not None]
         middle, half = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.stretch)
+        low, high = (torch.tensor(x, dtype=torch.float32, device=device) for x in spaces.policy_bounds)
         frozen = torch.tensor([o.frozen for o in options], dtype=torch.bool, device=device)
         half = torch.where(half > 0, half, 1.0)
         free = ~frozen if self.discrete else ~frozen[:, None].expand(-1, self.size)
-        for name, x in (("middle", middle), ("half_width", half), ("frozen", frozen), ("free", free.contiguous())):
-            self.register_buffer(name, x, persistent=False)
+        constants = {"middle": middle, "half_width": half, "low": low, "high": high, "frozen": frozen, "free": free}
+        for name, x in constants.items():
+            self.register_buffer(name, x.contiguous(), persistent=False)
 
     def check(self, obs: Tensor) -> None:
         """Raise InputError, naming the option, unless what is given answers observations [N, D] with actions."""
@@ -86,6 +91,11 @@ class GivenPolicies(nn.Module):
             if len(rows):
                 said = self._ask(k, obs if len(rows) == len(obs) else obs[rows])
                 base[rows] = self.in_units(said, obs)
+                if self.discrete and not (base[rows] > 0).any(-1).all():
+                    raise RunError(
+                        f"the policy of option {self.options[k].name} answers a choice that there is none of: they are "
+                        f"{self.start} to {self.start + self.size - 1}"
+                    )
         if not lib.isfinite(base).all():
             k = int(option[~lib.isfinite(base).all(-1)][0])
             raise RunError(f"the policy that option {self.options[k].name} is given answers NaN or infinity")
@@ -123,13 +133,12 @@ class GivenPolicies(nn.Module):
         return option.ask(option.policy, obs)  # type: ignore[arg-type]
 
     def in_units(self, action: Any, like: Numbers) -> Any:
-        """Actions as the environment takes them -> the base of a policy [..., A]."""
-        lib = xp(like)
-        if self.unstretched:
-            return single(action)
+        """Actions as the environment takes them -> the base of a policy [..., A], clipped to its bounds: a correction
+        would else have to bring them back first."""
+        lib: Any = xp(like)
         if not self.discrete:
-            middle, half, _ = self._constants if lib is torch else self.in_numpy
-            return (single(action) - middle) / half
+            middle, half, _, low, high = self._constants if lib is torch else self.in_numpy
+            return lib.clip(single(action) if self.unstretched else (single(action) - middle) / half, low, high)
         number = lib.arange(self.size, device=like.device)
         return single(lib.where(action[..., None] - self.start == number, MARGIN, 0.0))
 
@@ -140,7 +149,7 @@ class GivenPolicies(nn.Module):
 
     @property
     def _constants(self) -> tuple[Tensor, ...]:
-        return self.middle, self.half_width, self.free
+        return self.middle, self.half_width, self.free, self.low, self.high
 
 
 def given_policies(spaces: Spaces, options: Sequence[Option], device: str = "cpu") -> GivenPolicies | None:

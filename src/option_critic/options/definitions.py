@@ -50,9 +50,10 @@ def find(reference: str) -> tuple[Option, ...]:
 
 
 def at_task(reference: str, task: str | None) -> str:
-    """`reference` as it is for a task: SET@TASK where that set says something of the task, else SET."""
+    """`reference` as it is for a task: SET@TASK where that set says something of the task, else SET. None: which task
+    it is is not known (an environment of the user's own, which may be around one), so it stays as it is."""
     name = reference.partition("@")[0]
-    if name not in SETS:
+    if name not in SETS or task is None:
         return reference
     return f"{name}@{task}" if task and task in SETS[name] else name
 

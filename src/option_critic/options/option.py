@@ -81,6 +81,10 @@ class Option:
     """The phase of the task that it is meant for, if there is one (Meta-World: approach, grasp, carry).
     Nothing learns from it; diagnosis checks it."""
 
+    def __deepcopy__(self, _: Any) -> Option:
+        """Itself: it never changes, and what it holds of the user's need not be copied, nor be such that it can."""
+        return self
+
     def __post_init__(self) -> None:
         check_name("the name of an option", self.name)
         for name in ("min_length", "max_length"):

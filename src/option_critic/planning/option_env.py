@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -15,12 +15,13 @@ from option_critic.envs.contract import SUCCESS
 from option_critic.envs.lookup import given
 from option_critic.envs.make import refuse_arguments
 from option_critic.envs.settings import EnvSettings
-from option_critic.envs.source import Source, bare_one, check_told
+from option_critic.envs.source import Source, bare_one, check_told, limited_to, time_limit
 from option_critic.errors import InputError
 from option_critic.functional.arrays import NDArray
 from option_critic.model.layers import stream_seed
 from option_critic.planning.running import AgentOptions, GivenOptions, Runner
 from option_critic.presets import PRESETS
+from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.value_types import check_range, conformed, plain, shown
 
@@ -98,7 +99,7 @@ class OptionEnv(gym.Env[Any, Any]):
         self.max_steps = conformed("max_steps", int | None, max_steps)
         check_range("gamma", self.gamma, 0, 1)
         check_range("max_steps", self.max_steps, 1, MAX_STEPS)
-        source, settings = found(env, env_kwargs, options.settings.env if isinstance(options, OptionCritic) else None)
+        source, settings = found(env, env_kwargs, options.settings if isinstance(options, OptionCritic) else None)
         self.env = made(source, settings)
         try:
             self.spaces = Spaces.of(self.env.observation_space, self.env.action_space, source.name)
@@ -204,14 +205,18 @@ class OptionEnv(gym.Env[Any, Any]):
         return k
 
 
-def found(env: Any, env_kwargs: dict[str, Any] | None, trained: EnvSettings | None) -> tuple[Source, EnvSettings]:
-    """Where the environment comes from, and what is put around it. Raises InputError for what leads nowhere."""
+def found(env: Any, env_kwargs: dict[str, Any] | None, trained: Settings | None) -> tuple[Source, EnvSettings]:
+    """Where the environment comes from, and what is put around it: as the agent was `trained`, or as its preset says.
+    Raises InputError for what leads nowhere."""
     preset = PRESETS.get(env) if isinstance(env, str) else None
     source = given(env if preset is None else preset.env_id, PRESETS)
-    usual = trained or (EnvSettings() if preset is None else preset.env)
     check_told(source, {} if env_kwargs is None else {"env_kwargs": env_kwargs})
-    kwargs = ({} if preset is None else preset.env.env_kwargs) if env_kwargs is None else env_kwargs
-    return source, EnvSettings(env_kwargs=kwargs, preprocessing=usual.preprocessing)
+    said = preset or trained
+    usual = EnvSettings() if said is None else (trained or said).env
+    own = said.env.env_kwargs if said is not None and said.env_id == source.name else {}
+    kwargs = own if env_kwargs is None else env_kwargs
+    limit = usual.max_episode_steps if source.own_number is None else None
+    return source, EnvSettings(env_kwargs=kwargs, preprocessing=usual.preprocessing, max_episode_steps=limit)
 
 
 def made(source: Source, settings: EnvSettings) -> gym.Env[Any, Any]:
@@ -221,7 +226,8 @@ def made(source: Source, settings: EnvSettings) -> gym.Env[Any, Any]:
     metaworld.refuse_several(source.name, "OptionEnv")
     task = metaworld.task_of(source.name)
     if task is None:
-        return bare_one(source, settings)
+        env = bare_one(source, replace(settings, max_episode_steps=None))
+        return env if time_limit(env) else limited_to(env, settings.max_episode_steps)  # as where it is judged
     refuse_arguments(source.name, settings)
     if not metaworld.available():
         raise InputError('Meta-World is not installed; pip install "option-critic[metaworld]"')

@@ -12,7 +12,7 @@ import torch
 from option_critic.agent import OptionCritic
 from option_critic.envs.guard import described
 from option_critic.envs.metaworld import task_of
-from option_critic.errors import InputError, RunError
+from option_critic.errors import InputError
 from option_critic.functional.arrays import NDArray, single
 from option_critic.functional.options import effective_termination, permitted_interest
 from option_critic.model.act import Noise, act
@@ -74,7 +74,9 @@ class GivenOptions:
             raise InputError(f"options must have different names, got {', '.join(self.names)}")
         self.holds = tuple(int(getattr(option.policy, "action_repeat", 1)) for option in self.options)
         self.spaces, self.deterministic = spaces, deterministic
-        self.images = encoded(spaces.row, ModelSettings())  # as in training, functions are told all but these
+        # As in training, functions are told all but images that an encoder would read; skills read all of a row.
+        skilled = any(isinstance(option.policy, Skill) for option in self.options)
+        self.images = () if skilled else encoded(spaces.row, ModelSettings())
         size = spaces.obs_size - sum(spaces.row.parts[i].size for i in self.images)
         seen = torch.zeros(2, size, dtype=torch.float32, device="cpu")
         try:
@@ -121,11 +123,6 @@ class GivenOptions:
         raw, option = single(self.numbers(row)), np.array([k])
         action = self.given.base(raw, option)
         if self.spaces.discrete:
-            if not action.any():
-                raise RunError(
-                    f"the policy of option {self.names[k]} answers a choice that there is none of: they are "
-                    f"{self.spaces.action_start} to {self.spaces.action_start + self.spaces.action_size - 1}"
-                )
             action = action.argmax(-1)
         elif self.fixed is not None:
             action, _ = self.fixed.write(action, raw, option)
@@ -138,7 +135,7 @@ class AgentOptions:
     def __init__(self, agent: OptionCritic, spaces: Spaces, env: str, deterministic: bool) -> None:
         """Raises InputError unless the agent knows these spaces, those of `env`."""
         check_fit(agent.spaces, spaces, env)
-        there = agent.settings.override(env_id=env)
+        there = agent.settings.override(env_id=env, reward="dense")  # whatever it was paid for
         self.names, self.rules, self.spaces = agent.option_names, there.options, agent.spaces
         self.options = self.rules.definitions or tuple(Option(name=name) for name in self.names)
         self.trained = f"{agent.settings.env_id} in {agent.num_timesteps:,} steps"

@@ -98,6 +98,8 @@ class Session:
             self._check(k)
             self.forbidden -= {k}
             self._now = (k,) if k != self.option else None
+        elif self.holding is not None and self._now == (self.holding,):
+            self._now = None  # it has not begun, and need not
         self.holding = k
 
     def forbid(self, k: int, forbidden: bool = True) -> None:
@@ -109,7 +111,9 @@ class Session:
         self.forbidden = wanted
         if self.holding in wanted:
             self.holding = None
-        if self.option in wanted:
+        if self._now is not None:
+            self._now = tuple(j for j in self._now if j not in wanted) or None
+        if self._now is None and self.option in wanted:
             self._now = tuple(j for j in range(len(self.names)) if j not in wanted)
 
     def end(self) -> None:

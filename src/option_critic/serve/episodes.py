@@ -11,7 +11,7 @@ from option_critic.errors import InputError
 from option_critic.planning.option_env import OptionEnv
 from option_critic.serve.answers import WHY, Change, Observation, Options, OptionTold, Ran
 from option_critic.serve.describe import ends, measured, origin
-from option_critic.serve.quantities import Quantities, changes, told
+from option_critic.serve.quantities import MOST, Quantities, changes, told
 from option_critic.value_types import nearest
 
 MAX_STEPS = 10_000
@@ -87,13 +87,13 @@ class Episodes:
         self._begin()
         if self.over:
             raise InputError("the episode has ended; call reset to begin another")
-        before, self.env.max_steps = self.quantities.at(self._obs), max_steps
+        before, self.env.max_steps = self.quantities.at(self._obs, None), max_steps
         self.over = True  # where the environment fails
         self._obs, paid, terminated, truncated, info = self.env.step(names.index(name))
         self.over, self.steps = terminated or truncated, self.steps + info["option_steps"]
         if solved := [bool(info[key]) for key in SUCCESS if key in info]:
             self.success = bool(self.success) or any(solved)
-        changed = changes(before, self.quantities.at(self._obs))
+        changed = list(changes(before, self.quantities.at(self._obs, None)).items())[:MOST]
         return Ran(
             **self._state(),
             option=name,
@@ -103,7 +103,7 @@ class Episodes:
             reward=told(np.sum(info["trace"].rewards)) or 0.0,
             discounted_reward=told(paid) or 0.0,
             discount=info["discount"],
-            changed={name: Change(before=a, after=b) for name, (a, b) in changed.items()},
+            changed={name: Change(before=a, after=b) for name, (a, b) in changed},
         )
 
     def close(self) -> None:

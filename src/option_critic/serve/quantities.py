@@ -41,10 +41,10 @@ class Quantities:
         seen = [feature for option in env.runner.options for feature in option.sees or ()]
         self.features = {f.name: f for f in (*(ARM if self.task else ()), *seen)}
 
-    def at(self, obs: Any) -> dict[str, Value]:
-        """Name -> value, of an observation as the environment has it: Meta-World's parts, or all parts by their paths;
-        and the features that options look at."""
-        found = {} if self.task else dict(self._parts(obs))
+    def at(self, obs: Any, most: int | None = MOST) -> dict[str, Value]:
+        """Name -> value, of an observation as the environment has it: Meta-World's parts, or all parts by their paths,
+        `most` numbers of each; and the features that options look at."""
+        found = {} if self.task else dict(self._parts(obs, most))
         if self.features:
             row = self.env.spaces.flatten(obs, batched=False)[None]
             numbers = self.env.runner.numbers(row)[0]
@@ -55,9 +55,9 @@ class Quantities:
                 del found["second object"]
         return found
 
-    def _parts(self, obs: Any) -> list[tuple[str, Value]]:
+    def _parts(self, obs: Any, most: int | None) -> list[tuple[str, Value]]:
         """All but images."""
-        return [entry for part in self.env.spaces.row.parts if not part.is_image for entry in entries(part, obs)]
+        return [entry for part in self.env.spaces.row.parts if not part.is_image for entry in entries(part, obs)[:most]]
 
 
 def entries(part: Part, obs: Any) -> list[tuple[str, Value]]:
@@ -66,7 +66,7 @@ def entries(part: Part, obs: Any) -> list[tuple[str, Value]]:
     if not values.ndim:
         return [(name, told(values))]
     places = np.argwhere(values) if values.size > LONG else list(np.ndindex(values.shape))
-    return [(name + "".join(f"[{i}]" for i in at), told(values[tuple(at)])) for at in places[:MOST]]
+    return [(name + "".join(f"[{i}]" for i in at), told(values[tuple(at)])) for at in places]
 
 
 def read(numbers: NDArray, feature: Feature) -> Value:

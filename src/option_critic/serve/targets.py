@@ -48,8 +48,7 @@ def served(
     """The environment of the options that `targets` name, and its name. Raises InputError."""
     options = named_options(targets, options_from)
     if options is None:
-        agent = load(targets[0], checkpoint, options_from=options_from, env=preset_id(where.env))
-        return env_of(agent, where)
+        return env_of(load(targets[0], checkpoint, options_from=options_from), where)
     if where.env is None:
         raise InputError("skills need an environment to run in; say --env ID")
     task = task_of(preset_id(where.env) or "")
@@ -111,9 +110,11 @@ def own_arguments(options: OptionCritic | list[Any], where: Where) -> dict[str, 
     """What the environment is made with: as was said, or as its preset or the agent's training has it."""
     if where.env_kwargs:
         return where.env_kwargs
-    if where.env is not None:
-        return PRESETS[where.env].env.env_kwargs if where.env in PRESETS else {}
-    return options.settings.env.env_kwargs if isinstance(options, OptionCritic) else {}
+    if where.env in PRESETS:
+        return PRESETS[where.env].env.env_kwargs
+    agent = options if isinstance(options, OptionCritic) else None
+    its_own = agent is not None and where.env in (None, agent.settings.env_id)
+    return agent.settings.env.env_kwargs if agent is not None and its_own else {}
 
 
 def preset_id(env: str | None) -> str | None:

@@ -182,6 +182,11 @@ def definition_of(own: Option, rules: OptionSettings) -> Definition | None:
     said = [name for name in ("interest", "end", "fixed") if getattr(own, name) is not None]
     if own.policy is not None and not isinstance(own.policy, Skill):
         said.append("policy")
+    if said and any(o.name == own.name for reference in filter(None, references) for o in find(reference)):
+        raise InputError(
+            f"option {own.name} is no longer the one that its module defines, which was loaded anew: make the agent "
+            "again, or save it and load it"
+        )
     if said:
         raise InputError(
             f"{said[0]} of option {own.name} is no part of a set with a name, so a skill could not find it again; "

@@ -48,9 +48,9 @@ def outline(folder: RunPath, record: SkillRecord) -> dict[str, Tensor]:
     """The tensors of a skill without their numbers. Raises SkillError for sizes that are not meant."""
     spaces = Spaces.from_dict(record.spaces)
     try:
-        tensors = SkillNetwork(record, spaces.obs_size, spaces.action_size, by_name, "meta").state_dict()
-        if sum(t.numel() for t in tensors.values()) <= MAX_WEIGHTS:
-            return tensors
+        network = SkillNetwork(record, spaces.obs_size, spaces.action_size, by_name, "meta")
+        if sum(t.numel() for t in (*network.parameters(), *network.buffers())) <= MAX_WEIGHTS:  # saved, and not
+            return network.state_dict()
     except (RuntimeError, TypeError, OverflowError):
         pass  # sizes that no memory has
     raise SkillError(f"{folder / JSON} describes a far larger network than any of ours")
