@@ -220,7 +220,7 @@ def test_a_forced_end_is_never_a_learned_one(model, algorithm):
     rollout = acted(model, rules)
     d = rollout.decision
     assert d.ended.all() and d.forced.all()
-    metrics = option_metrics(rollout, evaluate_rollout(model, rollout, rules).log_mu, rules.names)
+    metrics = option_metrics(rollout, evaluate_rollout(model, rollout, rules).log_mu, rules)
     assert metrics["option/end_rate"] == 0 and metrics["option/forced_rate"] > 0
     targets = advantages(rollout, evaluate_rollout(model, rollout, rules), CONFIG)
     loss, _ = ALGORITHMS[algorithm].objective(model, CONFIG, rules).of_whole(Batch.of(rollout, targets))

@@ -50,6 +50,18 @@ def test_each_of_two_unstable_steps_in_a_row_counts():
     assert [env.step(np.zeros(3))[3] for _ in range(5)] == [False, False, True, True, False]
 
 
+def test_an_unstable_step_pays_nothing_and_ends_where_it_began():
+    """What MuJoCo hands back is its default pose, and a reward for having got there."""
+    env = guarded(gym.make("HalfCheetah-v5"), "it")
+    env.reset(seed=0)
+    before = env.step(np.zeros(6))[0]
+    env.unwrapped.data.qpos[0], env.unwrapped.data.qvel[0] = -1e4, 1e11
+    obs, reward, terminated, truncated, info = env.step(np.zeros(6))
+    assert np.array_equal(obs, before) and (reward, terminated, truncated) == (0.0, False, True)
+    assert info == {"unstable": 1.0}
+    env.close()
+
+
 def test_one_worker_tells_what_the_other_does_not():
     makers = [partial(make_gymnasium, env_id, [1, 2]) for env_id in ("Hopper-v5", HOPPER)]
     _, unstable = told(WorkerEnvs(makers), 4)
@@ -59,11 +71,14 @@ def test_one_worker_tells_what_the_other_does_not():
 def test_official_tasks():
     env = OfficialTask("reach-v3")
     env.reset(seed=0)
+    seen = []
     for broken in (False, True):
         if broken:
             env.env.data.qvel[0] = 1e12
-        _, _, _, truncated, info = env.step(np.zeros(4, np.float32))
+        obs, reward, _, truncated, info = env.step(np.zeros(4, np.float32))
         assert truncated is broken and info.get("unstable", 0.0) == broken
+        seen.append((obs.tolist(), reward))
+    assert seen[1] == (seen[0][0], 0.0) and seen[0][1] > 0 and info["success"] == 0.0
     env.reset()
     assert "unstable" not in env.step(np.zeros(4, np.float32))[4]
     env.close()

@@ -13,6 +13,7 @@ from option_critic.evaluation.diagnosis import study
 from option_critic.evaluation.evaluate import run_plain
 from option_critic.evaluation.option_figures import averaged, diagnose, durations, mutual_information, phases, window
 from option_critic.evaluation.trace import Trace, TraceError
+from option_critic.options.option import Option
 from option_critic.options.settings import OptionSettings, named
 from option_critic.runs.paths import RunPath
 
@@ -101,6 +102,25 @@ def test_forced_ends_and_single_choices_are_told_apart():
     assert d.options[2].distance == {"reach": None, "grasp": 0.5}
 
 
+def test_given_ends_are_not_learned_and_young_options_are_not_free():
+    beta = np.array([[0.0, 0.0, 0.3, 0.0, 0.0, 1.0]])
+    one = trace(["000111"], beta=beta, forced=np.zeros((1, 6), dtype=bool))
+    rules = OptionSettings(num_options=3, option_names=NAMES, min_option_length=2)
+    assert diagnose(one, NAMES, PHASES).saturation == pytest.approx(5 / 6)
+    # rows 1 (age 1) and 4 (age 1) are too young; 0 begins; left are 0, 2, 3 and 5
+    assert diagnose(one, NAMES, PHASES, rules).saturation == pytest.approx(3 / 4)
+    assert diagnose(one, NAMES, PHASES, rules).learned_ends == 1.0
+    given = OptionSettings(num_options=3, option_names=NAMES)
+    given.__dict__["definitions"] = tuple(
+        Option(name=n, end=lambda o: o[..., 0], ends=e) for n, e in zip(NAMES, ("given", *["learned"] * 2), strict=True)
+    )
+    assert diagnose(one, NAMES, PHASES, given).learned_ends == 0.0
+    held = trace(["000111"], beta=beta, forced=np.zeros((1, 6), dtype=bool),
+                 decided=np.array([[1, 0, 1, 1, 0, 1]], dtype=bool))  # fmt: skip
+    assert diagnose(held, NAMES, PHASES).saturation == pytest.approx(3 / 4)
+    assert diagnose(held, NAMES, PHASES, rules).saturation == 1.0  # of decisions 0 and 3: 2 and 5 come too soon
+
+
 def test_durations_are_cut_by_the_end():
     option = np.array([[0, 0, 1, 1, 1, 0]])
     done, cut = durations(option, np.array([[1, 1, 1, 1, 1, 1]], dtype=bool), 2)
@@ -120,7 +140,8 @@ def test_figures_of_several_tasks_are_means_over_them():
     assert both.nmi == 0.0 and both.effective_number == 1.0 and both.learned_ends is None
     assert (both.episodes, both.steps, both.decisions) == (4, 32, 4)
     assert [o.share for o in both.options] == [0.5, 0.5, 0.0]
-    assert both.options[0].phases == {"approach": 0.0, "grasp": 0.0, "carry": 0.5}
+    assert both.options[0].phases == {"approach": 0.0, "grasp": 0.0, "carry": 1.0}  # where it ran
+    assert both.options[2].phases == {"approach": 0.0, "grasp": 0.0, "carry": 0.0}
     assert (both.options[1].cut_duration, both.options[1].cut_runs, both.options[1].runs) == (8.0, 3, 0)
     assert both.options[0].distance == {"grasp": 0.5, "move": 0.5} and both.options[2].name == "move"
     assert averaged([PERFECT_FIGURES]) == PERFECT_FIGURES

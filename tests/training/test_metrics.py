@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from option_critic.options.option import Option
+from option_critic.options.settings import OptionSettings
 from option_critic.records import Decision, Interest, Rollout, Values
 from option_critic.spaces import Spaces
 from option_critic.training.metrics import clipped_actions, divergence, option_metrics
@@ -38,6 +40,7 @@ def values_of(rollout, mu=0.5):
 
 
 F, T = False, True
+AB = OptionSettings(num_options=2, option_names=("a", "b"))
 EXAMPLE = rollout(
     option=[0, 0, 1, 1, 0, 0],
     prev=[1, 0, 0, 1, 1, 1],
@@ -52,7 +55,7 @@ EXAMPLE = rollout(
 
 
 def test_option_metrics_by_hand():
-    m = option_metrics(EXAMPLE, values_of(EXAMPLE).log_mu, ("a", "b"))
+    m = option_metrics(EXAMPLE, values_of(EXAMPLE).log_mu, AB)
     assert m == pytest.approx({
         "option/share/a": 3 / 5,
         "option/share/b": 2 / 5,
@@ -67,9 +70,27 @@ def test_option_metrics_by_hand():
     })  # fmt: skip
 
 
+def test_given_ends_and_minimum_lengths_are_not_what_is_learned():
+    """Their termination is 0 or given, whatever is learned."""
+    before = option_metrics(EXAMPLE, values_of(EXAMPLE).log_mu, AB)
+    old = replace(EXAMPLE, decision=replace(EXAMPLE.decision, option_age=torch.tensor([[9], [0], [9], [9], [9], [9]])))
+    kept = option_metrics(old, values_of(old).log_mu, replace(AB, min_option_length=2))
+    assert kept == pytest.approx(before)
+    beta = torch.tensor([1.0, 0.0, 0.25, 1.0, 0.0, 1.0]).unsqueeze(-1)  # one row is free to end, and old enough
+    decided = replace(old, decision=replace(old.decision, beta=beta))
+    assert option_metrics(decided, values_of(old).log_mu, AB)["option/saturation"] == 0.5
+    told = option_metrics(decided, values_of(old).log_mu, replace(AB, min_option_length=2))
+    assert (told["option/saturation"], told["option/beta_mean"]) == (0.0, 0.25)
+    ends = replace(AB)
+    ends.__dict__["definitions"] = (Option(name="a", end=lambda obs: obs[..., 0], ends="given"), Option(name="b"))
+    told = option_metrics(decided, values_of(old).log_mu, ends)
+    assert told["option/end_rate"] == 0.0 and told["option/forced_rate"] == pytest.approx(2 / 5)  # a's end at step 2
+    assert told["option/saturation"] == 0.0 and told["option/beta_mean"] == 0.0
+
+
 def test_held_actions_lengthen_durations_and_leave_rates_alone():
     held = replace(EXAMPLE, steps=EXAMPLE.steps * 2)
-    before, after = (option_metrics(r, values_of(r).log_mu, ("a", "b")) for r in (EXAMPLE, held))
+    before, after = (option_metrics(r, values_of(r).log_mu, AB) for r in (EXAMPLE, held))
     assert after == before | {"option/duration": pytest.approx(2 * before["option/duration"])}
 
 
@@ -85,13 +106,13 @@ def test_a_choice_needs_two_interested_options():
         done=[F, F, F, T],
         interest=[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.2, 1.0]],
     )
-    m = option_metrics(lonely, values_of(lonely, mu=0.0).log_mu, ("a", "b"))
+    m = option_metrics(lonely, values_of(lonely, mu=0.0).log_mu, AB)
     assert m["option/choice"] == pytest.approx(1 / 3)  # of three decisions the last
     assert m["option/choice_entropy"] == pytest.approx(0.0, abs=1e-6)
     assert m["option/beta_mean"] == pytest.approx(0.25)
     beta = torch.tensor([1.0, 0.001, 1.0, 0.5]).unsqueeze(-1)
     sure = replace(lonely, decision=replace(lonely.decision, beta=beta))
-    m = option_metrics(sure, values_of(sure).log_mu, ("a", "b"))
+    m = option_metrics(sure, values_of(sure).log_mu, AB)
     assert m["option/saturation"] == 0.5  # rows 1 and 3 were free to end: first and forced rows are not
     assert m["option/beta_mean"] == pytest.approx(0.2505)
 

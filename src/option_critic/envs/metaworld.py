@@ -157,16 +157,18 @@ class OfficialTask(gym.Env[Any, Any]):
             self.turn += 1
         obs, _ = self.env.reset()
         became_unstable(self.env.data)  # what happened before the first step counts for no step
-        self.initial_height = float(obs[OBJECT_Z])
+        self.initial_height, self.last = float(obs[OBJECT_Z]), obs
         return obs, {}
 
     def step(self, action: npt.NDArray[Any]) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One official step; `terminated` is always False in Meta-World. An unstable one is cut."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         kept = {name: float(info[name]) for name in KEPT_INFO}
+        if became_unstable(self.env.data):  # see unstable.py
+            obs, reward, truncated = self.last, 0.0, True
+            kept |= {"unstable": 1.0, "success": 0.0}
+        self.last = obs
         kept |= {"object_height": float(obs[OBJECT_Z]), "initial_height": self.initial_height}
-        if became_unstable(self.env.data):
-            truncated, kept["unstable"] = True, 1.0
         paid = float(kept["success"] > 0) if self.reward == "success" else float(reward)
         return obs, paid, bool(terminated), bool(truncated), kept
 

@@ -1,7 +1,7 @@
 """Unstable simulations: MuJoCo resets one silently, and what follows looks like a step.
 
-Such a step is cut, so that nothing is learned from beyond the break, and told as `info["unstable"]`; where
-nothing happened the entry is absent.
+Such a step is cut where it began, with nothing paid: what comes back is MuJoCo's default pose, and a reward for having
+got there. It is told as `info["unstable"]`; where nothing happened the entry is absent.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ class CutUnstable(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self.simulator: Any = env.unwrapped
+        self.last: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset; what was unstable before the first step counts for no step."""
         result = self.env.reset(seed=seed, options=options)
         became_unstable(self.simulator.data)
+        self.last = result[0]
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and look at MuJoCo's counters."""
         result = self.env.step(action)
         if not became_unstable(self.simulator.data):
+            self.last = result[0]
             return result
-        obs, reward, terminated, _, info = result
-        return obs, reward, terminated, True, {**info, "unstable": 1.0}
+        return self.last, 0.0, False, True, {"unstable": 1.0}
 
 
 def shows_warnings(env: gym.Env[Any, Any]) -> bool:

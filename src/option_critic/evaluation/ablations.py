@@ -23,7 +23,7 @@ class Ablation:
     rests: bool = False
     """nothing acts where none of the others is interested; without it, they run there all the same"""
     random_choice: bool = False
-    """the policy over options is uniform among the interested ones"""
+    """the policy over options is uniform, weighed by the interests as ever"""
     frozen_termination: bool = False
     """no option ends by learning, only by force"""
 

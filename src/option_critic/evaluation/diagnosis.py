@@ -77,9 +77,9 @@ def study(
     meant_for = tuple(o.phase for o in rules.definitions) or ("",) * rules.num_options
     expert = None
     if len(tasks) == 1 and vectors is not None and rules.definitions:
-        expert = diagnose(expert_trace(tasks[0], vectors[tasks[0]], rules), rules.names, meant_for)
+        expert = diagnose(expert_trace(tasks[0], vectors[tasks[0]], rules), rules.names, meant_for, rules)
     parts = apart(learned, tasks).values() if len(tasks) > 1 else [learned]
-    found = averaged([diagnose(part, rules.names, meant_for) for part in parts])
+    found = averaged([diagnose(part, rules.names, meant_for, rules) for part in parts])
     return Study(found, figures, expert, learned, cut)
 
 

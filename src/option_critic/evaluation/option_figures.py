@@ -18,6 +18,7 @@ import numpy.typing as npt
 from option_critic.envs.contract import Array, Mask
 from option_critic.evaluation.metaworld_protocol import LIFT
 from option_critic.evaluation.trace import Trace
+from option_critic.options.settings import OptionSettings
 
 PHASES = ("approach", "grasp", "carry")
 """Of tasks in which an object is lifted."""
@@ -97,10 +98,13 @@ class Diagnosis:
         return asdict(self)
 
 
-def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -> Diagnosis:
+def diagnose(
+    trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...], rules: OptionSettings | None = None
+) -> Diagnosis:
     """The figures of a trace with the options `names`, each meant for a phase ('' for none).
 
-    Shares, phases and durations are of steps; what is said of policies, choices and ends is of decisions.
+    Shares, phases and durations are of steps; what is said of policies, choices and ends is of decisions. `rules` say
+    whose ends are given, and how long none can end.
     """
     steps, phase = window(trace), phases(trace)
     option, numbers = trace.option[steps], range(len(names))
@@ -109,7 +113,8 @@ def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -
     first[:, 0] = True
     ended, chosen = trace.ended & steps & ~first, trace.ended & steps
     decided, interested = trace.decided & steps, trace.interest > 0
-    free = decided & ~trace.forced & ((interested.sum(-1) > 1) | (len(names) == 1))
+    given, young = bound(trace, rules)
+    free = decided & ~trace.forced & ~given & ~young & ((interested.sum(-1) > 1) | (len(names) == 1))
     done, cut = durations(trace.option, steps, len(names))
     return Diagnosis(
         episodes=len(trace.length),
@@ -135,12 +140,27 @@ def diagnose(trace: Trace, names: tuple[str, ...], meant_for: tuple[str, ...]) -
         nmi=None if phase is None else mutual_information(option, phase[steps]),
         effective_number=float(np.exp(entropy(share))),
         ends=int(ended.sum()),
-        learned_ends=average(~trace.forced[ended]),
+        learned_ends=average(~trace.forced[ended] & ~given[ended]),
         decisions=int(chosen.sum()),
         choices=float((interested.sum(-1) > 1)[chosen].mean()),
         choice_entropy=float(entropy(trace.mu[chosen]).mean()),
         saturation=average(np.abs(trace.beta[free] - 0.5) > 0.5 - SATURATED),
     )  # fmt: skip
+
+
+def bound(trace: Trace, rules: OptionSettings | None) -> tuple[Mask, Mask]:
+    """[E, T] each: the end of the option that arrives is given; it has not made as many decisions as it has to."""
+    nothing, steps = np.zeros(trace.option.shape, dtype=np.bool_), np.arange(trace.option.shape[1])
+    if rules is None:
+        return nothing, nothing
+    arriving = np.roll(trace.option, 1, axis=1)
+    given = nothing if rules.given_ends is None else np.array(rules.given_ends)[arriving]
+    if rules.least is None:
+        return given, nothing
+    made: Ints = np.cumsum(trace.decided, axis=1) - trace.decided  # decisions before each step
+    began = np.roll(np.maximum.accumulate(np.where(trace.ended, steps, 0), axis=1), 1, axis=1)
+    age: Ints = made - np.take_along_axis(made, began, axis=1)
+    return given, (age < np.array(rules.least)[arriving]) & (steps > 0)
 
 
 def averaged(each: Sequence[Diagnosis]) -> Diagnosis:
@@ -153,7 +173,13 @@ def together(values: Sequence[Any]) -> Any:
     """The sum of counts, the mean of other numbers that are there; in records, lists and tables one by one."""
     first = values[0]
     if isinstance(first, OptionFigures):
-        return OptionFigures(**{f.name: together([getattr(v, f.name) for v in values]) for f in fields(OptionFigures)})
+        ran = [v for v in values if any(v.phases.values())] or values  # phases: of tasks in which it ran
+        return OptionFigures(
+            **{
+                f.name: together([getattr(v, f.name) for v in (ran if f.name == "phases" else values)])
+                for f in fields(OptionFigures)
+            }
+        )
     if isinstance(first, tuple):
         return tuple(together(each) for each in zip(*values, strict=True))
     if isinstance(first, dict):

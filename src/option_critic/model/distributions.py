@@ -207,6 +207,7 @@ def pick_row(x: Numbers, option: Numbers) -> Numbers:
 def gumbel(shape: tuple[int, ...], generator: Generator) -> Tensor:
     """Standard Gumbel noise of `shape`."""
     uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float32)
+    uniform.clamp_(min=torch.finfo(torch.float32).tiny)  # 0 is drawn, once in millions
     return -torch.log(-torch.log(uniform))
 
 

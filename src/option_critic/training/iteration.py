@@ -57,7 +57,7 @@ def metrics_of(
     }
     if rollout.unstable:
         metrics["rollout/unstable"] = float(rollout.unstable)
-    metrics |= state.episodes.metrics() | option_metrics(rollout, log_mu, rules.names)
+    metrics |= state.episodes.metrics() | option_metrics(rollout, log_mu, rules)
     if tasks := state.spaces.tasks:
         metrics |= state.episodes.by_task(tasks) | shares_by_task(rollout, rules.names, tasks)
     if rules.num_options > 1:

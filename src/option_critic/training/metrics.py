@@ -10,7 +10,9 @@ from torch import Tensor
 
 from option_critic.functional.losses import entropy
 from option_critic.functional.options import pick
+from option_critic.model.act import chosen, limit
 from option_critic.model.option_model import OptionModel
+from option_critic.options.settings import OptionSettings
 from option_critic.records import Rollout, Targets, Values
 from option_critic.spaces import Spaces
 
@@ -20,7 +22,7 @@ PROBED = 256
 """States of a rollout at which the options' policies are compared."""
 
 
-def option_metrics(rollout: Rollout, log_mu: Tensor, names: tuple[str, ...]) -> dict[str, float]:
+def option_metrics(rollout: Rollout, log_mu: Tensor, rules: OptionSettings) -> dict[str, float]:
     """Shares, durations, ends and choices of the options in a rollout; log_mu [T, B, K] of the policy over options.
 
     A decision on an action is a row of the rollout, and more than one environment step where actions are held.
@@ -28,16 +30,20 @@ def option_metrics(rollout: Rollout, log_mu: Tensor, names: tuple[str, ...]) -> 
     option/share/<name>   share of the time that it ran
     option/duration       mean environment steps between changes of option (episode starts count as changes)
     option/switch_rate    changes of option per decision on an action, episode starts apart
-    option/end_rate       ends per decision on an action, learned ones only
-    option/forced_rate    ends per decision on an action, by length or interest, episode starts apart
-    option/beta_mean      mean effective termination probability where the end was free: not forced, and
-                          another option interested
+    option/end_rate       ends per decision on an action, learned ones only: not forced, and not of options whose end
+                          is given
+    option/forced_rate    the other ones, episode starts apart: by length or interest, or as given
+    option/beta_mean      mean effective termination probability where the end was free: not forced, learned, after
+                          the minimum length, and another option interested
     option/saturation     share of those probabilities below 0.01 or above 0.99
     option/choice         share of choices of an option at which two or more options were interested
     option/choice_entropy mean entropy of the policy over options where one is chosen, in nats
     """
-    d, valid = rollout.decision, rollout.valid
+    d, valid, names = rollout.decision, rollout.valid, rules.names
     steps = valid.sum().clamp(min=1)
+    given = torch.zeros_like(valid) if rules.given_ends is None else chosen(rules.given_ends, d.prev_option) > 0
+    least = limit(rules.least, d.prev_option)
+    young = torch.zeros_like(valid) if least is None else d.option_age < least
 
     def rate(mask: Tensor) -> float:
         return float((mask & valid).sum() / steps)
@@ -46,14 +52,14 @@ def option_metrics(rollout: Rollout, log_mu: Tensor, names: tuple[str, ...]) -> 
     changed = (d.option != d.prev_option) & later
     segments = ((changed | d.is_first) & valid).sum().clamp(min=1)
     open_choice = (rollout.interest.start > 0).sum(-1) > 1
-    free = valid & ~d.forced & (open_choice | (len(names) == 1))
+    free = valid & ~d.forced & ~given & ~young & (open_choice | (len(names) == 1))
     decisions = (d.ended & valid).sum().clamp(min=1)
     shares = {f"option/share/{name}": rate(d.option == k) for k, name in enumerate(names)}
     return shares | {
         "option/duration": float(rollout.env_steps / segments),
         "option/switch_rate": rate(changed),
-        "option/end_rate": rate(d.ended & ~d.forced),
-        "option/forced_rate": rate(d.forced & later),
+        "option/end_rate": rate(d.ended & ~d.forced & ~given),
+        "option/forced_rate": rate((d.forced | (d.ended & given)) & later),
         "option/beta_mean": float((d.beta * free).sum() / free.sum().clamp(min=1)),
         "option/saturation": float((((d.beta - 0.5).abs() > 0.5 - SATURATED) & free).sum() / free.sum().clamp(min=1)),
         "option/choice": float((open_choice & d.ended & valid).sum() / decisions),
