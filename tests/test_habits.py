@@ -133,7 +133,7 @@ def test_several_callbacks(small):
     for wrong in ([len, "log"], object(), "log"):
         with pytest.raises(
             InputError,
-            match=r"callback must be a function of \(agent, metrics\), or an object with one of on_iteration, on",
+            match=r"callback must be a function of \(agent, metrics\), or an object with one of on_past, ",
         ):
             agent.learn(64, callback=wrong)
 

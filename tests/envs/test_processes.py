@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 
 import cloudpickle
 import gymnasium as gym
@@ -17,6 +16,7 @@ import pytest
 import torch
 
 import option_critic as oc
+from levels import Level, Simulated
 from option_critic.envs import processes
 from option_critic.envs.make import make_envs, who_steps
 from option_critic.envs.processes import decide, weigh
@@ -130,22 +130,6 @@ def test_workers_find_a_module_of_the_users(tmp_path, monkeypatch, place):
         monkeypatch.delitem(sys.modules, name)
 
 
-class Level(gym.Env):
-    """Says on which level it is."""
-
-    observation_space = gym.spaces.Box(-100, 100, (1,))
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self, level=0.0):
-        self.level = level
-
-    def reset(self, *, seed=None, options=None):
-        return np.full(1, self.level, np.float32), {}
-
-    def step(self, action):
-        return np.full(1, self.level, np.float32), self.level, False, False, {}
-
-
 def levels(function, **settings):
     """What each of four environments of a function says, stepped by two workers."""
     envs = make_envs(Source("own", function), EnvSettings(env_workers="always", env_threads=2, **settings), range(4))
@@ -252,27 +236,6 @@ def test_a_maker_that_has_no_hash_will_do():
     agent = oc.OptionCritic(Maker(1.0), **SMALL)
     agent.learn(96)
     agent.close()
-
-
-class Simulated(Level):
-    """Starts a process of its own, and another by multiprocessing; closing ends the first and takes its time."""
-
-    def __init__(self, place, fails=False):
-        super().__init__()
-        self.place, self.fails = place, fails
-        self.process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        (place / f"{self.process.pid}.started").touch()
-        helper = multiprocessing.get_context("fork").Process(target=int)
-        helper.start()
-        helper.join()
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait()
-        if self.fails:
-            raise OSError("the disk is full")
-        time.sleep(3)
-        (self.place / f"{self.process.pid}.closed").touch()
 
 
 def test_workers_close_what_they_made_however_long_it_takes(tmp_path, still_alive):
