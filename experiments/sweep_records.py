@@ -43,8 +43,8 @@ def records(runs: Sequence[PlannedRun], out: Path, kept: Path | None, success: s
         key, folder = key_of(run, entries.get(run.place, {})), run.folder(RunPath.of(out))
         if key in results_of(folder):
             done[run.place] = record_of(run, folder, key, success)
-        elif run.place in entries and run.place not in done:
-            print(f"{run.place}: not judged yet", file=sys.stderr)
+        elif entries.get(run.place, {}).get("status") == "done" and run.place not in done:
+            print(f"{run.place}: it was not judged as planned; give the sweep's command again", file=sys.stderr)
     found = [done[run.place] for run in runs if run.place in done]
     if not found:
         raise InputError(f"{out} has no results yet: begin with option-critic sweep")

@@ -94,10 +94,11 @@ def test_a_run_without_the_evaluation_that_was_planned_is_named(tmp_path, capsys
     done(tmp_path, second, 0.5)
     done(tmp_path, first, 0.5)
     index = json.loads((tmp_path / "sweep.json").read_text())
-    index["runs"][second.place] = {"steps": 9000}
+    index["runs"][second.place] = {"steps": 9000, "status": "done"}
+    index["runs"][fetch.RUNS[2].place] = {"steps": 0, "status": "waiting"}
     (tmp_path / "sweep.json").write_text(json.dumps(index))
     assert [r["place"] for r in records(fetch.RUNS, tmp_path, None, fetch.LAST)] == [first.place]
-    assert capsys.readouterr().err == f"{second.place}: not judged yet\n"
+    assert capsys.readouterr().err.startswith(f"{second.place}: it was not judged as planned")
 
 
 def test_steps_are_counted_to_the_first_time():
