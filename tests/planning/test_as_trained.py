@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import option_critic as oc
+from levels import Level
 from option_critic import Option
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE
 from option_critic.errors import InputError, RunError
@@ -17,29 +18,12 @@ from option_critic.serve.targets import Where, served
 from option_critic.skills.export import skill_of
 
 
-class Endless(gym.Env):
-    """Shows its size; no episode ends."""
-
-    observation_space = gym.spaces.Box(-1e9, 1e9, (1,))
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self, size=1):
-        self.size = size
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return np.array([self.size], np.float32), {}
-
-    def step(self, action):
-        return np.array([self.size], np.float32), 0.0, False, False, {}
-
-
 def make(size: int = 1) -> gym.Env:
-    return Endless(size)
+    return Level(size)
 
 
 def other() -> gym.Env:
-    return Endless(77)
+    return Level(77)
 
 
 SMALL = {"num_envs": 2, "hidden_dim": 8, "torch_threads": 1}
