@@ -55,6 +55,7 @@ AGENTS = {
             "final_log_std": -1.0,
             "noise_color": 1.0,
             "noise_color_first": 0.0,
+            "risk_seeking": 0.5,
         },
     ),
     "ppo_oc": ("Pendulum-v1", {"algorithm": "ppo_oc", "price": "termination", "deliberation_cost": 0.1}),

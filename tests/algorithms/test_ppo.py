@@ -65,9 +65,10 @@ def values_by_hand(rollout):
     )  # fmt: skip
 
 
-def test_targets_by_hand():
+@pytest.mark.parametrize("kappa", [0.0, 0.5])
+def test_targets_by_hand(kappa):
     rollout = rollout_by_hand()
-    targets = advantages(rollout, values_by_hand(rollout), CONFIG)
+    targets = advantages(rollout, values_by_hand(rollout), replace(CONFIG, risk_seeking=kappa))
     # V = mean of Q: 2, 1, 3; at s': 1, 3, 3. Expected charge .2 * .5 = .1, none where the end is forced.
     u = [2.0, 2 + 0.5 * (1 - 0.1 - 2), 3.0]
     next_u = [2 + 0.5 * (1 - 0.1 - 2), 3.0, 5 + 0.5 * (3 - 0.1 - 5)]
@@ -76,6 +77,7 @@ def test_targets_by_hand():
     reward = [1.0, 2.0, 3.0]
     for name, value, paid in (("adv_action", q_w, [0, 0, 0]), ("adv_option", u, price)):
         delta = [reward[t] - paid[t] + 0.5 * next_u[t] - value[t] for t in range(3)]
+        delta = [x * (1 + kappa if x > 0 else 1 - kappa) for x in delta]
         a2 = delta[2]
         a1 = delta[1] + 0.25 * a2
         a0 = delta[0] + 0.25 * a1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from option_critic.functional.returns import gae
+from option_critic.functional.returns import gae, risk_sensitive
 
 REWARD = torch.tensor([1.0, 2.0, 3.0])
 VALUE = torch.tensor([0.5, 0.25, 1.0])
@@ -48,3 +48,25 @@ def test_a_terminated_step_ignores_even_a_nan_next_value():
     end, cut = masks(terminated=(1,))
     poisoned = torch.tensor([0.25, float("nan"), 2.0])
     assert torch.isfinite(gae(REWARD, VALUE, poisoned, end, cut, 0.5, 0.5)).all()
+
+
+def test_good_surprises_count_more_by_hand():
+    end, cut = masks()
+    value = torch.tensor([5.0, 0.25, 1.0])  # deltas -3.875, 2.25, 3
+    advantage = gae(REWARD, value, NEXT, end, cut, 0.5, 0.5, 0.5)
+    expected = torch.tensor([-3.875 * 0.5 + 0.25 * (2.25 * 1.5 + 0.25 * 4.5), 2.25 * 1.5 + 0.25 * 4.5, 4.5])
+    torch.testing.assert_close(advantage, expected)
+
+
+@pytest.mark.parametrize(("risk_seeking", "value"), [(0.0, 4.0), (0.5, 6.0), (-0.5, 2.0)])
+def test_the_value_without_error_lies_towards_what_is_sought(risk_seeking, value):
+    """Rewards 0 and 8, as often: 4 is their mean, and 3 : 1 weighs the better one at 6."""
+    surprises = torch.tensor([0.0, 8.0]) - value
+    assert risk_sensitive(surprises, risk_seeking).mean() == 0
+
+
+def test_where_nothing_is_left_to_chance_values_are_returns():
+    end, cut = masks(terminated=(2,))
+    returns = torch.tensor([1.0 + 0.5 * (2.0 + 0.5 * 3.0), 2.0 + 0.5 * 3.0, 3.0])
+    following = torch.tensor([returns[1], returns[2], 0.0])
+    assert not gae(REWARD, returns, following, end, cut, 0.5, 0.5, 0.9).any()

@@ -12,6 +12,7 @@ from option_critic.value_types import check_ranges, conform
 RANGES = {
     "gamma": (0, 1),
     "lam": (0, 1),
+    "risk_seeking": (-0.99, 0.99),
     "clip": (0, 1),
     "rollout_length": (2, 1_000_000),
     "epochs": (1, 1000),
@@ -115,6 +116,10 @@ class PPOSettings(LearningSettings):
     noise_color_first: float | None = None
     """The same of the first of several options; the last has `noise_color`, the others lie evenly between. So options
     explore in different ways, and the policy over options finds out which one serves. none: all have `noise_color`."""
+    risk_seeking: float = 0.0
+    """How much more good surprises count than bad ones, in values and advantages: errors above 0 times 1 + this, below
+    0 times 1 - this [Mihatsch+Neuneier 02]. More than 0: what the noise of exploration spoils keeps nobody from trying;
+    less: what may go wrong is avoided. 0: expected returns."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0
