@@ -41,9 +41,9 @@ def advantages(rollout: Rollout, values: Values, config: PPOSettings, every_end:
     next_u, _, _ = arrival(values.next_q, values.next_log_mu, values.next_beta, values.next_forced, d.option, c, every)
     q_w = pick(values.q, d.option)
     price = realised_charge(d.ended if every else d.option != d.prev_option, d.forced, c).to(values.reward)
-    rest = (rollout.terminated, rollout.cut, config.gamma, config.lam, config.risk_seeking)
-    adv_action = gae(values.reward, q_w, next_u, *rest)
-    adv_option = gae(values.reward - price, u, next_u, *rest)
+    ends = (rollout.terminated, rollout.cut, config.gamma, config.lam, config.risk_seeking)
+    adv_action = gae(values.reward, q_w, next_u, *ends)
+    adv_option = gae(values.reward - price, u, next_u, *ends)
     return Targets(
         adv_action=adv_action,
         adv_option=adv_option,

@@ -41,7 +41,8 @@ def gae(
 
     All arguments [T, ...] -> [T, ...].
     """
-    delta = risk_sensitive(reward + gamma * torch.where(terminated, 0.0, next_value) - value, risk_seeking)
+    delta = reward + gamma * torch.where(terminated, 0.0, next_value) - value
+    delta = risk_sensitive(delta, risk_seeking)
     decay = gamma * lam * (~cut).to(delta.dtype)
     advantage = torch.empty_like(delta)
     trace = torch.zeros_like(delta[0])
