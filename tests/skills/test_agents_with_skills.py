@@ -168,6 +168,8 @@ def test_what_does_not_fit_a_skill_is_named(folder, env_id, others, word):
 def test_entries_say_again_what_was_read(text):
     entry = Entry.read(text)
     assert Entry.read(entry.text(entry.what)) == entry
+    with pytest.raises(InputError, match="without a comma"):
+        Entry.read(f"{text},{text}")
 
 
 def test_each_skill_ends_and_is_called_as_its_option_says(folder, tmp_path):

@@ -83,6 +83,35 @@ def test_what_is_wrong_is_named(tmp_path, text, says):
         read_plan(written(tmp_path / "bad.toml", text))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        '"new:a,evil:OPTIONS:b"',
+        '["reach-grasp-move@x,evil:OPTIONS:b"]',
+        '["fetch@evil:OPTIONS:b"]',  # a module's name may look like a set's
+    ],
+)
+def test_no_text_of_options_imports_anything(tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    for module in ("evil", "fetch@evil"):
+        (tmp_path / f"{module}.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
+    text = f'targets = ["Meta-World/pick-place-v3"]\n[settings]\noptions = {options}'
+    with pytest.raises(InputError, match="from a TOML file nothing is imported"):
+        read_plan(written(tmp_path / "bad.toml", text))
+    assert not (tmp_path / "imported").exists()
+
+
+def test_options_stand_apart_by_commas_or_in_a_list(tmp_path):
+    said = 'targets = ["Meta-World/pick-place-v3"]\n[settings]\noptions = '
+    both = "reach-grasp-move:reach,reach-grasp-move:move"
+    for options in (f'"{both}"', f'["{both}"]', str(both.split(","))):
+        (run,) = read_plan(written(tmp_path / "one.toml", said + options))
+        assert run.resolved().options.option_names == ("reach", "move")
+    for options, word in (("3", "each of options must be .* got 3"), ('["new:a,", ["new:b"]]', "got .'new:b'.")):
+        with pytest.raises(InputError, match=word):
+            read_plan(written(tmp_path / "bad.toml", said + options))
+
+
 def test_python_gives_a_list_of_runs(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.path", [*sys.path])
     lines = "from option_critic.sweeps.plan import PlannedRun\nRUNS = [PlannedRun('cartpole', seed=s) for s in (0, 1)]"

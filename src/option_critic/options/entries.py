@@ -57,8 +57,10 @@ class Entry:
     @staticmethod
     def read(text: str) -> Entry:
         """Raises InputError for what can be none."""
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(f"each of options must be a skill's folder, new:NAME or SET:NAME, got {shown(text)}")
+        if not isinstance(text, str) or not text.strip() or "," in text:
+            raise InputError(
+                f"each of options must be a skill's folder, new:NAME or SET:NAME, without a comma, got {shown(text)}"
+            )
         if text.startswith(NEW):
             check_name("the name of a new option", text.removeprefix(NEW))
             return Entry("new", text.removeprefix(NEW))
@@ -81,6 +83,11 @@ class Entry:
     def at_task(self, task: str | None) -> Entry:
         """With its set as it is for a task."""
         return Entry(self.kind, self.what, at_task(self.reference, task)) if self.kind == "defined" else self
+
+
+def parts(word: str) -> list[str]:
+    """What stands between the commas of a text, each the text of one entry."""
+    return [part.strip() for part in word.split(",") if part.strip()]
 
 
 def origins(

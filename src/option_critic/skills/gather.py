@@ -7,7 +7,7 @@ from typing import Any
 
 from option_critic.errors import InputError
 from option_critic.options.definitions import load
-from option_critic.options.entries import CORRECTED, GIVEN, LEARNED, Entry, ends_of
+from option_critic.options.entries import CORRECTED, GIVEN, LEARNED, Entry, ends_of, parts
 from option_critic.options.option import Option
 from option_critic.settings import Settings
 from option_critic.skills.skill import Skill
@@ -93,11 +93,6 @@ def at_task(option: Option, task: str | None) -> Option:
     if not isinstance(option.policy, Skill) or not is_plain(option):
         return option
     return option.policy.at_task(task).option(option.correction, option.ends, option.name)
-
-
-def parts(word: str) -> list[str]:
-    """What stands between the commas of a text."""
-    return [part.strip() for part in word.split(",") if part.strip()]
 
 
 def check_skills(settings: Settings, spaces: Spaces) -> None:

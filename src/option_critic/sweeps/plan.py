@@ -20,8 +20,7 @@ from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.source import Source, check_kwargs
 from option_critic.errors import InputError
 from option_critic.evaluation.limits import Effort, check_goal_seed
-from option_critic.options.definitions import SETS
-from option_critic.options.entries import Entry
+from option_critic.options.entries import Entry, parts
 from option_critic.presets import PRESETS, name_for, settings_for
 from option_critic.runs.files import MAX_JSON
 from option_critic.runs.paths import RunPath
@@ -219,14 +218,15 @@ def as_name(value: Any) -> str:
 
 def check_imports_nothing(path: Path, run: PlannedRun) -> None:
     """Raise InputError for names that would import a module: no code runs that only a file of data names."""
-    entries = run.settings.get("options", ())
-    references = [Entry.read(text).reference for text in ([entries] if isinstance(entries, str) else entries)]
-    own = [text.partition("@")[0] for text in references if text.partition("@")[0] not in SETS]
-    named = [run.target, *(str(run.settings.get(name, "")) for name in IMPORTING)]
-    for text in [*filter(None, own), *(text for text in named if ":" in text)]:
-        raise InputError(
-            f"{path} names a module of your own, {shown(text)}, and from a TOML file nothing is imported; write the "
-            "experiment as a .py file with a list RUNS"
-        )
+    words = run.settings.get("options", [])
+    words = words if isinstance(words, list) else [words]
+    texts = [text for word in words for text in (parts(word) if isinstance(word, str) else [word])]
+    references = [Entry.read(text).reference for text in texts]
+    for text in [run.target, *(str(run.settings.get(name, "")) for name in IMPORTING), *references]:
+        if ":" in text:  # what is imported is what stands before one, whatever else it looks like
+            raise InputError(
+                f"{path} names a module of your own, {shown(text)}, and from a TOML file nothing is imported; write "
+                "the experiment as a .py file with a list RUNS"
+            )
     if run.target not in PRESETS:
         known(Source(run.target))
