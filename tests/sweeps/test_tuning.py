@@ -1,6 +1,7 @@
 """A search for settings: what is tried, what is stopped, what is gone on with."""
 
 import ast
+import re
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_ranges_are_of_settings_and_hold_where_the_search_starts(tmp_path):
     assert Between(1, 8).with_start(20) == Between(1, 20) and Between(1e-4, 1, log=True).with_start(0).low == 1e-4
     with pytest.raises(InputError, match=r"no range in which to search 'lr_options'.*Did you mean lr_option"):
         search(tmp_path, names=("lr_options",))
+
+
+def test_what_is_searched_the_algorithm_has(tmp_path, capsys):
+    assert search(tmp_path, names=()).names == USUAL
+    usual = search(tmp_path, names=(), target="fetch-push")
+    assert usual.names == ("lr_option", "lr_critic", "lr_master", "lr_termination", "gamma", "minibatch_size")
+    assert set(first_choices(usual)[0]) == set(usual.names)
+    with pytest.raises(InputError, match=r"search 'lam' with sac_oc, by which fetch-push learns; choose .*, gamma, "):
+        search(tmp_path, names=("gamma", "lam"), target="fetch-push")
+    with pytest.raises(SystemExit):
+        tune(["--help"])
+    assert set(USUAL) <= set(re.findall(r"\w+", capsys.readouterr().out))
 
 
 def test_the_first_choices_lie_around_the_start(tmp_path):

@@ -23,7 +23,7 @@ from option_critic.runs.paths import RunPath
 from option_critic.sweeps.index import judgements, read_index, standing_of
 from option_critic.sweeps.jobs import Engine, Job, work_through
 from option_critic.sweeps.plan import Evaluation, PlannedRun
-from option_critic.sweeps.tuning import USUAL, Search, folder_of, import_optuna, open_study, work_on
+from option_critic.sweeps.tuning import Search, folder_of, import_optuna, open_study, work_on
 from option_critic.terminal import Terminal, say
 from option_critic.value_types import check_range, numbers
 
@@ -44,8 +44,9 @@ class TuneArgs(EngineArgs):
     """With which each is trained: 0,1,2 or 0..4. What counts is their mean less their spread."""
     total_timesteps: int = 0
     """Environment steps of each training; 0: those of the preset."""
-    search: str = ",".join(USUAL)
-    """The settings that are searched, with commas between them."""
+    search: str = ""
+    """The settings that are searched, with commas between them. Default: lr_option, lr_critic, lr_master,
+    lr_termination, gamma, lam, epochs, minibatch_size and entropy_option, as far as the preset's algorithm has them."""
     out: Path | None = None
     """Folder of the search. Default: runs/tune-<preset>."""
 

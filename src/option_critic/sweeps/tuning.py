@@ -39,7 +39,7 @@ SPACE: dict[str, Between | Among] = {**ENVIRONMENTS, **OPTIONS, **MODEL, **LEARN
 """Setting -> where its value is looked for."""
 USUAL = ("lr_option", "lr_critic", "lr_master", "lr_termination", "gamma", "lam", "epochs", "minibatch_size",
          "entropy_option")  # fmt: skip
-"""What is searched where nothing is said."""
+"""What is searched where nothing is said, as far as the algorithm has it."""
 AROUND_START = 9
 """Trials around where the search starts, before Optuna says where: it waits for ten."""
 RUNGS = 10
@@ -56,22 +56,26 @@ GoOn = Callable[["OptionCritic", RunPath], bool]
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched."""
+    """What is searched. Raises InputError for names that the target's algorithm has no settings of."""
 
     target: str
     seeds: tuple[int, ...]
     steps: int
     """of each training; 0: those of the preset"""
     names: tuple[str, ...]
+    """empty: the usual ones"""
     trials: int
     out: RunPath
 
     def __post_init__(self) -> None:
+        algorithm = self.start().algorithm
+        own = [name for name in SPACE if name in setting_names(algorithm)]
         for name in self.names:
-            if name not in SPACE:
-                raise InputError(f"there is no range in which to search {name!r:.80}; choose among "
-                                 f"{', '.join(SPACE)}.{nearest(name, SPACE)}")  # fmt: skip
-        self.start()
+            if name not in own:
+                which = f" with {algorithm}, by which {self.target} learns" if name in SPACE else ""
+                raise InputError(f"there is no range in which to search {name!r:.80}{which}; choose among "
+                                 f"{', '.join(own)}.{nearest(name, own)}")  # fmt: skip
+        object.__setattr__(self, "names", self.names or tuple(name for name in USUAL if name in own))
 
     def start(self) -> Settings:
         """Where it starts: the preset, with the budget."""
