@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from option_critic.cli.tune import preset, tune
+from option_critic.cli.tune import preset, told, tune
 from option_critic.errors import InputError
 from option_critic.runs.inventory import position
 from option_critic.runs.paths import RunPath
@@ -155,6 +155,27 @@ def test_the_verb_tries_what_it_found_with_seeds_that_the_search_did_not_see(out
     assert "2 of 2 trials done before" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"with --on slurm say by --jobs"):
         tune([*command, "--on", "slurm"])
+
+
+def test_a_stranger_s_journal_puts_nothing_into_the_preset(out, monkeypatch, capsys):
+    optuna, runs = pytest.importorskip("optuna"), []
+    monkeypatch.setattr("option_critic.cli.tune.run_all", lambda some, *_: runs.extend(some) or 0)
+    monkeypatch.setattr("option_critic.cli.tune.compare", lambda *_: None)
+    own, other = {"lr_option": 0.00123, "epochs": 4}, optuna.distributions.CategoricalDistribution
+    trials = [(own, 1.0)] + [(params, 9.0) for params in (
+        own | {"gamma=(print('found'))": 0.9}, own | {"options_from": "evil:OPTIONS"}, own | {"epochs": "4"}, {},
+    )]  # fmt: skip
+    study = open_study(search(out))
+    for params, value in trials:
+        kinds = {name: other((x,)) for name, x in params.items()}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=kinds, value=value))
+    assert told(search(out), None) == 0
+    text = (out / "preset.py").read_text()
+    assert "override(\n    lr_option=0.00123,\n    epochs=4,\n)" in text and "1.000" in text
+    assert {frozenset(run.settings) for run in runs if run.name != "start"} == {
+        frozenset(("lr_option", "epochs", "total_timesteps", "checkpoint_every"))
+    }
+    assert "4 trials" in (said := capsys.readouterr().err) and "for each of lr_option, epochs" in said
 
 
 def test_the_preset_is_python(tmp_path):

@@ -23,7 +23,7 @@ from option_critic.runs.paths import RunPath
 from option_critic.sweeps.index import judgements, read_index, standing_of
 from option_critic.sweeps.jobs import Engine, Job, work_through
 from option_critic.sweeps.plan import Evaluation, PlannedRun
-from option_critic.sweeps.tuning import Search, folder_of, import_optuna, open_study, work_on
+from option_critic.sweeps.tuning import Search, choice_of, folder_of, import_optuna, open_study, work_on
 from option_critic.terminal import Terminal, say
 from option_critic.value_types import check_range, numbers
 
@@ -131,19 +131,25 @@ def told(search: Search, engine: Engine) -> int:
     study = open_study(search)
     trials: list[Any] = study.get_trials(deepcopy=False)
     done = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    choices = {trial.number: own for trial in done if (own := choice_of(search, trial.params)) is not None}
+    if strange := len(done) - len(choices):
+        say(f"{strange} trials of {search.out} are left out: what they chose is not a value for each of "
+            f"{', '.join(search.names)}", error=True)  # fmt: skip
+        done = [trial for trial in done if trial.number in choices]
     if not done:
         raise RunError(f"no trial of {search.out} came to an end; raise --trials, or look at what its logs say")
     best = max(done, key=lambda trial: trial.value)
+    settings = choices[best.number]
     count = f"{sum(map(is_told, trials))} trials, {len(done)} of them to the end,"
     with writing(search.out):
-        (search.out / "preset.py").write(preset(search, best.params, best.value, count).encode())
+        (search.out / "preset.py").write(preset(search, settings, best.value, count).encode())
     importances(study)
     fresh = [seed for seed in range(max(search.seeds) + 1, max(search.seeds) + 1 + TESTED)]
     steps = search.start().total_timesteps
     own = {"total_timesteps": steps, "checkpoint_every": max(1, steps // 4)}
-    found = f"found-{folder_of(best.params)}"  # a place of its own: more trials may find something else
+    found = f"found-{folder_of(settings)}"  # a place of its own: more trials may find something else
     runs = [PlannedRun(search.target, seed, own | chosen, name, Evaluation())
-            for seed in fresh for name, chosen in (("start", {}), (found, best.params))]  # fmt: skip
+            for seed in fresh for name, chosen in (("start", {}), (found, settings))]  # fmt: skip
     code = run_all(runs, search.out / "tested", engine)
     compare(runs, search.out / "tested")
     say(f"the preset: {search.out}/preset.py")

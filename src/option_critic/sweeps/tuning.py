@@ -236,6 +236,18 @@ def tried(search: Search, chosen: dict[str, Any], trial: Trial, go_on: GoOn) -> 
     return fmean(reached) - pstdev(reached)
 
 
+def choice_of(search: Search, params: dict[str, Any]) -> dict[str, Any] | None:
+    """What a trial chose, of the types that the settings have. None where it is no choice of this search: somebody else
+    may have written the journal, and what is chosen becomes Python (`preset.py`)."""
+    if set(params) != set(search.names):
+        return None
+    try:
+        tried = search.start().override(**params)
+    except InputError:
+        return None
+    return {name: value_of(tried, name) for name in search.names}
+
+
 def is_behind(study: Study, point: int, seen: float) -> bool:
     """Whether `seen`, at a point of a seed, is below the median of the trials that were tried to their end; not before
     there are OTHERS of them."""
