@@ -39,6 +39,19 @@ def test_jobs_of_a_scheduler(tmp_path):
         engine_of(EngineArgs(on="slurm"), RunPath.of(tmp_path))
 
 
+def test_jobs_of_a_scheduler_find_what_lies_beside_an_experiment(tmp_path, monkeypatch):
+    pytest.importorskip("submitit", reason='pip install "option-critic[slurm]"')
+    from option_critic.sweeps.on_slurm import SlurmJobs
+
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "lies_beside_it.py").write_text("CODE = 0")
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "beside")])  # as `read_plan` does
+    job = Job(RunPath.of(tmp_path) / "one", partial(eval, "__import__('lies_beside_it').CODE"))
+    with SlurmJobs(RunPath.of(tmp_path), cluster="local") as engine:
+        ((found,),) = filter(None, work_through([job], engine, 0.1))
+    assert found[1] == Outcome("done")
+
+
 class Ray:
     """What RayTasks asks of Ray: answers, or what ended a task in their place."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -83,9 +84,10 @@ def work_through(jobs: Sequence[Job], engine: Engine, seconds: float = 0.5) -> I
         yield engine.ended(seconds)
 
 
-def performed(job: Job, patience: float = 0.0) -> Outcome:
+def performed(job: Job, patience: float = 0.0, path: Sequence[str] = ()) -> Outcome:
     """Do a job in this process, which is there for it alone: what it prints goes to its log. `patience`: seconds in
-    which another process that is at it may end."""
+    which another process that is at it may end; `path`: where modules are found, by who handed it over."""
+    sys.path += [entry for entry in path if entry not in sys.path]
     with ExitStack() as held:
         try:
             job.place.parent.make()

@@ -22,8 +22,7 @@ DEATHS = 20
 def in_task(job: Job, path: list[str], patience: float) -> Outcome:
     """Do a job in a process of Ray's, which is there for it alone. `path`: where modules are found."""
     os.environ[CORES] = "1"
-    sys.path += [entry for entry in path if entry not in sys.path]
-    return performed(job, patience)
+    return performed(job, patience, path)
 
 
 class RayTasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -54,7 +55,7 @@ class SlurmJobs:
 
     def start(self, job: Job) -> None:
         """Hand it to the scheduler."""
-        self.at_work[job] = self.executor.submit(performed, job)
+        self.at_work[job] = self.executor.submit(performed, job, 0.0, list(sys.path))
 
     def ended(self, seconds: float) -> list[tuple[Job, Outcome]]:
         """Those of which the scheduler has an answer."""
