@@ -14,7 +14,7 @@ from option_critic.algorithms.table import ALGORITHMS
 from option_critic.cli import main as cli
 from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.source import make_one
-from option_critic.presets import PRESETS, name_for, settings_for
+from option_critic.presets import PRESETS, name_for, settings_for, usual
 from option_critic.settings import Algorithm, Settings, UnknownSettingError, setting_names
 
 
@@ -106,9 +106,18 @@ def test_an_environment_id_means_its_own_preset(env_id, name):
         assert settings_for(env_id) is PRESETS[name]
 
 
-@pytest.mark.parametrize(("env_id", "preset"), [("ALE/Breakout-v5", "pong"), ("MiniGrid-Empty-5x5-v0", "doorkey")])
+@pytest.mark.parametrize(
+    ("env_id", "preset"),
+    [
+        ("ALE/Breakout-v5", "pong"),
+        ("MiniGrid-Empty-5x5-v0", "doorkey"),
+        ("FetchReachDense-v4", "fetch-reach"),  # it has no object that could be approached
+        ("FetchPickAndPlaceDense-v4", "fetch-pick-place"),
+        ("FetchSlide-v4", "fetch-push"),
+    ],
+)
 def test_a_family_takes_the_recipe_of_its_preset(env_id, preset):
-    assert settings_for(env_id) == PRESETS[preset].override(env_id=env_id)
+    assert usual(env_id) == PRESETS[preset].override(env_id=env_id)
     assert settings_for("MiniGrid-FourRooms-v0") is PRESETS["minigrid-four-rooms"]
 
 

@@ -270,8 +270,10 @@ PRESETS: dict[str, Settings] = {
 }
 
 
-RECIPES = {"Fetch": "fetch-push", "ALE/": "pong", "MiniGrid-": "doorkey", "BabyAI-": "doorkey"}
-"""Beginning of an id -> the preset whose settings others of its family take, tuned for that one alone."""
+RECIPES = {"FetchReach": "fetch-reach", "FetchPickAndPlace": "fetch-pick-place", "Fetch": "fetch-push",
+           "ALE/": "pong", "MiniGrid-": "doorkey", "BabyAI-": "doorkey"}  # fmt: skip
+"""Beginning of an id -> the preset whose settings others of its family take, tuned for that one alone. The first that
+fits counts."""
 
 
 def settings_for(target: str) -> Settings:
