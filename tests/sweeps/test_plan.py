@@ -64,6 +64,9 @@ def test_little_need_be_said(tmp_path):
         ('targets = ["CartPole-v1"]\n[settings]\nenv_id = "antigravity:make"', r"env_id is said beside .*\(targets\)"),
         ('targets = ["CartPole-v1"]\n[evaluation]\ngoals = "D, Z"', "no goal set 'Z'; choose among A, B, C, D"),
         ('targets = ["CartPole-v1"]\n[evaluation]\ngoals = ""', "no goal set ''"),
+        (WHOLE.replace("goals_seed = 10001", 'goals = "D, C"'), "0.9/push-v3/seed-3: goal set C .* not for push-v3"),
+        ('targets = ["Meta-World/pick-place-v3+push-v3"]\n[evaluation]\ngoals = "C"', "not for push-v3"),
+        ('targets = ["CartPole-v1"]\n[evaluation]\ngoals = "seed-4294967296"', "the seed of goals must lie in"),
         ('targets = ["CartPole-v1"]\n[variants."a/b"]', "no name of a file"),
         ('targets = ["CartPole-v1"]\n[variants.".up"]', "not begin with a dot"),
         ('targets = ["CartPole-v1", "cartpole"]', "two runs in one place, preset/cartpole/seed-0"),
@@ -124,6 +127,13 @@ def test_python_gives_a_list_of_runs(tmp_path, monkeypatch):
     ):
         with pytest.raises(InputError, match=says):
             read_plan(written(tmp_path / "bad.py", text))
+
+
+def test_goals_that_the_task_has_are_taken(tmp_path):
+    text = 'targets = ["pick-place", "Meta-World/pick-place-wall-v3", "CartPole-v1"]\n[evaluation]\ngoals = "C"'
+    assert len(read_plan(written(tmp_path / "fine.toml", text))) == 3  # CartPole has no goals, and asks for none
+    with pytest.raises(InputError, match=r"mode must be one of .*Did you mean deterministic"):
+        Evaluation(mode="determinist")
 
 
 def test_other_files_are_none(tmp_path):

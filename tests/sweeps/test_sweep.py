@@ -70,6 +70,15 @@ def test_a_run_that_was_trained_is_only_judged(out):
     assert finish(run, out) == 0 and is_done(run, out)
 
 
+def test_what_cannot_be_judged_is_not_trained(out, monkeypatch):
+    monkeypatch.setattr("option_critic.cli.train.train_seeds", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(InputError, match="too much to record"):
+        finish(planned(evaluation=Evaluation(episodes=100_000)), out)
+    monkeypatch.setattr("option_critic.evaluation.evaluate.available", lambda: False)
+    with pytest.raises(InputError, match="Meta-World is not installed"):
+        finish(PlannedRun("Meta-World/reach-v3"), out)
+
+
 def test_other_settings_are_refused_before_anything_is_written(out, here):
     run_all([planned()], out, here())
     before = (out.path / INDEX).read_bytes()

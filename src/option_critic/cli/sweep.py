@@ -13,12 +13,14 @@ import tyro
 from option_critic.cli.engines import EngineArgs, engine_of
 from option_critic.cli.flags import parse
 from option_critic.cli.signals import Interrupt, ended
-from option_critic.evaluation.limits import Effort
+from option_critic.envs.metaworld import tasks_of
+from option_critic.evaluation.limits import MAX_EPISODE_STEPS, Effort
 from option_critic.runs.files import check_writable
 from option_critic.runs.paths import RunPath
+from option_critic.settings import Settings
 from option_critic.sweeps.index import begin, entry, is_done, keep
 from option_critic.sweeps.jobs import Engine, Job, Outcome, work_through
-from option_critic.sweeps.plan import PlannedRun, read_plan
+from option_critic.sweeps.plan import Evaluation, PlannedRun, read_plan
 
 if TYPE_CHECKING:
     from option_critic.cli.sweep_display import SweepDisplay
@@ -94,6 +96,17 @@ def follow(
             became(job, outcome)
 
 
+def check_judged(settings: Settings, judged: Evaluation) -> None:
+    """Raise InputError, before anything is trained, for what could not be judged here afterwards."""
+    from option_critic.agent import OptionCritic
+    from option_critic.evaluation.evaluate import check_official, plain_limits
+
+    if tasks_of(settings.env_id):
+        check_official()
+    else:
+        plain_limits(OptionCritic.from_settings(settings), judged.episodes, MAX_EPISODE_STEPS)
+
+
 def finish(run: PlannedRun, out: RunPath) -> int:
     """Train a run as far as it is not, and judge it; the exit code. It prints what `train` and `evaluate` do."""
     from option_critic.cli.evaluate import evaluate_run
@@ -105,6 +118,8 @@ def finish(run: PlannedRun, out: RunPath) -> int:
     own = settings.env_id if ":" in settings.env_id else None
 
     def work() -> None:
+        if run.evaluation is not None:
+            check_judged(settings, run.evaluation)
         train_seeds(settings, [run.seed], parent, False, True, interrupt.on_iteration)
         if run.evaluation is not None and interrupt.received is None and not is_done(run, out):
             effort = Effort(run.evaluation.episodes)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from option_critic.errors import InputError
 from option_critic.value_types import check_range, check_ranges, conform
 
 RANGES = {"episodes": (1, 100_000), "workers": (0, 1024), "max_episode_steps": (1, 1_000_000_000)}
+GOAL_SETS = {"A": (42,), "B": (10001, 10002, 10003, 10004), "C": (10001, 10002, 10003, 10004), "D": (20001, 20002)}
+"""Set of Meta-World's goals -> the seeds that they are drawn from."""
 GOAL_SEEDS = (0, 2**32 - 1)
 """What the generator of Meta-World's goals takes."""
 MAX_EPISODE_STEPS = 10_000
@@ -33,6 +37,17 @@ class Effort:
 def check_goal_seed(seed: int) -> None:
     """Raise InputError for a seed from which Meta-World draws no goals."""
     check_range("the seed of goals", seed, *GOAL_SEEDS)
+
+
+def check_goals(name: str, tasks: Iterable[str] = ()) -> None:
+    """Raise InputError unless `name` is set A, B, C or D, or `seed-N`, and each of the tasks has such goals."""
+    if re.fullmatch(r"seed-[0-9]{1,20}", name):
+        check_goal_seed(int(name.removeprefix("seed-")))
+    elif name not in GOAL_SETS:
+        choices = f"{', '.join(GOAL_SETS)}, or --goals-seed N (0 to {GOAL_SEEDS[1]:,})"
+        raise InputError(f"there is no goal set {name!r:.80}; choose among {choices}")
+    elif name == "C" and (others := [task for task in tasks if not task.startswith("pick-place")]):
+        raise InputError(f"goal set C is defined for pick-place only, not for {others[0]}")
 
 
 def check_trace(episodes: int, steps: int, numbers: int) -> None:

@@ -10,20 +10,17 @@ A, B and C are for finished recipes: tune on D, or the figures on A to C are wor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from option_critic.envs.contract import Array, Mask
-from option_critic.errors import InputError
 from option_critic.evaluation.goals import mt1_goals
 from option_critic.evaluation.intervals import Estimate, mean, proportion
-from option_critic.evaluation.limits import GOAL_SEEDS, check_goal_seed
+from option_critic.evaluation.limits import GOAL_SETS, check_goals
 from option_critic.evaluation.trace import Trace
 
-GOAL_SETS = {"A": (42,), "B": (10001, 10002, 10003, 10004), "C": (10001, 10002, 10003, 10004), "D": (20001, 20002)}
 SEVERAL = "seed-10001"
 """Of each of several tasks that are judged together: goals of MT1. Those of MT10 and MT50 are spread alike, but not the
 same: there one generator serves all tasks, in turn."""
@@ -47,18 +44,12 @@ class GoalSet:
 
 
 def goal_set(task: str, name: str) -> GoalSet:
-    """Set A, B, C or D, or `seed-N` for the goals of MT1 seed N. Raises ValueError."""
-    if re.fullmatch(r"seed-[0-9]{1,20}", name):
-        seed = int(name.removeprefix("seed-"))
-        check_goal_seed(seed)
-        return GoalSet(name, mt1_goals(task, seed))
+    """Set A, B, C or D, or `seed-N` for the goals of MT1 seed N. Raises InputError for what a task has none of."""
+    check_goals(name, [task])
     if name not in GOAL_SETS:
-        choices = f"{', '.join(GOAL_SETS)}, or --goals-seed N (0 to {GOAL_SEEDS[1]:,})"
-        raise InputError(f"there is no goal set {name!r:.80}; choose among {choices}")
+        return GoalSet(name, mt1_goals(task, int(name.removeprefix("seed-"))))
     vectors = np.concatenate([mt1_goals(task, seed) for seed in GOAL_SETS[name]])
     if name == "C":
-        if not task.startswith("pick-place"):
-            raise InputError(f"goal set C is defined for pick-place only, not for {task}")
         vectors = vectors[vectors[:, GOAL_Z] > HIGH_GOAL]
     return GoalSet(name, vectors)
 

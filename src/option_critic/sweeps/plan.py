@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,13 @@ from option_critic.envs.lookup import known
 from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.source import Source, check_kwargs
 from option_critic.errors import InputError
-from option_critic.evaluation.limits import Effort, check_goal_seed
+from option_critic.evaluation.limits import Effort, check_goal_seed, check_goals
 from option_critic.options.entries import Entry, parts
 from option_critic.presets import PRESETS, name_for, settings_for
 from option_critic.runs.files import MAX_JSON
 from option_critic.runs.paths import RunPath
 from option_critic.settings import Settings
-from option_critic.value_types import nearest, numbers, shown
+from option_critic.value_types import check_type, nearest, numbers, shown
 
 Mode = Literal["deterministic", "stochastic", "both"]
 PLAIN = "preset"
@@ -51,9 +50,9 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
         Effort(self.episodes)
         if self.goals_seed is not None:
             check_goal_seed(self.goals_seed)
+        check_type("mode", Mode, self.mode)  # in Python it may be anything
         for name in self.sets or [self.goals]:
-            if name not in ("A", "B", "C", "D") and not re.fullmatch(r"seed-[0-9]{1,20}", name):
-                raise InputError(f"there is no goal set {shown(name)}; choose among A, B, C, D, or say goals_seed")
+            check_goals(name)
 
     @property
     def sets(self) -> list[str]:
@@ -124,7 +123,8 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_plan(path: Path) -> list[PlannedRun]:
-    """The runs that a file says, each with a place of its own. Raises InputError."""
+    """The runs that a file says, each with a place of its own. Raises InputError, also for goals that a task has none
+    of."""
     if path.suffix == ".py":
         runs = runs_of(path)
     elif path.suffix == ".toml":
@@ -139,7 +139,9 @@ def read_plan(path: Path) -> list[PlannedRun]:
     for run in runs:
         run.folder(RunPath.of("."))
         try:
-            run.resolved()
+            tasks = tasks_of(run.resolved().env_id)
+            for name in run.evaluation.sets if run.evaluation else ():
+                check_goals(name, tasks)
         except InputError as error:
             raise InputError(f"{path}, {run.place}: {error}") from error
     return runs
