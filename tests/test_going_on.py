@@ -74,6 +74,7 @@ def test_what_stays_as_it_is_is_no_change(saved):
         ({"initial_beta": 0.5}, "it says where a training begins, and this one has begun"),
         ({"env_id": "Hopper-v5"}, "`set_env` moves an agent"),
         ({"option_names": ("a", "b", "c")}, "num_options of this agent is 2 and cannot become 3"),
+        ({"algorithm": "sac_oc"}, "algorithm of this agent is 'dac' and cannot become 'sac_oc': .* has other critics"),
         ({"lr_option": -1}, r"lr_option must lie in \[0, 100\], got -1"),
         ({"num_envs": "4"}, "num_envs must be a whole number, got '4'"),
         ({"price": "termination"}, "price is a setting of algorithm ppo_oc; dac has none"),
@@ -82,6 +83,12 @@ def test_what_stays_as_it_is_is_no_change(saved):
 def test_the_reason_is_said(settings, words, saved):
     with pytest.raises(InputError, match=words):
         oc.load(saved, **settings)
+
+
+def test_what_learned_from_replay_goes_on_with_it(tmp_path):
+    oc.OptionCritic("Pendulum-v1", algorithm="sac_oc", hidden_dim=8).save(tmp_path / "agent")
+    with pytest.raises(InputError, match="algorithm of this agent is 'sac_oc' and cannot become 'ppo_oc'"):
+        oc.load(tmp_path / "agent", algorithm="ppo_oc")
 
 
 def test_unknown_settings_are_named(saved):

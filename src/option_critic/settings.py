@@ -187,6 +187,11 @@ class Settings:
                            for s in (self, new))  # fmt: skip
             if old != wanted:
                 raise InputError(f"{name} of this agent is {old!r} and cannot become {wanted!r}: {reason}")
+        if self.learning.replays != new.learning.replays:
+            raise InputError(
+                f"algorithm of this agent is {self.algorithm!r} and cannot become {new.algorithm!r}: what learns from "
+                "transitions that it keeps has other critics; make a new agent"
+            )
         return new
 
     def to_dict(self) -> dict[str, Any]:
