@@ -101,7 +101,8 @@ class Settings:
     device: str = "cpu"
     """Where the networks live: cpu, cuda, or one of several by its number (cuda:1). auto: cuda where there is one."""
     torch_threads: int = 0
-    """Threads of the gradient updates; 0: one per processor core that this process may use. Acting always uses one."""
+    """Threads of the gradient updates; 0: one per processor core that this process may use. Acting uses one;
+    where observations hold images dac and ppo_oc act with as many."""
     env: EnvSettings = field(default_factory=EnvSettings)
     options: OptionSettings = field(default_factory=OptionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
