@@ -107,7 +107,8 @@ class PPOSettings(LearningSettings):
     0: never stop early."""
     final_log_std: float | None = None
     """Where continuous actions end up at most: their log standard deviations are held below a line that falls,
-    as the training goes on, from the initial one to this. none: only gradients move them, and slowly. Less noise
+    as the training goes on, from the initial one to this; the last update takes the line where the last of N
+    iterations began, 1/N of the way above. none: only gradients move them, and slowly. Less noise
     lets a skill that was found succeed, and the end rehearses what is judged, the most likely actions."""
     noise_color: float = 0.0
     """How long the noise of continuous actions lasts in a rollout: its power falls with frequency f as f^-noise_color.
