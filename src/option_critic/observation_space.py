@@ -253,7 +253,9 @@ class Row:
             return np.ascontiguousarray(x).view(self.dtype)
         import torch
 
-        numbers: Numbers = x.contiguous().view(getattr(torch, self.dtype.name))
+        # a copy also where it counts as contiguous, as one row does: its bytes must be aligned
+        aligned = x.clone(memory_format=torch.contiguous_format)
+        numbers: Numbers = aligned.view(getattr(torch, self.dtype.name))
         return numbers
 
 

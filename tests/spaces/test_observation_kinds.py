@@ -97,6 +97,13 @@ def test_bytes_stay_bytes():
     assert agent.spaces.row.width == agent.spaces.obs_size
 
 
+def test_one_row_is_read_as_many_are():
+    space = SPACES["grid and numbers"]  # 25 bytes lie before numbers of four bytes each
+    spaces = Spaces.of(space, Discrete(2), "Any")
+    rows = torch.from_numpy(np.stack([spaces.flatten(space.sample(), batched=False) for _ in range(3)]))
+    assert torch.equal(torch.cat([spaces.row.numbers(row[None]) for row in rows]), spaces.row.numbers(rows))
+
+
 @pytest.mark.parametrize("kind", IMAGES)
 def test_images_are_read_by_one_encoder(kind):
     agent = oc.OptionCritic(env_id(kind), encoder_dim=7, **SMALL)
