@@ -109,7 +109,8 @@ class Part:
             and all(map(is_wholes, (shape, counts, starts)))
             and len(shape) <= MAX_DEPTH
             and (len(counts) == len(starts) == math.prod(shape) if kind == "choices" else not counts and not starts)
-            and min((*shape, *counts, 1)) > 0
+            and min((*shape, 0)) == 0  # an entry may be empty
+            and min((*counts, 1)) > 0
         )
         if not sound:
             raise InputError(f"a part of observations must be one that an environment can have, got {shown(data)}")
@@ -234,7 +235,7 @@ class Row:
         """[..., width] -> [..., D]: all parts but those whose places are given."""
         if not self.packed and not without:
             return rows
-        read = [self._part(rows, i) for i in range(len(self.parts)) if i not in without]
+        read = [self._part(rows, i) for i, part in enumerate(self.parts) if i not in without and part.size]
         if not read:
             return rows[..., :0]
         joined: Numbers = _join(read, self.dtype)

@@ -135,7 +135,7 @@ def num_rows(found: Mapping[str, Array], parts: Sequence[Part]) -> int | None:
     rows: dict[str, int | None] = {}
     for value, part in zip(found.values(), parts, strict=True):
         shape = part.shape
-        if value.shape != shape and (value.shape[1:] != shape or not value.size):
+        if value.shape != shape and (value.shape[1:] != shape or not len(value)):
             batch = f"({', '.join(map(str, ('B', *shape)))}{'' if shape else ','})"
             which = f" {entry(part)!r}" if part.path else ""
             raise InputError(

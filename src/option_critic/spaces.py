@@ -181,7 +181,7 @@ def _bounds(name: str, values: Any, infinity: float) -> tuple[float, ...]:
 
 
 def _check_sizes(spaces: Spaces) -> None:
-    """Raise InputError unless sizes are positive, and all numbers agree with each other."""
+    """Raise InputError unless sizes are positive (one entry of several may be empty), and all numbers agree."""
     if min(spaces.obs_size, spaces.action_size) < 1 or spaces.obs_ndim < 0:
         raise InputError(
             f"obs_size and action_size must be at least 1 and obs_ndim at least 0, "
@@ -211,7 +211,7 @@ def _check_shapes(spaces: Spaces) -> None:
     sound = not shapes or (
         len(shapes) == max(1, len(spaces.obs_keys))
         and len(shapes[0]) == spaces.obs_ndim
-        and all(n > 0 for shape in shapes for n in shape)
+        and all(n >= 0 for shape in shapes for n in shape)
         and sum(map(math.prod, shapes)) == spaces.obs_size
     )
     if not sound:

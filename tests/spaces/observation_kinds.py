@@ -18,6 +18,10 @@ SPACES = {
     "both": Dict(image=Box(0, 255, (4, 36, 38), BYTES), vector=Box(-1, 1, (5,), np.float64)),
     "grid": Dict(direction=Discrete(4), image=Box(0, 255, (7, 7, 3), BYTES)),
     "grid and numbers": Dict(image=Box(0, 255, (5, 5), BYTES), numbers=Box(-1, 1, (3,))),
+    "an empty entry": Dict(a=Box(0, 1, (0,)), b=Box(-1, 1, (2,))),
+    "empty entries of all kinds": Tuple(
+        (Box(0, 1, (2, 0), np.float64), Box(0, 255, (0, 4), BYTES), Box(0, 255, (5, 5), BYTES), MultiDiscrete([]))
+    ),
     "colour frames": Box(0, 255, (2, 40, 36, 3), BYTES),
 }
 

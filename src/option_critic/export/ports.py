@@ -78,7 +78,7 @@ def drawn(num_options: int, action_size: int, discrete: bool) -> list[Port]:
 
 def numbers(parts: Sequence[Part], values: Sequence[Tensor], without: Sequence[int], dtype: torch.dtype) -> Tensor:
     """Values [B, *shape] of the parts, but for those whose places are given -> [B, D] (`Row.numbers`)."""
-    read = [flat(p, x) for i, (p, x) in enumerate(zip(parts, values, strict=True)) if i not in without]
+    read = [flat(p, x) for i, (p, x) in enumerate(zip(parts, values, strict=True)) if i not in without and p.size]
     if not read:
         return values[0].new_zeros((values[0].shape[0], 0), dtype=torch.float32)
     return torch.cat([x.to(dtype) for x in read], -1)
