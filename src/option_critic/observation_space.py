@@ -32,6 +32,8 @@ MAX_NUMBERS = 10_000_000
 """Of one observation."""
 MAX_DEPTH = 32
 """Dicts and tuples within each other."""
+MAX_KEY = 300
+"""Characters of a key."""
 DTYPES = ("uint8", "float32", "float64")
 """In which parts travel."""
 
@@ -103,7 +105,7 @@ class Part:
         sound = (
             isinstance(path, tuple)
             and len(path) <= MAX_DEPTH
-            and all((isinstance(step, str) and len(step) <= 300) or (is_whole(step) and step >= 0) for step in path)
+            and all(is_key(step) or (is_whole(step) and step >= 0) for step in path)
             and kind in get_args(Kind)
             and dtype in DTYPES
             and all(map(is_wholes, (shape, counts, starts)))
@@ -123,6 +125,11 @@ def _choices(counts: tuple[int, ...], starts: tuple[int, ...], rows: int) -> Mul
     return MultiDiscrete(np.tile(counts, rows), start=np.tile(starts, rows))
 
 
+def is_key(value: Any) -> bool:
+    """Whether an entry of a Dict may be called so: a number is the place in a Tuple."""
+    return isinstance(value, str) and len(value) <= MAX_KEY
+
+
 def _tuple(value: Any) -> Any:
     """A list of JSON as a tuple."""
     return tuple(value) if isinstance(value, list) else value
@@ -137,9 +144,15 @@ def kept(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def parts_of(space: gym.Space[Any], name: str, path: Path = ()) -> tuple[Part, ...]:
     """The parts of an observation space, in Gymnasium's order. Raises UnsupportedSpaceError for a space that has no
-    fixed number of numbers, or too many."""
+    fixed number of numbers, or too many, or keys that are no texts."""
     if isinstance(space, Dict | Tuple) and len(path) < MAX_DEPTH:
-        entries = sorted(space.spaces.items(), key=str) if isinstance(space, Dict) else enumerate(space.spaces)
+        entries = space.spaces.items() if isinstance(space, Dict) else enumerate(space.spaces)
+        if isinstance(space, Dict) and (odd := [key for key in space.spaces if not is_key(key)]):
+            raise UnsupportedSpaceError(
+                f"{name}: observation space {shown(space)} has the key {shown(odd[0])} ({type(odd[0]).__name__}); keys "
+                f"must be texts of at most {MAX_KEY} characters: name it otherwise (gymnasium.wrappers."
+                "TransformObservation)."
+            )
         return tuple(part for step, inner in entries for part in parts_of(inner, name, (*path, step)))
     part = _part(space, path)
     if part is None:

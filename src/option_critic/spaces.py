@@ -21,7 +21,7 @@ from option_critic.value_types import check_name, check_type, is_finite, shown
 
 @dataclass(frozen=True, kw_only=True)
 class Spaces(ActionSpace):
-    """Observations and actions. Observations are flattened to [D] (Dict: entries in sorted order of their keys)."""
+    """Observations and actions. Observations are flattened to [D] (Dict: its entries in their order)."""
 
     obs_size: int
     """D: the numbers of an observation"""
@@ -151,7 +151,8 @@ def _other_makeup(then: list[Path], now: list[Path]) -> str:
         entries = ", ".join(str(p[0]) if len(p) == 1 else Part(path=p).name for p in paths)
         return f"a dict of {entries}" if any(paths) else "an array"
 
-    return f"observations are {said(now)}, the agent was trained with {said(then)}"
+    order = ", in this order" if set(then) == set(now) else ""
+    return f"observations are {said(now)}, the agent was trained with {said(then)}{order}"
 
 
 def _tuples(value: Any) -> Any:

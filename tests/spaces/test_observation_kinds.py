@@ -37,8 +37,8 @@ nested = st.recursive(
     leaves,
     lambda inner: (
         st.lists(inner, min_size=1, max_size=3).map(lambda spaces: Tuple(tuple(spaces)))
-        | st.dictionaries(st.sampled_from("abcd"), inner, min_size=1, max_size=3).map(
-            lambda spaces: Dict(dict(sorted(spaces.items())))
+        | st.dictionaries(st.sampled_from(["b", "b c", "a", "b-c"]), inner, min_size=1, max_size=3).flatmap(
+            lambda spaces: st.sampled_from([Dict(spaces), Dict(**spaces)])  # sorted by Gymnasium, and not
         )
     ),
     max_leaves=5,
@@ -205,6 +205,8 @@ def test_a_folder_imports_no_encoder(tmp_path, monkeypatch):
         (Graph(Box(0, 1, (2,)), None), "Turn the graph into an array"),
         (Discrete(20_000_000), "comes to 20,000,000 numbers"),
         (Dict(), "holds no number"),
+        (Dict({0: Box(0, 1, (2,)), 1: Box(0, 1, (2,))}), r"has the key 0 \(int\); keys must be texts"),
+        (Dict(a=Dict({"b" * 301: Discrete(2)})), "keys must be texts of at most 300 characters"),
     ],
 )
 def test_spaces_without_a_fixed_number_of_numbers_are_refused(space, says):
@@ -222,6 +224,7 @@ def test_what_differs_is_named():
         (Dict(a=Discrete(3), b=Box(0, 255, (9, 8), np.uint8)), r"'b' have the shape \(9, 8\)"),
         (Dict(a=Discrete(3), b=Box(0, 255, (9, 9), np.float32)), "'b' are float32, the agent was trained with uint8"),
         (Dict(a=Discrete(3)), "are a dict of a, the agent was trained with a dict of a, b"),
+        (Dict(b=Box(0, 255, (9, 9), np.uint8), a=Discrete(3)), "are a dict of b, a, .* with a dict of a, b, in this"),
     ):
         with pytest.raises(InputError, match=says):
             check_fit(agent, spaces(other), "Other-v0")
