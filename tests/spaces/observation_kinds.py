@@ -23,6 +23,7 @@ SPACES = {
         (Box(0, 1, (2, 0), np.float64), Box(0, 255, (0, 4), BYTES), Box(0, 255, (5, 5), BYTES), MultiDiscrete([]))
     ),
     "colour frames": Box(0, 255, (2, 40, 36, 3), BYTES),
+    "frames of channels": Box(0, 255, (2, 3, 40, 36), BYTES),
 }
 
 

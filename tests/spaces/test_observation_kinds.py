@@ -21,7 +21,7 @@ from option_critic.spaces import Spaces, check_fit
 from option_critic.training.collect import collect, evaluate_rollout
 
 SMALL = {"num_envs": 3, "rollout_length": 8, "minibatch_size": 12, "epochs": 1, "hidden_dim": 8, "torch_threads": 1}
-IMAGES = ("image", "both", "colour frames")
+IMAGES = ("image", "both", "colour frames", "frames of channels")
 
 sizes = st.lists(st.integers(0, 3), max_size=3)
 boxes = st.builds(
@@ -131,6 +131,13 @@ def test_the_layers_of_mnih_and_others():
     model = oc.OptionCritic(env_id("image"), **SMALL).state.model
     shapes = [tuple(p.shape) for p in model.encoder.parameters() if p.ndim > 1]
     assert shapes == [(32, 3, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3), (512, 64)]
+
+
+def test_frames_of_colour_are_one_picture_wherever_their_channels_are():
+    frames = SPACES["colour frames"].sample()
+    last, first = (oc.OptionCritic(env_id(kind), **SMALL).state.model for kind in IMAGES[2:])
+    seen = last.encoder(torch.from_numpy(frames.reshape(1, -1)))
+    assert torch.equal(seen, first.encoder(torch.from_numpy(frames.transpose(0, 3, 1, 2).reshape(1, -1))))
 
 
 def test_values_of_successors_are_those_of_the_next_rows(monkeypatch):

@@ -92,13 +92,13 @@ def channels_first(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, 
     """How axes of an image are ordered, and what that gives: (C, H, W).
 
     [H, W], [H, W, C] or [C, H, W] (the shortest axis holds the channels, or frames that are stacked), and frames of
-    colour, [F, H, W, C], whose channels are counted together.
+    colour, [F, H, W, C] or [F, C, H, W], whose channels are counted together.
     """
     if len(shape) == 2:
         return (0, 1), (1, *shape)
     if len(shape) == 4:
-        frames, height, width, channels = shape
-        return (0, 3, 1, 2), (frames * channels, height, width)
+        axes, (channels, height, width) = channels_first(shape[1:])
+        return (0, *(1 + a for a in axes)), (shape[0] * channels, height, width)
     axis = 0 if shape[0] < shape[2] else 2
     order = (axis, *(a for a in range(3) if a != axis))
     return order, (shape[order[0]], shape[order[1]], shape[order[2]])
