@@ -59,6 +59,18 @@ def average(shape):
     return torch.nn.Sequential(pool, torch.nn.Linear(shape[0], 8))
 
 
+HELD = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
+        torch.bool)  # fmt: skip
+
+
+def holding(shape):
+    """An encoder that holds numbers of all kinds, which are not learned, and counts batches."""
+    network = torch.nn.Sequential(*average(shape), torch.nn.BatchNorm1d(8))
+    for i, dtype in enumerate(HELD):
+        network.register_buffer(f"held_{i}", torch.arange(4).to(dtype))
+    return network
+
+
 def no_vectors(shape):
     return torch.nn.Conv2d(shape[0], 2, 3)
 

@@ -12,7 +12,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Sequence, Text, Tuple
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from observation_kinds import SPACES, env_id
+from observation_kinds import HELD, SPACES, env_id
 
 import option_critic as oc
 from option_critic.errors import InputError, UnsupportedSpaceError
@@ -175,6 +175,18 @@ def test_an_encoder_of_ones_own(tmp_path):
     loaded = oc.load(tmp_path / "agent")
     sample = SPACES["both"].sample()
     assert loaded.predict(sample, deterministic=True)[0] == agent.predict(sample, deterministic=True)[0]
+
+
+def test_an_encoder_may_hold_numbers_of_all_kinds(tmp_path):
+    agent = oc.OptionCritic(env_id("both"), encoder="observation_kinds:holding", checkpoint_every=24, **SMALL)
+    agent.learn(48, run_folder=tmp_path / "run")
+    agent.save(tmp_path / "agent")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "000000000048")
+    mine = agent.state.model.state_dict()
+    assert {x.dtype for x in mine.values()} >= {torch.float32, *HELD}
+    for other in (oc.load(tmp_path / "agent"), oc.resume(tmp_path / "run")):
+        for name, value in other.state.model.state_dict().items():
+            assert value.dtype == mine[name].dtype and torch.equal(value, mine[name]), name
 
 
 @pytest.mark.parametrize(

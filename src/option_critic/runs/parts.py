@@ -23,7 +23,11 @@ from option_critic.settings import Settings
 from option_critic.spaces import Spaces
 from option_critic.training.state import TrainState
 
-DTYPES = {torch.float32: "F32", torch.float64: "F64"}
+DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
+    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+"""What safetensors calls them; networks of users hold all kinds."""
 GENERATORS = ("option", "action", "batch")
 MAX_GENERATOR = 1 << 16
 """Bytes of a random generator's state; PyTorch's take 5056 on the CPU, and fewer on other devices."""
