@@ -189,6 +189,30 @@ def test_an_encoder_may_hold_numbers_of_all_kinds(tmp_path):
             assert value.dtype == mine[name].dtype and torch.equal(value, mine[name]), name
 
 
+@pytest.mark.parametrize("algorithm", ["dac", "sac_oc"])
+def test_an_encoder_of_ones_own_says_one_thing_of_a_row(algorithm, tmp_path):
+    sizes = SMALL if algorithm == "dac" else {n: x for n, x in SMALL.items() if n != "epochs"} | {"learning_starts": 9}
+    agent = oc.OptionCritic(env_id("both"), encoder="observation_kinds:two_faced", algorithm=algorithm, **sizes)
+    with torch.no_grad():
+        for p in agent.state.model.parameters():
+            p.normal_(generator=torch.Generator().manual_seed(p.numel()))
+    agent.learn(48).save(tmp_path / "agent")
+    model, new = agent.state.model, torch.nn.BatchNorm1d(8)
+    for encoder in filter(None, (model.encoder, model.soft and model.soft.target_encoder)):
+        assert all(map(torch.equal, encoder.networks[0][2].buffers(), new.buffers()))
+    samples = [SPACES["both"].sample() for _ in range(4)]
+    batch = {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+    state = torch.get_rng_state()
+    for one in (agent, oc.load(tmp_path / "agent")):
+        seen = one.state.model.view(torch.from_numpy(one.spaces.flatten(batch, batched=True)))
+        for i, sample in enumerate(samples):
+            alone = one.state.model.view(torch.from_numpy(one.spaces.flatten(sample, batched=False))[None])
+            torch.testing.assert_close(alone[0], seen[i])
+        first, again = (one.predict(batch, deterministic=True)[0].tolist() for _ in range(2))
+        assert first == again == [one.predict(sample, deterministic=True)[0] for sample in samples]
+    assert torch.equal(state, torch.get_rng_state())
+
+
 @pytest.mark.parametrize(
     "kind, encoder, says",
     [

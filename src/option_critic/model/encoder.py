@@ -136,6 +136,7 @@ def count_weights(row: Row, settings: ModelSettings) -> int:
 
 def users(reference: str, shape: tuple[int, int, int], seed: int, device: str) -> tuple[nn.Module, int]:
     """A user's own encoder of images of (C, H, W), whose weights are drawn from a stream of their own. (network, F).
+    Its layers run as in evaluation.
 
     Raises InputError unless it turns images [N, C, H, W] in [0, 1] into vectors [N, F].
     """
@@ -148,6 +149,9 @@ def users(reference: str, shape: tuple[int, int, int], seed: int, device: str) -
         torch.manual_seed(seed)
         try:
             network = make(shape)
+            if isinstance(network, nn.Module):
+                # a row says the same in acting, learning and judging, whatever lies beside it, and draws nothing
+                network.eval()
             with torch.no_grad():
                 said = network(torch.zeros(2, *shape, dtype=torch.float32, device="cpu"))
         except Exception as error:
