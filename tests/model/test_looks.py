@@ -1,9 +1,12 @@
 """Options that see different things."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from observation_kinds import env_id
 
+import option_critic as oc
 from option_critic.errors import InputError
 from option_critic.model.acting import snapshot
 from option_critic.model.option_model import OptionModel
@@ -79,6 +82,32 @@ def test_gradients_of_one_option_come_from_what_it_sees():
 def test_without_views_nothing_is_added():
     plain, named = (model((Option(name="a"), Option(name="b"))), OptionModel(SPACES, 2, ModelSettings(hidden_dim=8), 0))
     assert plain.state_dict().keys() == named.state_dict().keys() and plain.looks is None
+
+
+@pytest.mark.parametrize("algorithm", ["dac", "sac_oc"])
+def test_options_of_which_one_has_an_interest_see_images(algorithm, tmp_path):
+    """All of them see the numbers and the image; the interests only the policy over options and the critic see."""
+    agent = oc.OptionCritic(
+        env_id("both"), options=["observation_kinds:LOW:low", "new:b"], algorithm=algorithm, encoder_dim=7,
+        hidden_dim=8, conv_layers=(8, 8, 4), num_envs=2, torch_threads=1,
+        **({"rollout_length": 8, "minibatch_size": 8} if algorithm == "dac" else {"learning_starts": 8}),
+    )  # fmt: skip
+    agent.learn(32).save(tmp_path / "agent")
+    net, spaces = agent.state.model, agent.spaces
+    assert net.look[:, 0].tolist() == [[1.0] * 5 + [0.0] * 2 + [1.0] * 7] * 2
+    space = gym.make(env_id("both")).observation_space
+    samples = [space.sample() for _ in range(4)]
+    obs, fast = np.stack([spaces.flatten(sample, batched=False) for sample in samples]), snapshot(net)
+    seen, option = fast.see(obs), np.array([1, 0, 1, 0])
+    slow = net.network(torch.from_numpy(obs))
+    mu, beta = fast.choice_heads(fast.looking.choice(seen, option))
+    pi = fast.policy(seen, option, None).log_probs
+    for ours, theirs in ((mu, slow[1]), (beta[range(4), option], slow[2][range(4), option]),
+                         (pi, slow[0].log_probs[range(4), option])):  # fmt: skip
+        np.testing.assert_allclose(ours, theirs.detach(), atol=1e-5)
+    loaded = oc.load(tmp_path / "agent")
+    for sample in samples:
+        assert loaded.predict(sample, deterministic=True)[0] == agent.predict(sample, deterministic=True)[0]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_ends_are_learned_or_as_they_were(folder):
 def test_options_see_no_interests_of_others(folder):
     mix = mixed(folder)
     looks = mix.state.model.looks
-    assert looks.own == 4
+    assert looks.hidden == {9, 10, 11, 12}
     assert looks.columns(mix.settings.options.definitions[2]) == list(range(9))
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 
+from option_critic import Option
+
 BYTES = np.uint8
 SPACES = {
     "choice": Discrete(7, start=3),
@@ -81,3 +83,5 @@ def no_vectors(shape):
 
 
 no_function = 3
+LOW = (Option(name="low", interest=lambda obs: (obs[..., 0] < 0.3) * 0.9 + 0.1),)
+"""A set of options, of one that wants to start somewhere."""

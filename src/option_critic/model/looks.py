@@ -27,11 +27,9 @@ class Looks:
     options: tuple[Option, ...]
     common: int
     """S - F: the others, which options see that say nothing, and policy over options and critic do"""
-    own: int = 0
-    """The last so many of these only the latter see: interests of the agent's own options, which no skill could bring
-    along."""
-    hidden: slice | None = None
-    """Of these, too: the one-hot of the task, where options do not see it"""
+    hidden: frozenset[int] = frozenset()
+    """Which of these only the latter see: interests of the agent's own options, which no skill could bring along, and
+    the one-hot of the task, where options do not see it"""
 
     @property
     def size(self) -> int:
@@ -48,8 +46,7 @@ class Looks:
     def columns(self, option: Option) -> list[int]:
         """Where, in what is seen, an option looks."""
         if option.sees is None:
-            hidden = range(0) if self.hidden is None else range(self.hidden.start, self.hidden.stop)
-            return [i for i in range(self.common - self.own) if i not in hidden]
+            return [i for i in range(self.common) if i not in self.hidden]
         return [s + i for s, f in self._starts() if f in option.sees for i in range(len(f))]
 
     def _starts(self) -> list[tuple[int, Feature]]:

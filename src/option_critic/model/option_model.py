@@ -156,15 +156,18 @@ class OptionModel(nn.Module):
             obs_size, s.clip_observation, s.normalize_observation, turned_by(s.quaternions, s.quaternion_sign),
             differences, watched, device, features,
         )  # fmt: skip
-        own = len(watched) if s.observe_interest == OWN else 0
-        hidden = slice(obs_size - self.tasks, obs_size) if self.blind else None
-        looks = Looks(features, tuple(options), self.obs_norm.size - sum(map(len, features)), own, hidden)
-        self.looks = looks if features or own else None
-        self.hidden = None if features or own else hidden
         check_size(self.obs_norm.size, num_options, spaces.action_size, s, row)
         self.read: Callable[[Any], Any] | None = partial(row.numbers, without=images) if row.packed or images else None
         self.encoder = Encoder(row, images, s, seed, device) if images else None
-        return self.obs_norm.size + (0 if self.encoder is None else self.encoder.size)
+        seen = self.obs_norm.size + (0 if self.encoder is None else self.encoder.size)
+        own = len(watched) if s.observe_interest == OWN else 0
+        hidden = slice(obs_size - self.tasks, obs_size) if self.blind else None
+        # the interests follow the observation: where options are watched there are no differences
+        unseen = (*range(obs_size, obs_size + own), *(range(obs_size)[hidden] if hidden else ()))
+        looks = Looks(features, tuple(options), seen - sum(map(len, features)), frozenset(unseen))
+        self.looks = looks if features or own else None
+        self.hidden = None if features or own else hidden
+        return seen
 
     @property
     def ends_apart(self) -> bool:
