@@ -3,6 +3,7 @@
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -281,6 +282,13 @@ def test_what_it_cannot_learn():
                                                    gym.spaces.MultiDiscrete([2, 2050])))  # fmt: skip
     with pytest.raises(InputError, match="shared_trunk"):
         agent("Pendulum-v1", shared_trunk=True)
+    for low, high, words in (
+        (-np.inf, [1, np.inf], r"action 0 has \[-inf, 1\]"),
+        (-1, [1, np.inf], r"1 has \[-1, inf\]"),
+    ):
+        space = gym.spaces.Box(np.float32(low), np.float32(high), (2,))
+        with pytest.raises(InputError, match=rf"needs actions with two finite bounds, .*{words}.*dac"):
+            agent(partial(gym.wrappers.TransformAction, gym.make("Pendulum-v1"), lambda a: a[:1], space))
 
 
 def test_more_than_there_is_room_for(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
+from option_critic.action_space import place
 from option_critic.errors import InputError
 from option_critic.model.distributions import (
     ActionDistribution,
@@ -131,9 +132,17 @@ class SoftHeads(nn.Module):
 def soft_heads(
     spaces: Spaces, num_options: int, s: ModelSettings, seed: int, seen: int, encoder: Encoder | None, device: str
 ) -> SoftHeads:
-    """Critics of `seen` numbers and an action. Raises InputError for what they cannot read."""
+    """Critics of `seen` numbers and an action. Raises InputError for what they cannot read, and for actions without
+    bounds, most of which squashed policies would never do."""
     if s.shared_trunk:
         raise InputError("sac_oc has critics that read actions, which share no trunk; leave out shared_trunk")
+    for i, bounds in enumerate(spaces.bounds):
+        if not all(map(math.isfinite, bounds)):
+            raise InputError(
+                f"sac_oc needs actions with two finite bounds, and action {place(i, spaces.env_shape)} has "
+                f"[{bounds[0]:g}, {bounds[1]:g}]; wrap the environment (gymnasium.ActionWrapper) so that its action "
+                "space has bounds, or choose algorithm dac"
+            )
     joint = JointChoices(spaces.action_factors, device) if spaces.action_factors else None
     a = spaces.action_size if joint is None else joint.size
     inputs, outputs = (seen, num_options * a) if spaces.discrete else (seen + a, num_options)
