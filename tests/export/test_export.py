@@ -22,6 +22,7 @@ from option_critic.export.check import AgentDecides, SkillDecides, compare, epis
 from option_critic.export.graph import AgentGraph, SkillGraph
 from option_critic.export.program import as_bytes, in_torch
 from option_critic.options.option import Option
+from option_critic.planning.running import GivenOptions
 from option_critic.skills.export import skill_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
@@ -87,6 +88,24 @@ def test_graphs_of_skills_say_the_same(name):
         graph = SkillGraph(skill)
         found = compare(SkillDecides(skill, graph), eager(graph), drawn(skill))
         assert (found.steps, found.others) == (40, 0) and found.largest < 1e-5
+
+
+@pytest.mark.parametrize(("name", "option"), [("defined", "down"), ("views", "both")])
+def test_a_skill_ends_as_in_its_own_environment_by_what_its_file_tells(name, option):
+    """1 - interest (1 - end), between its lengths, as the page says."""
+    skill = skill_of(makers.agent(name, beta_ceil=0.4), option)
+    told, answer = exporting.told(skill, "deterministic"), eager(SkillGraph(skill))
+    runner = GivenOptions([skill], skill.spaces, "Skills/Arm-v0", deterministic=True)
+    least, most = told["min_length"], told["max_length"] or np.inf
+    found = []
+    for obs, _ in drawn(skill, 20):
+        _, end, interest = answer([obs[None]])
+        beta = 1 - interest[0] * (1 - end[0])
+        for age in range(1, 12):
+            why, _ = runner.decide(skill.spaces.flatten(obs, batched=False)[None], 0, age, None)
+            found.append(beta == 1 or (age >= least and beta > 0.5) or age >= most)
+            assert found[-1] == (why is not None)
+    assert len(set(found)) == 2, "both must have happened"
 
 
 def test_another_agent_is_found_out():

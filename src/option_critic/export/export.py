@@ -95,7 +95,9 @@ def spread(see: ObservationNormalizer, size: int) -> tuple[NDArray, NDArray]:
 def told(what: OptionCritic | Skill, mode: Mode) -> dict[str, Any]:
     """What a file tells of where it comes from."""
     if isinstance(what, Skill):
-        return {"skill": what.name, "task": what.provenance.task, "action_repeat": what.action_repeat}
+        record = what.record
+        lengths = {"min_length": record.min_length, "max_length": record.max_length}  # `end` of the graph has no age
+        return {"skill": what.name, "task": what.provenance.task, "action_repeat": what.action_repeat, **lengths}
     return {
         "task": what.settings.env_id,
         "options": list(what.option_names),
