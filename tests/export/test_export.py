@@ -20,7 +20,7 @@ from option_critic.errors import InputError
 from option_critic.export import export as exporting
 from option_critic.export.check import AgentDecides, SkillDecides, compare, episodes, probes
 from option_critic.export.graph import AgentGraph, SkillGraph
-from option_critic.export.program import as_bytes, in_torch
+from option_critic.export.program import as_bytes, in_torch, traced
 from option_critic.options.option import Option
 from option_critic.planning.running import GivenOptions
 from option_critic.skills.export import skill_of
@@ -226,6 +226,19 @@ def test_a_skill_goes_to_onnx(onnx, tmp_path, capsys):
         run(tmp_path / "up", "--out", tmp_path / "up.onnx")
     with pytest.raises(oc.errors.InputError, match="draws nothing"):
         run(tmp_path / "up", "--mode", "stochastic")
+
+
+@pytest.mark.parametrize("name", ["plain", "soft", "soft choices", "images"])
+def test_a_file_holds_no_weights_that_nothing_reads(name):
+    if name == "images":
+        small = {"conv_layers": (4, 8, 8), "encoder_dim": 8, "algorithm": "sac_oc"}
+        agent = oc.OptionCritic(observation_kinds.env_id("both"), num_options=2, **small, **FEW)
+    else:
+        agent = makers.agent(name)
+    program = traced(AgentGraph(agent, False))
+    read = {node.name for node in program.graph.nodes if node.users}
+    weights = program.graph_signature.inputs_to_parameters
+    assert {weight for at, weight in weights.items() if at not in read} <= {"model.log_std"}  # of choices
 
 
 def test_a_program_needs_no_package(monkeypatch):

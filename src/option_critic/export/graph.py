@@ -45,7 +45,7 @@ class AgentGraph(nn.Module):
         own = agent.state.model
         kept = {id(o): o for o in (*self.rules.definitions, *own.obs_norm.watched)}  # as they are: none is a module
         self.model: OptionModel = plain_tanh(copy.deepcopy(own, kept).cpu()).requires_grad_(False)
-        for name in ("critic_trunk", "q_head", "reward_norm"):  # which only learning reads
+        for name in ("critic_trunk", "q_head", "soft", "reward_norm"):  # which only learning reads
             setattr(self.model, name, nn.Identity())
         self.seen = len(observed(self.spaces))
 
