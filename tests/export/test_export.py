@@ -18,7 +18,7 @@ from option_critic.cli import main
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.export import export as exporting
-from option_critic.export.check import AgentDecides, SkillDecides, compare, episodes, probes
+from option_critic.export.check import AgentDecides, SkillDecides, compare, episodes
 from option_critic.export.graph import AgentGraph, SkillGraph
 from option_critic.export.program import as_bytes, in_torch, traced
 from option_critic.options.option import Option
@@ -36,8 +36,8 @@ def eager(graph):
 
 
 def drawn(what, count=40):
-    see = what.network.see if isinstance(what, oc.Skill) else what.state.model.obs_norm
-    return probes(what.spaces, *exporting.spread(see, what.spaces.obs_size), count)
+    graph, _, see = exporting.parts_of(what, "deterministic")
+    return exporting.drawn(graph, see, count)
 
 
 def agrees(agent, stochastic):
@@ -61,6 +61,17 @@ def test_graphs_take_what_environments_show(kind):
     graph, env = AgentGraph(agent, False), gym.make(observation_kinds.env_id(kind))
     found = compare(AgentDecides(agent, graph), eager(graph), episodes(env, 12))
     assert (found.steps, found.others) == (12, 0) and agrees(agent, False)
+
+
+@pytest.mark.parametrize(("kind", "place"), [("both", "vector"), ("grid and numbers", "numbers")])
+def test_numbers_after_an_image_are_drawn_as_the_normaliser_knows_them(kind, place):
+    """An image that an encoder reads is none of its numbers; one that is read as numbers is."""
+    small = {"conv_layers": (4, 8, 8), "encoder_dim": 8}
+    agent = oc.OptionCritic(observation_kinds.env_id(kind), num_options=2, **small, **FEW)
+    moments, size = agent.state.model.obs_norm.moments, agent.spaces.row.parts[-1].size
+    moments.mean[-size:], moments.var[-size:] = 700.0, 0.25
+    seen = np.array([obs[place] for obs, _ in drawn(agent, 20)])
+    assert np.abs(seen - 700).max() < 5
 
 
 @pytest.mark.parametrize("kind", ACTIONS)

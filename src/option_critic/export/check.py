@@ -172,20 +172,20 @@ def timed(call: Callable[[], Any]) -> float:
 # --- where observations come from
 
 
-def probes(spaces: Spaces, mean: NDArray, std: NDArray, count: int = PROBES) -> Walk:
-    """Observations drawn at random, for want of an environment: numbers as the normaliser knows them, [D] each, any
-    byte in images, any choice. Episodes of ten."""
+def probes(spaces: Spaces, encoded: Sequence[int], mean: NDArray, std: NDArray, count: int = PROBES) -> Walk:
+    """Observations drawn at random, for want of an environment: numbers as the normaliser knows them, [D] each of all
+    parts but those that are `encoded`, any byte in images, any choice. Episodes of ten."""
     rng, parts = np.random.default_rng(0), spaces.row.parts
     for step in range(count):
         drawn, at = list[NDArray](), 0
-        for part in parts:
+        for i, part in enumerate(parts):
             if part.kind == "choices":
                 x: NDArray = np.asarray(part.starts) + rng.integers(part.counts)
             elif part.dtype == "uint8":
                 x = rng.integers(256 if part.kind == "box" else 2, size=part.size)
             else:
                 x = mean[at : at + part.size] + std[at : at + part.size] * rng.standard_normal(part.size)
-            at += 0 if part.is_image and len(mean) < spaces.obs_size else part.size
+            at += 0 if i in encoded else part.size
             drawn.append(x.reshape(part.shape))
         yield placed(parts, drawn), step % 10 == 0
 

@@ -13,7 +13,18 @@ from option_critic.envs.lookup import known
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
-from option_critic.export.check import AgentDecides, Decides, Parity, SkillDecides, compare, episodes, latency, probes
+from option_critic.export.check import (
+    PROBES,
+    AgentDecides,
+    Decides,
+    Parity,
+    SkillDecides,
+    Walk,
+    compare,
+    episodes,
+    latency,
+    probes,
+)
 from option_critic.export.graph import AgentGraph, SkillGraph
 from option_critic.export.program import OPSET, Format, answering, as_bytes
 from option_critic.functional.arrays import NDArray
@@ -52,15 +63,14 @@ def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic
     about |= {"opset": OPSET} if kind == "onnx" else {}
     content = as_bytes(graph, kind, about)
     answer = answering(content, kind, graph)
-    size = graph.spaces.obs_size
-    probed = compare(decides, answer, probes(graph.spaces, *spread(see, size)))
+    probed = compare(decides, answer, drawn(graph, see))
     if not probed.holds:
         raise InputError(
             f"the exported graph says something else than {name_of(what)} at observations drawn at random (by up to "
             f"{probed.largest:.2g}, another whole number at {probed.others} of {probed.steps}): something in it is "
             "Python that was asked once, when it was traced; write it with operations on tensors alone"
         )
-    obs, _ = next(probes(graph.spaces, *spread(see, size)))
+    obs, _ = next(drawn(graph, see))
     seconds = latency(decides, answer, obs)
     if not steps:
         return Exported(content, about, probed, "observations drawn at random", seconds)
@@ -82,6 +92,11 @@ def parts_of(what: OptionCritic | Skill, mode: Mode) -> tuple[AgentGraph | Skill
         return graph, SkillDecides(what, graph), what.network.see
     whole = AgentGraph(what, mode == "stochastic")
     return whole, AgentDecides(what, whole), what.state.model.obs_norm
+
+
+def drawn(graph: AgentGraph | SkillGraph, see: ObservationNormalizer, count: int = PROBES) -> Walk:
+    """Observations at which a graph is compared."""
+    return probes(graph.spaces, graph.encoded, *spread(see, graph.spaces.obs_size), count)
 
 
 def spread(see: ObservationNormalizer, size: int) -> tuple[NDArray, NDArray]:

@@ -48,6 +48,7 @@ class AgentGraph(nn.Module):
         for name in ("critic_trunk", "q_head", "soft", "reward_norm"):  # which only learning reads
             setattr(self.model, name, nn.Identity())
         self.seen = len(observed(self.spaces))
+        self.encoded = () if self.model.encoder is None else self.model.encoder.images  # parts that it alone reads
 
     @property
     def inputs(self) -> list[Port]:
@@ -116,6 +117,7 @@ class SkillGraph(nn.Module):
         super().__init__()
         network = plain_tanh(copy.deepcopy(skill.network))
         self.skill, self.spaces, self.network = Skill(skill.record, network), skill.spaces, network
+        self.encoded: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> list[Port]:
