@@ -246,7 +246,7 @@ def test_a_file_holds_no_weights_that_nothing_reads(name):
         agent = oc.OptionCritic(observation_kinds.env_id("both"), num_options=2, **small, **FEW)
     else:
         agent = makers.agent(name)
-    program = traced(AgentGraph(agent, False))
+    program, _ = traced(AgentGraph(agent, False))
     read = {node.name for node in program.graph.nodes if node.users}
     weights = program.graph_signature.inputs_to_parameters
     assert {weight for at, weight in weights.items() if at not in read} <= {"model.log_std"}  # of choices
@@ -254,7 +254,8 @@ def test_a_file_holds_no_weights_that_nothing_reads(name):
 
 def test_a_program_needs_no_package(monkeypatch):
     agent = makers.agent("views")
-    content = as_bytes(graph := AgentGraph(agent, False), "torch", {})
+    graph = AgentGraph(agent, False)
+    content = as_bytes(traced(graph)[0], graph, "torch", {})
     monkeypatch.setitem(__import__("sys").modules, "option_critic", None)
     found = compare(AgentDecides(agent, graph), in_torch(content), drawn(agent))
     assert found.largest < 1e-5 and not found.others
@@ -278,7 +279,39 @@ def test_python_is_refused_by_name(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "exporting_test", __import__("sys").modules[__name__])
     agent = oc.OptionCritic("Pendulum-v1", options_from="exporting_test:BRANCHING", **FEW)
     with pytest.raises(oc.errors.InputError, match=r"^end of option right is Python that cannot be traced"):
-        as_bytes(AgentGraph(agent, False), "torch", {})
+        traced(AgentGraph(agent, False))
+
+
+COUNTING = (Option(name="left", interest=counting), Option(name="right"))
+MIXING = (Option(name="left", interest=lambda obs: torch.sigmoid(obs - obs.mean(0))[..., 0]), Option(name="right"))
+
+
+def test_what_counts_rows_takes_one_and_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "exporting_test", sys.modules[__name__])
+    monkeypatch.chdir(tmp_path)
+    oc.OptionCritic("Pendulum-v1", options_from="exporting_test:COUNTING", **FEW).save("saved")
+    assert run("saved", "--format", "torch", "--options-from", "exporting_test:COUNTING") == 0
+    said = capsys.readouterr().out
+    assert "obs float64 [1, 3]" in said and "[batch" not in said and "one row at a time" in said
+    about = {"about.json": ""}
+    torch.export.load("agent.pt2", extra_files=about)
+    assert json.loads(about["about.json"])["outputs"][0] == "action float32 [1, 1]"
+
+
+def test_rows_are_compared_together_where_a_file_takes_a_batch(monkeypatch):
+    agent = oc.OptionCritic("Pendulum-v1", num_options=2, **FEW)
+    asked = []
+
+    def answering(*made):
+        answer = in_torch(made[0])
+        return lambda values: asked.append(len(values[0])) or answer(values)
+
+    monkeypatch.setattr(exporting, "answering", answering)
+    assert exporting.export(agent, "torch").batched and {1, 4} <= set(asked)
+    monkeypatch.setitem(sys.modules, "exporting_test", sys.modules[__name__])
+    mixed = oc.OptionCritic("Pendulum-v1", options_from="exporting_test:MIXING", **FEW)
+    with pytest.raises(InputError, match="mixes the rows of a batch"):
+        exporting.export(mixed, "torch")
 
 
 def test_no_module_is_imported_that_only_a_folder_names(monkeypatch, tmp_path):

@@ -85,6 +85,8 @@ def tell(file: RunPath, made: Exported) -> None:
     say(f"{file} ({len(made.content) / 1e3:,.0f} kB, {kind})")
     say(f"  inputs   {', '.join(made.about['inputs'])}")
     say(f"  outputs  {', '.join(made.about['outputs'])}")
+    if not made.batched:
+        say("  takes one row at a time, no batch: something in it counts or goes through the rows")
     if (held := made.about["action_repeat"]) > 1:
         say(f"  ask it once in {held} steps of the environment, which hold its action")
     others = f"another option or choice in {parity.others:,}" if parity.others else "the same options and choices"

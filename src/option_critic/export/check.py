@@ -29,6 +29,8 @@ CLOSE = 1e-4
 """Numbers that differ by more are not of the same agent; what rounding makes of them stays below 1e-5."""
 PROBES = 256
 """Observations that are drawn to find that out."""
+ROWS = 4
+"""Of them at once, where a file takes that."""
 TIMED = 200
 """Decisions of which the median counts."""
 
@@ -126,14 +128,20 @@ class Parity:
         return self.largest <= CLOSE and not self.others
 
 
-def compare(decides: Decides, answer: Answer, walk: Walk) -> Parity:
-    """Both decide at the same observations, with the same memory and the same chance."""
+def compare(decides: Decides, answer: Answer, walk: Walk, rows: int = 1) -> Parity:
+    """Both decide at the same observations, with the same memory and the same chance. The file is asked of each, and
+    of so many `rows` at once, where it takes that."""
     largest, others, steps = 0.0, 0, 0
+    group = list[tuple[list[NDArray], list[NDArray]]]()
     with compute_threads(1):
         seen = next(walk, None)
         while seen is not None:
             given, expected = decides(*seen)
             found = list(zip(answer(given), expected, strict=True))
+            group.append((given, expected))
+            if len(group) == rows:
+                found += at_once(answer, group) if rows > 1 else []
+                group.clear()
             largest = max(largest, *(distance(a, b) for a, b in found if b.dtype.kind == "f"), 0.0)
             others += any(distance(a, b) > 0 for a, b in found if b.dtype.kind != "f")
             steps += 1
@@ -142,6 +150,12 @@ def compare(decides: Decides, answer: Answer, walk: Walk) -> Parity:
             except StopIteration:
                 seen = None
     return Parity(steps, largest, others)
+
+
+def at_once(answer: Answer, group: Sequence[tuple[list[NDArray], list[NDArray]]]) -> list[tuple[NDArray, NDArray]]:
+    """What a file answers to the rows of several decisions together, beside what should come out."""
+    asked, wanted = ([np.concatenate(rows) for rows in zip(*side, strict=True)] for side in zip(*group, strict=True))
+    return list(zip(answer(asked), wanted, strict=True))
 
 
 def distance(a: NDArray, b: NDArray) -> float:

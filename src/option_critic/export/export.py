@@ -15,6 +15,7 @@ from option_critic.envs.source import Source
 from option_critic.errors import InputError
 from option_critic.export.check import (
     PROBES,
+    ROWS,
     AgentDecides,
     Decides,
     Parity,
@@ -26,7 +27,7 @@ from option_critic.export.check import (
     probes,
 )
 from option_critic.export.graph import AgentGraph, SkillGraph
-from option_critic.export.program import OPSET, Format, answering, as_bytes
+from option_critic.export.program import OPSET, Format, answering, as_bytes, traced
 from option_critic.functional.arrays import NDArray
 from option_critic.model.normalize import ObservationNormalizer
 from option_critic.planning.option_env import made
@@ -42,6 +43,8 @@ class Exported:
     content: bytes
     about: dict[str, Any]
     """what it tells of itself"""
+    batched: bool
+    """whether it takes any batch; else one row at a time, as a function of the user's counts the rows"""
     parity: Parity
     where: str
     """at what observations that was found"""
@@ -59,30 +62,33 @@ def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic
     """
     graph, decides, see = parts_of(what, mode)
     about = {"made_by": f"option-critic {option_critic.__version__}", **told(what, mode)}
-    about |= {"inputs": [str(p) for p in graph.inputs], "outputs": [str(p) for p in graph.outputs]}
+    program, batched = traced(graph)
+    ports = {"inputs": graph.inputs, "outputs": graph.outputs}
+    about |= {name: [port.told("batch" if batched else 1) for port in own] for name, own in ports.items()}
     about |= {"opset": OPSET} if kind == "onnx" else {}
-    content = as_bytes(graph, kind, about)
-    answer = answering(content, kind, graph)
-    probed = compare(decides, answer, drawn(graph, see))
+    content = as_bytes(program, graph, kind, about)
+    answer, rows = answering(content, kind, graph), ROWS if batched else 1
+    probed = compare(decides, answer, drawn(graph, see), rows)
     if not probed.holds:
         raise InputError(
             f"the exported graph says something else than {name_of(what)} at observations drawn at random (by up to "
             f"{probed.largest:.2g}, another whole number at {probed.others} of {probed.steps}): something in it is "
-            "Python that was asked once, when it was traced; write it with operations on tensors alone"
+            "Python that was asked once, when it was traced, or mixes the rows of a batch; write it with operations on "
+            "tensors alone, each row by itself"
         )
     obs, _ = next(drawn(graph, see))
     seconds = latency(decides, answer, obs)
     if not steps:
-        return Exported(content, about, probed, "observations drawn at random", seconds)
+        return Exported(content, about, batched, probed, "observations drawn at random", seconds)
     source, settings, holds = lives_in(what)
     source = known(source)  # no code that only a folder names
     env = made(source, settings)
     try:
-        found = compare(decides, answer, episodes(env, steps, holds))
+        found = compare(decides, answer, episodes(env, steps, holds), rows)
     finally:
         if source.env is None:
             env.close()
-    return Exported(content, about, found, f"decisions in {source.name}", seconds)
+    return Exported(content, about, batched, found, f"decisions in {source.name}", seconds)
 
 
 def parts_of(what: OptionCritic | Skill, mode: Mode) -> tuple[AgentGraph | SkillGraph, Decides, ObservationNormalizer]:

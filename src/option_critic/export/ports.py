@@ -24,8 +24,9 @@ class Port:
     shape: tuple[int, ...]
     """of one row; before it comes the batch"""
 
-    def __str__(self) -> str:
-        return f"{self.name} {dtype_name(self.dtype)} [{', '.join(map(str, ('batch', *self.shape)))}]"
+    def told(self, rows: str | int) -> str:
+        """In words, of so many rows."""
+        return f"{self.name} {dtype_name(self.dtype)} [{', '.join(map(str, (rows, *self.shape)))}]"
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -38,8 +38,8 @@ def check_libraries(kind: Format) -> None:
             raise InputError(f'ONNX needs {error.name}: pip install "option-critic[export]"') from error
 
 
-def traced(graph: Graph) -> torch.export.ExportedProgram:
-    """A graph as PyTorch traces it, for any batch; for a batch of one where something in it counts its rows.
+def traced(graph: Graph) -> tuple[torch.export.ExportedProgram, bool]:
+    """A graph as PyTorch traces it, and whether that takes any batch; only one row where something in it counts them.
 
     Raises InputError, naming what cannot be traced.
     """
@@ -51,7 +51,7 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
         try:
             with torch.no_grad(), quietly():
                 graph(*inputs)  # what is made when it is first asked is made of numbers, not of a trace
-                return forgetful(torch.export.export(graph, inputs, dynamic_shapes=shapes, strict=False))
+                return forgetful(torch.export.export(graph, inputs, dynamic_shapes=shapes, strict=False)), dynamic
         except Exception as error:  # whatever a user's function, or the tracer, says of it
             first = first or error
     assert first is not None
@@ -125,9 +125,8 @@ def quietly() -> Iterator[None]:
         logging.disable(level)
 
 
-def as_bytes(graph: Graph, kind: Format, about: dict[str, Any]) -> bytes:
-    """The whole file. `about`: what it tells of itself. Raises InputError."""
-    program = traced(graph)
+def as_bytes(program: torch.export.ExportedProgram, graph: Graph, kind: Format, about: dict[str, Any]) -> bytes:
+    """The whole file of a graph, as it was traced. `about`: what it tells of itself. Raises InputError."""
     if kind == "torch":
         buffer = io.BytesIO()
         torch.export.save(program, buffer, extra_files={ABOUT: json.dumps(about)})
