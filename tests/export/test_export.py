@@ -314,6 +314,38 @@ def test_rows_are_compared_together_where_a_file_takes_a_batch(monkeypatch):
         exporting.export(mixed, "torch")
 
 
+class Sized(gym.Env):
+    """Shows as many zeros as it is told to."""
+
+    closed = 0
+
+    def __init__(self, size=3):
+        self.observation_space = gym.spaces.Box(-1, 1, (size,), np.float32)
+        self.action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(self.observation_space.shape, np.float32), {}
+
+    def close(self):
+        Sized.closed += 1
+
+
+gym.register("Exported/Sized-v0", Sized)
+
+
+def test_where_decisions_cannot_be_compared_is_known_before_anything_is_traced(monkeypatch):
+    monkeypatch.setattr(exporting, "traced", lambda graph: pytest.fail("traced before it was refused"))
+    agent = oc.OptionCritic("Meta-World/reach-v3+push-v3", num_options=2, **FEW | {"num_envs": 2})
+    for what in (agent, skill_of(agent, 0)):
+        with pytest.raises(InputError, match=r"^steps must be 0 for the .+, got 9: Meta-World/reach-v3\+push-v3 is 2 "):
+            exporting.export(what, "torch", steps=9)
+    sized = skill_of(oc.OptionCritic("Exported/Sized-v0", num_options=2, env_kwargs={"size": 5}, **FEW), 0)
+    before = Sized.closed
+    with pytest.raises(InputError, match=r"^Exported/Sized-v0 without arguments does not fit .+\(3,\).+\(5,\)"):
+        exporting.export(sized, "torch", steps=9)
+    assert Sized.closed == before + 1
+
+
 def test_no_module_is_imported_that_only_a_folder_names(monkeypatch, tmp_path):
     """The environment in which it is compared is a stranger's word."""
     (tmp_path / "theirs.py").write_text("import gymnasium\ngymnasium.register('Side-v0', lambda: None)\n")

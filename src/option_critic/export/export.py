@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 
 import option_critic
 from option_critic.agent import OptionCritic
 from option_critic.envs.lookup import known
+from option_critic.envs.metaworld import tasks_of
 from option_critic.envs.settings import EnvSettings
 from option_critic.envs.source import Source
 from option_critic.errors import InputError
@@ -32,6 +37,7 @@ from option_critic.functional.arrays import NDArray
 from option_critic.model.normalize import ObservationNormalizer
 from option_critic.planning.option_env import made
 from option_critic.skills.skill import Skill
+from option_critic.spaces import Spaces, check_fit
 
 Mode = Literal["deterministic", "stochastic"]
 
@@ -57,9 +63,18 @@ def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic
 
     `kind`: onnx, or torch for a program of `torch.export`. `mode`: stochastic has the chance of decisions as further
     inputs; a skill has none. It is compared with what it was made of at observations that are drawn, and at `steps`
-    decisions in the environment. Raises InputError, naming it, for what cannot be traced, and where the file says
-    something else.
+    decisions in the environment. Raises InputError, naming it, for what cannot be traced, where the file says something
+    else, and where there is no one environment for `steps`.
     """
+    if not steps:
+        return converted(what, kind, mode)[0]
+    with environment_of(what, steps) as (env, name, holds):  # first: tracing takes long
+        made_of, compared = converted(what, kind, mode)
+        return replace(made_of, parity=compared(episodes(env, steps, holds)), where=f"decisions in {name}")
+
+
+def converted(what: OptionCritic | Skill, kind: Format, mode: Mode) -> tuple[Exported, Callable[[Walk], Parity]]:
+    """The file, compared at observations that are drawn, and what compares it at others. Raises InputError."""
     graph, decides, see = parts_of(what, mode)
     about = {"made_by": f"option-critic {option_critic.__version__}", **told(what, mode)}
     program, batched = traced(graph)
@@ -67,8 +82,9 @@ def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic
     about |= {name: [port.told("batch" if batched else 1) for port in own] for name, own in ports.items()}
     about |= {"opset": OPSET} if kind == "onnx" else {}
     content = as_bytes(program, graph, kind, about)
-    answer, rows = answering(content, kind, graph), ROWS if batched else 1
-    probed = compare(decides, answer, drawn(graph, see), rows)
+    answer = answering(content, kind, graph)
+    compared = partial(compare, decides, answer, rows=ROWS if batched else 1)
+    probed = compared(drawn(graph, see))
     if not probed.holds:
         raise InputError(
             f"the exported graph says something else than {name_of(what)} at observations drawn at random (by up to "
@@ -78,17 +94,7 @@ def export(what: OptionCritic | Skill, kind: Format, mode: Mode = "deterministic
         )
     obs, _ = next(drawn(graph, see))
     seconds = latency(decides, answer, obs)
-    if not steps:
-        return Exported(content, about, batched, probed, "observations drawn at random", seconds)
-    source, settings, holds = lives_in(what)
-    source = known(source)  # no code that only a folder names
-    env = made(source, settings)
-    try:
-        found = compare(decides, answer, episodes(env, steps, holds), rows)
-    finally:
-        if source.env is None:
-            env.close()
-    return Exported(content, about, batched, found, f"decisions in {source.name}", seconds)
+    return Exported(content, about, batched, probed, "observations drawn at random", seconds), compared
 
 
 def parts_of(what: OptionCritic | Skill, mode: Mode) -> tuple[AgentGraph | SkillGraph, Decides, ObservationNormalizer]:
@@ -133,8 +139,32 @@ def name_of(what: OptionCritic | Skill) -> str:
     return f"the skill {what.name}" if isinstance(what, Skill) else "the agent"
 
 
+@contextmanager
+def environment_of(what: OptionCritic | Skill, steps: int) -> Iterator[tuple[gym.Env[Any, Any], str, int]]:
+    """Where it is compared over `steps` decisions: the environment, its name, for how many steps an action is held.
+
+    Raises InputError for several tasks, and for an environment that cannot be made, or whose spaces are others.
+    """
+    source, settings, holds = lives_in(what)
+    source = known(source)  # no code that only a folder names
+    if (count := len(tasks_of(source.name))) > 1:
+        raise InputError(
+            f"steps must be 0 for {name_of(what)}, got {steps:,}: {source.name} is {count} tasks at once, and decisions"
+            " are compared in one environment; the file is compared at observations drawn at random all the same"
+        )
+    env = made(source, settings)
+    try:
+        as_made = f"{source.name} without arguments" if isinstance(what, Skill) else source.name
+        check_fit(what.spaces, Spaces.of(env.observation_space, env.action_space, source.name), as_made)
+        yield env, source.name, holds
+    finally:
+        if source.env is None:
+            env.close()
+
+
 def lives_in(what: OptionCritic | Skill) -> tuple[Source, EnvSettings, int]:
-    """The environment of an agent, or that which a skill comes from; for how many steps an action is held."""
+    """The environment of an agent, or that which a skill comes from, whose arguments it does not tell; for how many
+    steps an action is held."""
     if isinstance(what, Skill):
         return Source(what.provenance.task), EnvSettings(), what.action_repeat
     return what.source, what.settings.env, what.settings.env.action_repeat
