@@ -95,8 +95,11 @@ class OptionCritic:
         check_definitions(seen, settings.options)
         check_skills(settings, spaces)
         self.state = state or TrainState.fresh(settings, spaces)
+        there = seen.to(self.state.model.log_std.device)
+        if there.device != seen.device:  # a function may hold tensors that are elsewhere
+            check_definitions(there, settings.options)
         if self.state.model.given is not None:
-            self.state.model.given.check(seen.to(self.state.model.log_std.device))
+            self.state.model.given.check(there)
         self.watch = EpisodeWatch(settings.options.names)  # empty until it has learned
         self._running = Running()
         weakref.finalize(self, self._running.abandon)

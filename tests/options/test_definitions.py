@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import option_critic as oc
+from option_critic import agent as agents
 from option_critic.errors import InputError
 from option_critic.model.act import arrive
 from option_critic.model.fixed import fixed_actions
@@ -172,6 +173,17 @@ def test_acting_asks_what_learning_asks():
 def test_what_is_wrong_only_in_some_states_is_told_where_it_is_met(rules):
     with pytest.raises(InputError, match=r"reward of option low must lie in \[-1e\+12, 1e\+12\], got nan"):
         check_definitions(torch.tensor([[0.0, 0.0], [float("nan"), 0.0]]), rules)
+
+
+def test_definitions_are_asked_where_the_model_is_before_anything_runs(monkeypatch):
+    """A device without numbers stands for a graphics card: that it is asked about, not what a function says there."""
+    monkeypatch.setitem(sys.modules, "halves", sys.modules[__name__])
+    agent = oc.OptionCritic("CartPole-v1", options_from="halves:HALVES", num_envs=1, hidden_dim=8)
+    agent.state.model.to("meta")
+    asked = []
+    monkeypatch.setattr(agents, "check_definitions", lambda obs, rules: asked.append((str(obs.device), rules)))
+    agent._restore(agent.settings, agent.source, agent.spaces, agent.state)
+    assert asked == [("cpu", agent.settings.options), ("meta", agent.settings.options)]
 
 
 @pytest.mark.parametrize(
