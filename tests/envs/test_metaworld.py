@@ -19,6 +19,7 @@ from option_critic.envs.make import make_envs, resolve_backend
 from option_critic.envs.metaworld import (
     DIFFERENCES,
     QUATERNIONS,
+    RESTS_AT,
     TASKS,
     TOOLS,
     OfficialTask,
@@ -65,6 +66,24 @@ def test_goals_are_taken_in_turn_and_seen():
     _, _, _, _, info = env.step(np.zeros(4, np.float32))
     assert set(info) == {"success", "near_object", "grasp_success", "obj_to_target", "object_height", "initial_height"}
     env.close()
+
+
+@pytest.mark.parametrize("task", RESTS_AT)
+def test_what_settles_by_itself_is_not_lifted(task):
+    env = OfficialTask(task)
+    obs, _ = env.reset(seed=0)
+    assert abs(obs[6] - RESTS_AT[task]) > 0.01, "an episode begins with it at rest"
+    heights = [env.step(np.zeros(4))[4]["object_height"] for _ in range(40)]
+    env.close()
+    np.testing.assert_allclose(heights, RESTS_AT[task], atol=0.01)
+
+
+def test_marks_that_are_none_are_left_out():
+    env = OfficialTask("door-lock-v3")
+    env.reset(seed=0)
+    info = env.step(np.zeros(4))[4]
+    env.close()
+    assert "near_object" not in info and "success" in info
 
 
 def test_results_do_not_depend_on_the_number_of_workers():

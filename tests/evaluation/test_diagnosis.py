@@ -58,6 +58,7 @@ PERFECT_FIGURES = diagnose(PERFECT, NAMES, PHASES)
 def test_phases_and_the_window():
     assert phases(PERFECT).tolist()[1] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, *[1] * 11]
     assert phases(trace(["01"])) is None
+    assert phases(trace(["01"], near=["00"], height=["00"], success=["01"])) is None  # nothing but approach
     steps = window(PERFECT)
     assert steps[0].sum() == 8 + 1 + 10  # before the first success, that step, ten more
     assert steps[1].sum() == 10  # no success: all

@@ -204,13 +204,14 @@ def window(trace: Trace) -> Mask:
 
 def phases(trace: Trace) -> Ints | None:
     """[E, T] number of the phase: carry once the object is 2 cm above its start, else grasp once the hand has
-    been near it, else approach. None where the task does not tell.
+    been near it, else approach. None where the task does not tell, or all is approach.
     """
     if not {"near_object", "object_height", "initial_height"} <= set(trace.info):
         return None
     lifted = trace.info["object_height"] > trace.info["initial_height"][:, :1] + LIFT
     near = np.logical_or.accumulate(trace.info["near_object"] > 0, axis=1)
-    return np.where(lifted, 2, near.astype(np.int64))
+    phase = np.where(lifted, 2, near.astype(np.int64))
+    return phase if phase[trace.mask].any() else None
 
 
 def phase_shares(phase: Ints) -> dict[str, float]:

@@ -94,7 +94,6 @@ def approach_operate(contact: Place = ABOVE) -> tuple[Option, ...]:
             bonus=lambda obs: BONUS * ~at_it_(obs),
             reward=nearer_,
             arrays=True,
-            phase="approach",
         ),
         Option(
             name="operate",
@@ -103,7 +102,6 @@ def approach_operate(contact: Place = ABOVE) -> tuple[Option, ...]:
             bonus=lambda obs: BONUS * at_it_(obs),
             reward=nearer_,
             arrays=True,
-            phase="carry",
         ),
     )
 

@@ -49,7 +49,6 @@ APPROACH_PUSH = (
         bonus=lambda obs: BONUS * ~PUSHING.behind(obs),
         reward=PUSHING.nearer,
         arrays=True,
-        phase="approach",
     ),
     Option(
         name="push",
@@ -59,6 +58,5 @@ APPROACH_PUSH = (
         bonus=lambda obs: BONUS * PUSHING.behind(obs),
         reward=PUSHING.nearer,
         arrays=True,
-        phase="carry",
     ),
 )
