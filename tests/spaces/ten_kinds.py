@@ -2,7 +2,7 @@
 
 import gymnasium as gym
 import observation_kinds
-from gymnasium.wrappers import ClipAction, RescaleObservation, TransformReward
+from gymnasium.wrappers import RescaleAction, RescaleObservation, TransformReward
 from observation_kinds import env_id
 
 STEPS = 2_048
@@ -15,7 +15,7 @@ SIZES = {"dac": TINY, "ppo_oc": TINY, "sac_oc": {n: x for n, x in TINY.items() i
 
 def wrapped() -> gym.Env:
     """An environment that only this function makes."""
-    env = ClipAction(gym.make("Pendulum-v1"))
+    env = RescaleAction(gym.make("Pendulum-v1"), -1, 1)
     return TransformReward(RescaleObservation(env, -1, 1), lambda reward: reward / 10)
 
 

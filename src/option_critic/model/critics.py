@@ -140,8 +140,8 @@ def soft_heads(
         if not all(map(math.isfinite, bounds)):
             raise InputError(
                 f"sac_oc needs actions with two finite bounds, and action {place(i, spaces.env_shape)} has "
-                f"[{bounds[0]:g}, {bounds[1]:g}]; wrap the environment (gymnasium.ActionWrapper) so that its action "
-                "space has bounds, or choose algorithm dac"
+                f"[{bounds[0]:g}, {bounds[1]:g}]; give its action space bounds (gymnasium's wrapper ClipAction takes "
+                "them away), or choose algorithm dac"
             )
     joint = JointChoices(spaces.action_factors, device) if spaces.action_factors else None
     a = spaces.action_size if joint is None else joint.size
