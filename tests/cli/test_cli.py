@@ -288,7 +288,9 @@ def test_an_unfinished_run_is_gone_on_with(tmp_path, here):
 def test_bench_reports_ratios(here, monkeypatch):
     small = settings_for("cartpole").override(num_envs=4, rollout_length=16, epochs=1, minibatch_size=32)
     monkeypatch.setattr("option_critic.cli.main.settings_for", {"cartpole": small}.__getitem__)
-    code, out, err = here("bench", "cartpole", "--num-options", "1,2", "--seconds", "0.2", "--json", "-")
+    code, out, err = here(
+        "bench", "cartpole", "--num-options", "1,2", "--seconds", "0.2", "--rounds", "1", "--json", "-"
+    )
     assert code == 0, err
     record = json.loads(out)
     assert record["bare_sps"] > 0 and set(record["train_over_bare"]) == {"1", "2"}

@@ -302,7 +302,7 @@ def test_threads_may_start_workers_at_the_same_time():
         except BaseException as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=train) for _ in range(3)]
+    threads = [threading.Thread(target=train) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

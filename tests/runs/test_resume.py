@@ -194,8 +194,8 @@ def test_after_many_bad_updates_the_training_ends_with_the_last_checkpoint_intac
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
 def test_a_killed_process_and_its_signals(small, tmp_path):
     """The command line: SIGUSR1 saves, kill -9 loses nothing, `resume` ends as the whole."""
-    told = {"num_envs": 8, "rollout_length": 64, "checkpoint_every": 1024, "hidden_dim": 16, "epochs": 4,
-            "torch_threads": 1, "total_timesteps": 16_384}  # fmt: skip
+    told = {"num_envs": 8, "rollout_length": 64, "checkpoint_every": 1024, "hidden_dim": 16, "epochs": 2,
+            "torch_threads": 1, "total_timesteps": 8_192}  # fmt: skip
     oc.OptionCritic("CartPole-v1", **told).learn(told["total_timesteps"], run_folder=tmp_path / "whole")
     flags = [word for name, value in told.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", "option_critic", "train", "CartPole-v1", *flags]
