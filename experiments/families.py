@@ -39,6 +39,9 @@ AGENTS = ("named", "told", "unnamed", "flat")
 SEEDS = {"named": 3, "told": 1, "unnamed": 3, "flat": 3}
 """Agent -> how many seeds, from 0 on."""
 STEPS, GOALS = 500_000, 10001
+SAME = {"noise_color_first": 1.0, "noise_color": 1.0, "risk_seeking": 0.0, "final_risk_seeking": None,
+        "total_timesteps": STEPS, "checkpoint_every": STEPS // 2}  # fmt: skip
+"""Of all agents: the preset of when the first of them was trained."""
 ANY = "rollout/success_any_rate"
 """Success at any step of recent training episodes, with noise."""
 
@@ -52,7 +55,7 @@ def settings(agent: str, task: str) -> dict[str, Any]:
         "unnamed": {"num_options": 2},
         "flat": {"num_options": 1},
     }
-    return each[agent] | {"total_timesteps": STEPS, "checkpoint_every": STEPS // 2}
+    return SAME | each[agent]
 
 
 RUNS = [

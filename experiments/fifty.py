@@ -23,8 +23,8 @@ from option_critic.presets import horizon
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
 STEPS, SEED, GOALS = 2_000_000, 0, 10001
-SAME = {"options_from": "", "noise_color_first": 0.0, "noise_color": 1.0, "total_timesteps": STEPS,
-        "checkpoint_every": STEPS // 4}  # fmt: skip
+SAME = {"options_from": "", "noise_color_first": 0.0, "noise_color": 0.5, "risk_seeking": 0.5,
+        "final_risk_seeking": 0.0, "total_timesteps": STEPS, "checkpoint_every": STEPS // 4}  # fmt: skip
 """On pick-place, whose own preset differs, as on all others."""
 OPTIONS = {"k3": 3, "k1": 1}
 RUNS = [

@@ -207,7 +207,7 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--parent-steps", type=int, default=1_490_000, help="of each of them, where they are trained")
     parser.add_argument(
-        "--noise-color", type=float, default=0.0, help="of all agents; the preset: from 0, white, to 1, pink"
+        "--noise-color", type=float, default=0.0, help="of all agents; the preset: from 0, white, to 0.5"
     )
     parser.add_argument("--goals", type=int, default=50, help="on which agents are judged")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side, which share the cores")

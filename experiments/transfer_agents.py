@@ -94,7 +94,8 @@ class Cell:
     def settings(self, plan: Plan) -> dict[str, Any]:
         """What every agent is told."""
         reward = "success" if self.reward == "success" else "dense"
-        return {"seed": self.seed, "reward": reward, "noise_color": plan.noise_color, **budget(plan.steps)}
+        return {"seed": self.seed, "reward": reward, "noise_color": plan.noise_color, "risk_seeking": 0.0,
+                "final_risk_seeking": None, **budget(plan.steps)}  # fmt: skip
 
     def new(self, plan: Plan, **settings: Any) -> oc.OptionCritic:
         """An untrained agent by the preset of the task, with episodes of one length on all tasks."""

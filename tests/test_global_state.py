@@ -56,6 +56,7 @@ AGENTS = {
             "noise_color": 1.0,
             "noise_color_first": 0.0,
             "risk_seeking": 0.5,
+            "final_risk_seeking": 0.0,
         },
     ),
     "ppo_oc": ("Pendulum-v1", {"algorithm": "ppo_oc", "price": "termination", "deliberation_cost": 0.1}),

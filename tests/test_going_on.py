@@ -29,6 +29,7 @@ OTHERS = {
     "gamma": 0.9, "lam": 0.9, "rollout_length": 8, "epochs": 2, "minibatch_size": 8, "clip": 0.1, "target_kl": 0.0,
     "lr_option": 1e-5, "lr_critic": 1e-5, "lr_master": 1e-5, "lr_termination": 1e-5, "anneal_lr": False,
     "final_log_std": -2.0, "noise_color": 1.0, "noise_color_first": 0.5, "risk_seeking": 0.5,
+    "final_risk_seeking": 0.1,
     "deliberation_cost": 0.1, "entropy_master": 0.1, "entropy_option": 0.1, "value_weight": 1.0,
     "max_grad_norm": 0.1, "max_skipped_updates": 3,
 }  # fmt: skip

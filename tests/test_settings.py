@@ -78,8 +78,11 @@ def test_names_follow_the_number_of_options():
 
 def test_other_metaworld_tasks_take_the_recipe():
     settings = settings_for("Meta-World/push-v3")
-    assert settings.learning.noise_colors(3) == (0.0, 0.5, 1.0) and name_for("Meta-World/push-v3") == "push-v3"
-    assert settings.override(noise_color=0.0).learning == PRESETS["pick-place"].learning
+    assert settings.learning.noise_colors(3) == (0.0, 0.25, 0.5) and name_for("Meta-World/push-v3") == "push-v3"
+    assert (
+        settings.override(noise_color=0.0, risk_seeking=0.0, final_risk_seeking=None).learning
+        == PRESETS["pick-place"].learning
+    )
 
 
 @pytest.mark.parametrize("name", PRESETS)

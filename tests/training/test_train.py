@@ -12,7 +12,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 import option_critic as oc
-from option_critic.algorithms.settings import RANGES
+from option_critic.algorithms.settings import RANGES, PPOSettings
 from option_critic.errors import NonFiniteError
 from option_critic.runs.run_folder import RunFolderError
 from option_critic.settings import Settings
@@ -54,6 +54,28 @@ def test_action_noise_is_held_below_its_line(small):
     assert largest == pytest.approx([0.0, -0.5, -1.0, -1.5], abs=0.05)
     held.state.quieten(0.0, -2.0)
     assert float(held.state.model.log_std.detach().max()) == pytest.approx(-2.0)  # nothing is left of the schedule
+
+
+def test_hope_falls_in_the_second_half(small):
+    def weights_after_each(**settings):
+        after = []
+
+        def watch(agent, metrics):
+            after.append(weights(agent).clone())
+            return True
+
+        oc.OptionCritic.from_settings(small("Pendulum-v1", risk_seeking=0.5, **settings)).learn(callback=watch)
+        return after
+
+    stays, falls = weights_after_each(), weights_after_each(final_risk_seeking=0.0)
+    # four iterations, which begin where 1, 3/4, 1/2 and 1/4 are left
+    assert [torch.equal(a, b) for a, b in zip(stays, falls, strict=True)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("left", "risk"), [(1.0, 0.6), (0.5, 0.6), (0.25, 0.4), (0.0, 0.2)])
+def test_hope_that_is_left(left, risk):
+    assert PPOSettings(risk_seeking=0.6, final_risk_seeking=0.2).at(left).risk_seeking == pytest.approx(risk)
+    assert PPOSettings(risk_seeking=0.6).at(left).risk_seeking == 0.6
 
 
 def test_run_folder(small, tmp_path):

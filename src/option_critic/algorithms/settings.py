@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Literal, Self
 
 from option_critic.errors import InputError
 from option_critic.search_space import Among, Between
@@ -12,7 +12,7 @@ from option_critic.value_types import check_ranges, conform
 RANGES = {
     "gamma": (0, 1),
     "lam": (0, 1),
-    "risk_seeking": (-0.99, 0.99),
+    **dict.fromkeys(("risk_seeking", "final_risk_seeking"), (-0.99, 0.99)),
     "clip": (0, 1),
     "rollout_length": (2, 1_000_000),
     "epochs": (1, 1000),
@@ -121,6 +121,9 @@ class PPOSettings(LearningSettings):
     """How much more good surprises count than bad ones, in values and advantages: errors above 0 times 1 + this, below
     0 times 1 - this [Mihatsch+Neuneier 02]. More than 0: what the noise of exploration spoils keeps nobody from trying;
     less: what may go wrong is avoided. 0: expected returns."""
+    final_risk_seeking: float | None = None
+    """Where risk_seeking ends up: in the second half of the training it goes evenly to this. 0: what was found by hope
+    is finished by expected returns, which count failures as well. none: it stays."""
     entropy_master: float = 0.01
     """Weight of the entropy of the policy over options: keeps it from settling too soon."""
     entropy_option: float = 0.0
@@ -129,6 +132,13 @@ class PPOSettings(LearningSettings):
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to this norm."""
+
+    def at(self, left: float) -> Self:
+        """These settings where a share of `left` of the training, 1 to 0, is left."""
+        if self.final_risk_seeking is None:
+            return self
+        risk = self.final_risk_seeking + min(1.0, 2 * left) * (self.risk_seeking - self.final_risk_seeking)
+        return replace(self, risk_seeking=risk)
 
     def noise_colors(self, num_options: int) -> tuple[float, ...]:
         """Of each option's noise, evenly from `noise_color_first` to `noise_color`; of one option the latter."""

@@ -236,7 +236,7 @@ def iterate(
     with compute_threads(settings.torch_threads):
         values = evaluate_rollout(state.model, rollout, rules)
         rollout, values = of_all(rollout, values, ranks)
-        targets = algorithm.targets(rollout, values, config)
+        targets = algorithm.targets(rollout, values, config.at(state.left))
         state.set_rates(settings)
         batch = Batch.of(rollout, targets)
         shuffle, in_row = state.generators.batch, state.skipped_in_row
