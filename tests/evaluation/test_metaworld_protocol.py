@@ -86,7 +86,6 @@ def test_overlapping_sets_are_run_once():
 
 def test_official_evaluation_is_repeatable_and_in_the_order_of_the_goals(monkeypatch):
     monkeypatch.setattr(evaluation, "NUM_ENVS", 2)
-    monkeypatch.setattr("option_critic.envs.metaworld.HORIZON", 500)
     agent = oc.OptionCritic("Meta-World/pick-place-v3", seed=0)
     goals = protocol.goal_set("pick-place-v3", "D").vectors[:3]
     runs = [evaluation.run_tasks(agent, {"pick-place-v3": goals}, True, w, lambda *_: None) for w in (1, 2)]
