@@ -25,9 +25,9 @@ demo: install
 	$(BIN)/option-critic diagnose runs/demo/seed-$(SEED) --goals D --no-ablations
 	$(BIN)/option-critic report runs/demo/seed-$(SEED) --videos
 
-# Three files at a time, on two cores: a third of the time is waited for processes that are started.
+# Four files at a time, on two cores: a third of the time is waited for processes that are started.
 test: check
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 4 --dist loadfile
 
 # About an hour of provoked faults: trainings, workers and machines of a cluster killed, disks full, files damaged, changed
 # and replaced by links.
