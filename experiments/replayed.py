@@ -3,9 +3,8 @@
     cd experiments && option-critic train pick-place --options-from replayed:OPTIONS --algorithm sac_oc ...
 
 The definition lets reach sink only where it is within 7 mm of straight above the object, and all that the task pays for
-getting there are hundredths. On-policy advantages are standardised, so hundredths are enough; critics that are to tell
-a hundredth from success, which is paid 10, do not: the hand circles 2 cm beside the object
-(docs/results/pick-place.md).
+getting there are hundredths, where success is paid 10: the hand circled 2 cm beside the object. Not trained yet as it
+stands: a prototype that measured from the hand, not the fingertips, was, once (docs/results/pick-place.md).
 """
 
 from __future__ import annotations
