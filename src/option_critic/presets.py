@@ -78,9 +78,9 @@ def metaworld(task: str) -> Settings:
     )
 
 
-def many_tasks(name: str, num_envs: int, hidden_dim: int, total_timesteps: int) -> Settings:
+def many_tasks(name: str, num_envs: int, hidden_dim: int, total_timesteps: int, **others: Any) -> Settings:
     """The recipe for one task, with what several need: more environments and larger networks, episodes that hold all
-    of them."""
+    of them; and with what `others` say."""
     tasks = tasks_of(PREFIX + name)
     steps = min(LONGEST, max(map(horizon, tasks)))
     return metaworld("reach-v3").override(
@@ -91,8 +91,8 @@ def many_tasks(name: str, num_envs: int, hidden_dim: int, total_timesteps: int) 
         num_envs=num_envs,
         total_timesteps=total_timesteps,
         hidden_dim=hidden_dim,
-        minibatch_size=500,  # fifty rows a task of MT10; with a hundred, half as many updates, it learns later
         checkpoint_every=1_000_000,  # environments are made anew there, which takes seconds
+        **{"minibatch_size": 500} | others,  # fifty rows a task of MT10; with a hundred it learns later
     )
 
 
@@ -127,7 +127,15 @@ PRESETS: dict[str, Settings] = {
         options_from="reach-grasp-move", noise_color=0.0, risk_seeking=0.0, final_risk_seeking=None
     ),
     "mt10": many_tasks("MT10", num_envs=40, hidden_dim=256, total_timesteps=10_000_000),
-    "mt50": many_tasks("MT50", num_envs=100, hidden_dim=512, total_timesteps=60_000_000),
+    "mt50": many_tasks(
+        "MT50",
+        num_envs=100,
+        hidden_dim=512,
+        total_timesteps=20_000_000,
+        minibatch_size=1000,
+        **dict.fromkeys(("lr_option", "lr_critic"), 7.5e-4),  # with MT10's rates networks of this width take too large
+        **dict.fromkeys(("lr_master", "lr_termination"), 1e-3),  # steps, and soon one option does nearly everything
+    ),
     # what the well-known tutorial sets, through this library's mathematics; what it leaves open is said beside it
     "tutorial": Settings(
         env_id=PREFIX + "pick-place-v3",  # its v2 class is gone from the package
