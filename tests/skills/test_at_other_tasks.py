@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.options.reach_grasp_move import REST, RESTS
+from option_critic.options.reach_grasp_move import BY_TASK, REST, RESTS, RINGS, UP
 from option_critic.skills.export import skill_of
 from option_critic.skills.gather import at_task
 
@@ -97,3 +97,20 @@ def test_objects_rest_where_the_table_says(task):
         obs, *_ = env.step(np.zeros(4))
     env.close()
     assert obs[6] == pytest.approx(RESTS.get(task, REST), abs=0.004)
+
+
+@pytest.mark.parametrize("task", RINGS)
+def test_rings_lie_where_the_table_says_and_go_down_above_the_peg(task):
+    from option_critic.envs.metaworld import OfficialTask
+
+    env = OfficialTask(task)
+    obs, _ = env.reset(seed=0)
+    ring = env.env._get_site_pos("RoundNut")[:2]
+    env.close()
+    assert ring - obs[4:6] == pytest.approx(RINGS[task], abs=0.005)
+    down = BY_TASK[task][2].fixed[UP]
+    held = np.repeat(obs[None], 4, axis=0)
+    held[:, 3] = [0.5, 0.5, 0.5, 1.0]  # the last gripper is open
+    held[:, 4:6] += held[:, 36:38] - ring + np.array([[0, 0], [0.01, -0.01], [0.02, 0], [0, 0]])
+    assert down(held) == pytest.approx([-1, -1, np.nan, np.nan], nan_ok=True)
+    assert UP not in BY_TASK[""][2].fixed

@@ -27,6 +27,8 @@ FINGERTIPS = 0.045
 """The fingers hold an object so far (m) below the observed hand."""
 REST = 0.02
 """How high the middle of most objects of Meta-World rests (m)."""
+ABOVE_PEG = 0.015
+"""So near (m) to a peg's axis a ring slips over it."""
 
 
 def above(obs: Tensor) -> Tensor:
@@ -114,6 +116,13 @@ def if_high_enough(obs: Tensor) -> Any:
     return where(is_open(obs) | (obs[..., 38] - obs[..., 6] > 0.03), 0.0, math.nan)
 
 
+def down_on_peg(obs: Tensor, ring: tuple[float, float]) -> Any:
+    """Straight down where the ring of what is held is above the peg; else as the option decides."""
+    side, forth = obs[..., 4] + ring[0] - obs[..., 36], obs[..., 5] + ring[1] - obs[..., 37]
+    above_peg = (side * side + forth * forth) ** 0.5 < ABOVE_PEG
+    return where(above_peg & ~is_open(obs), -1.0, math.nan)
+
+
 BONUS = 0.2
 SIDE, FORTH, UP, GRIPPER = 0, 1, 2, 3
 """Components of the action: the hand's speed to the side, forth and up; the gripper's effort, -1 (open) to 1."""
@@ -124,10 +133,12 @@ HAND_SPEED = Feature("hand speed", (0, 1, 2), (18, 19, 20))
 OBJECT_TO_GOAL = Feature("object - goal", (4, 5, 6), (36, 37, 38))
 
 
-def reach_grasp_move(rest: float = REST) -> tuple[Option, ...]:
-    """The three, for an object whose middle rests at the height `rest` (m)."""
+def reach_grasp_move(rest: float = REST, ring: tuple[float, float] | None = None) -> tuple[Option, ...]:
+    """The three, for an object whose middle rests at the height `rest` (m), and whose `ring`, if it has one that is to
+    be slipped over a peg, lies so far (m, to the side and forth) from where the object is held."""
     far_, near_, lifted_ = (partial(part, rest=rest) for part in (far, near, lifted))
     at_hand = (GRIPPER_OPENING, HAND_TO_OBJECT, HAND_SPEED)
+    down: dict[int, Any] = {} if ring is None else {UP: partial(down_on_peg, ring=ring)}
     return (
         Option(
             name="reach",
@@ -151,7 +162,7 @@ def reach_grasp_move(rest: float = REST) -> tuple[Option, ...]:
             name="move",
             interest=lifted_,
             sees=(GRIPPER_OPENING, HAND_TO_OBJECT, OBJECT_TO_GOAL),
-            fixed={FORTH: if_high_enough, GRIPPER: as_it_is},
+            fixed={FORTH: if_high_enough, GRIPPER: as_it_is} | down,
             bonus=lambda obs: BONUS * lifted_(obs),
             arrays=True,
             phase="carry",
@@ -175,5 +186,9 @@ RESTS = {
 }
 """Task -> how high the middle of its object rests (m), measured on the official package, where that is not 0.02, give
 or take 4 mm, and it can be picked up or pushed."""
+RINGS = {"assembly-v3": (-0.13, 0.0)}
+"""Task -> where the nut's hole is, from the end of its handle, which is what is told (m, to the side and forth)."""
 REACH_GRASP_MOVE = reach_grasp_move()
-BY_TASK = {"": REACH_GRASP_MOVE} | {task: reach_grasp_move(rest) for task, rest in RESTS.items()}
+BY_TASK = {"": REACH_GRASP_MOVE} | {
+    task: reach_grasp_move(RESTS.get(task, REST), RINGS.get(task)) for task in (*RESTS, *RINGS)
+}
