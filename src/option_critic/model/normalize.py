@@ -20,26 +20,19 @@ from option_critic.options.option import Option
 EPSILON = 1e-8
 CLIP_REWARD = 10.0
 """Bound of scaled rewards: the first success of a sparse task must not throw the critic."""
-FREE_ROWS = 10_000
-"""So many rows may change what is known of observations as they like ..."""
-GROWTH, LEAST = 2.0, 0.01
-"""... later ones may make a variance so many times as large at once, or so large, as a share of the largest of all."""
+FREE_ROWS, FAR = 10_000, 3.0
+"""Once so many rows are known, no entry counts as more than so many times the largest of all that is usual."""
 
 
 class RunningMoments(nn.Module):
-    """Mean and variance of a stream of vectors [N, D] in float64, by batches   [Chan+79].
-
-    `is_steady`: once FREE_ROWS are known, no batch moves them far. A simulator now and then hurls an object hundreds of
-    metres away: one such episode would change what all others look like, and what was learned of them would be lost.
-    """
+    """Mean and variance of a stream of vectors [N, D] in float64, by batches   [Chan+79]."""
 
     count: Tensor
     mean: Tensor
     var: Tensor
 
-    def __init__(self, size: int, device: str = "cpu", is_steady: bool = False) -> None:
+    def __init__(self, size: int, device: str = "cpu") -> None:
         super().__init__()
-        self.is_steady = is_steady
         self.register_buffer("count", torch.zeros((), dtype=torch.float64, device=device))
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64, device=device))
         self.register_buffer("var", torch.ones(size, dtype=torch.float64, device=device))
@@ -55,13 +48,8 @@ class RunningMoments(nn.Module):
         total = self.count + n
         shift = mean - self.mean
         spread = self.var * self.count + var * n + shift.square() * self.count * n / total
-        step, merged = shift * n / total, spread / total
-        if self.is_steady and self.count >= FREE_ROWS:
-            most = torch.maximum(GROWTH * self.var, LEAST * self.var.max())
-            most = torch.where(most > 0, most, math.inf)  # nothing varied yet
-            step, merged = step.clamp(-most.sqrt(), most.sqrt()), torch.minimum(merged, most)
-        self.mean += step
-        self.var.copy_(merged)
+        self.mean += shift * n / total
+        self.var.copy_(spread / total)
         self.count.copy_(total)
 
 
@@ -124,7 +112,7 @@ class ObservationNormalizer(nn.Module):
                 name, torch.tensor([c[i] for c in columns], dtype=dtype, device=device), persistent=False
             )
         self.size = size + len(self.minuend) + len(watched) + len(columns)
-        self.moments = RunningMoments(self.size, device, is_steady=True)
+        self.moments = RunningMoments(self.size, device)
         self.clip, self.enabled, self.watched, self.has_quaternions = clip, enabled, tuple(watched), bool(quaternions)
         self.by_sum = any(first != second for _, first, second in quaternions)
         self.whole = True
@@ -145,12 +133,22 @@ class ObservationNormalizer(nn.Module):
     def look_away(self) -> None:
         """From the observation itself, before the first update: what is left is what stands beside it."""
         self.whole, self.size = False, self.size - len(self.key)
-        self.moments = RunningMoments(self.size, self.key.device.type, is_steady=True)
+        self.moments = RunningMoments(self.size, self.key.device.type)
 
     def update(self, obs: Tensor) -> None:
         """Merge raw observations [N, D]."""
         if self.enabled and self.size:
-            self.moments.update(self.view.prepare(obs))
+            self.moments.update(self.in_bounds(self.view.prepare(obs)))
+
+    def in_bounds(self, x: Tensor) -> Tensor:
+        """What the statistics are told of prepared observations [N, S]. A simulator now and then hurls an object away,
+        hundreds of metres where all else is less than two: one such episode would change what all others look like, and
+        what was learned of them would be lost. So no entry counts as more than `FAR` times the largest |mean| + 3 std.
+        """
+        if self.moments.count < FREE_ROWS:
+            return x
+        most = FAR * float((self.moments.mean.abs() + 3 * self.moments.var.sqrt()).max())
+        return x.clamp(-most, most) if most else x
 
     def scaling(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """(mean, standard deviation), [S] each."""
