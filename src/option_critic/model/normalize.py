@@ -141,9 +141,9 @@ class ObservationNormalizer(nn.Module):
             self.moments.update(self.in_bounds(self.view.prepare(obs)))
 
     def in_bounds(self, x: Tensor) -> Tensor:
-        """What the statistics are told of prepared observations [N, S]. A simulator now and then hurls an object away,
-        hundreds of metres where all else is less than two: one such episode would change what all others look like, and
-        what was learned of them would be lost. So no entry counts as more than `FAR` times the largest |mean| + 3 std.
+        """What the statistics are told of prepared observations [N, S]. A simulator can hurl an object away, tens of
+        metres where all else is less than two: one such episode would change what all others look like, and what was
+        learned of them would be lost. So no entry counts as more than `FAR` times the largest |mean| + 3 std.
         """
         if self.moments.count < FREE_ROWS:
             return x
