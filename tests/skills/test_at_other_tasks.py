@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import option_critic as oc
-from option_critic.options.reach_grasp_move import BY_TASK, REST, RESTS, RINGS, UP
+from option_critic.options.reach_grasp_move import BY_TASK, NEARER, ON_PEG, REST, RESTS, RINGS, UP, distance
 from option_critic.skills.export import skill_of
 from option_critic.skills.gather import at_task
 
@@ -114,3 +114,26 @@ def test_rings_lie_where_the_table_says_and_go_down_above_the_peg(task):
     held[:, 4:6] += held[:, 36:38] - ring + np.array([[0, 0], [0.01, -0.01], [0.02, 0], [0, 0]])
     assert down(held) == pytest.approx([-1, -1, np.nan, np.nan], nan_ok=True)
     assert UP not in BY_TASK[""][2].fixed
+
+
+@pytest.mark.parametrize("task", ON_PEG)
+def test_what_sits_on_a_peg_is_gone_to_and_taken_straight_up(task):
+    from option_critic.envs.metaworld import OfficialTask
+
+    env = OfficialTask(task)
+    rows = [env.reset(seed=0)[0]]
+    rows += [env.step(np.array([1, 1, -1, -1]))[0] for _ in range(20)]  # toward the nut
+    env.close()
+    rows = np.array(rows)
+    reach, grasp, move = BY_TASK[task]
+    paid = [option.reward(rows[:-1], rows[1:]).sum() for option in (reach, grasp, move)]
+    assert paid == pytest.approx([NEARER * (distance(rows[0]) - distance(rows[-1]))] * 3) and paid[0] > 1
+
+    held = np.repeat(rows[:1], 4, axis=0)
+    held[:, 3] = [0.5, 0.5, 0.5, 1.0]  # the last gripper is open
+    held[1, 6] = held[0, 38] + 0.01  # off the peg
+    held[:, 0:3] = held[:, 4:7] + [0, 0, 0.045]
+    held[2, 0] += 0.1  # shut beside it
+    for option in (grasp, move):
+        assert option.fixed[UP](held) == pytest.approx([1, np.nan, np.nan, np.nan], nan_ok=True)
+    assert all(option.reward is None for option in BY_TASK[""]) and UP not in BY_TASK[""][1].fixed

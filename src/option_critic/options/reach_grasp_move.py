@@ -29,6 +29,8 @@ REST = 0.02
 """How high the middle of most objects of Meta-World rests (m)."""
 ABOVE_PEG = 0.015
 """So near (m) to a peg's axis a ring slips over it."""
+SHUT = 0.55
+"""A gripper shows less than this once it is shut on an object."""
 
 
 def above(obs: Tensor) -> Tensor:
@@ -123,7 +125,22 @@ def down_on_peg(obs: Tensor, ring: tuple[float, float]) -> Any:
     return where(above_peg & ~is_open(obs), -1.0, math.nan)
 
 
+def up_off_peg(obs: Tensor) -> Any:
+    """Straight up while what is shut in the gripper is lower than the goal; else as the option decides."""
+    held = (obs[..., 3] < SHUT) & (distance(obs) < 0.04)
+    return where(held & (obs[..., 6] < obs[..., 38]), 1.0, math.nan)
+
+
+def nearer(obs: Tensor, next_obs: Tensor) -> Any:
+    """What all three are paid besides, where an object is to be taken off a peg: by how much the hand came nearer to
+    it. Who goes away pays it back."""
+    return NEARER * (distance(obs) - distance(next_obs))
+
+
 BONUS = 0.2
+NEARER = 20.0
+"""For each metre. The task itself pays a hand that stays away .4 a step, and one that tilted the object next to
+nothing for the rest of the episode."""
 SIDE, FORTH, UP, GRIPPER = 0, 1, 2, 3
 """Components of the action: the hand's speed to the side, forth and up; the gripper's effort, -1 (open) to 1."""
 
@@ -133,12 +150,17 @@ HAND_SPEED = Feature("hand speed", (0, 1, 2), (18, 19, 20))
 OBJECT_TO_GOAL = Feature("object - goal", (4, 5, 6), (36, 37, 38))
 
 
-def reach_grasp_move(rest: float = REST, ring: tuple[float, float] | None = None) -> tuple[Option, ...]:
+def reach_grasp_move(
+    rest: float = REST, ring: tuple[float, float] | None = None, on_peg: bool = False
+) -> tuple[Option, ...]:
     """The three, for an object whose middle rests at the height `rest` (m), and whose `ring`, if it has one that is to
-    be slipped over a peg, lies so far (m, to the side and forth) from where the object is held."""
+    be slipped over a peg, lies so far (m, to the side and forth) from where the object is held. `on_peg`: it sits on
+    one, and is to be taken off."""
     far_, near_, lifted_ = (partial(part, rest=rest) for part in (far, near, lifted))
     at_hand = (GRIPPER_OPENING, HAND_TO_OBJECT, HAND_SPEED)
     down: dict[int, Any] = {} if ring is None else {UP: partial(down_on_peg, ring=ring)}
+    up: dict[int, Any] = {UP: up_off_peg} if on_peg else {}
+    reward = nearer if on_peg else None
     return (
         Option(
             name="reach",
@@ -146,6 +168,7 @@ def reach_grasp_move(rest: float = REST, ring: tuple[float, float] | None = None
             sees=at_hand,
             fixed={UP: if_aligned, GRIPPER: -1.0},
             bonus=lambda obs: BONUS * ~(near_(obs) | lifted_(obs)),
+            reward=reward,
             arrays=True,
             phase="approach",
         ),
@@ -153,8 +176,9 @@ def reach_grasp_move(rest: float = REST, ring: tuple[float, float] | None = None
             name="grasp",
             interest=near_,
             sees=at_hand,
-            fixed={FORTH: 0.0, GRIPPER: closing},
+            fixed={FORTH: 0.0, GRIPPER: closing} | up,
             bonus=lambda obs: BONUS * (near_(obs) & ~lifted_(obs)),
+            reward=reward,
             arrays=True,
             phase="grasp",
         ),
@@ -162,8 +186,9 @@ def reach_grasp_move(rest: float = REST, ring: tuple[float, float] | None = None
             name="move",
             interest=lifted_,
             sees=(GRIPPER_OPENING, HAND_TO_OBJECT, OBJECT_TO_GOAL),
-            fixed={FORTH: if_high_enough, GRIPPER: as_it_is} | down,
+            fixed={FORTH: if_high_enough, GRIPPER: as_it_is} | down | up,
             bonus=lambda obs: BONUS * lifted_(obs),
+            reward=reward,
             arrays=True,
             phase="carry",
         ),
@@ -188,7 +213,9 @@ RESTS = {
 or take 4 mm, and it can be picked up or pushed."""
 RINGS = {"assembly-v3": (-0.13, 0.0)}
 """Task -> where the nut's hole is, from the end of its handle, which is what is told (m, to the side and forth)."""
+ON_PEG = ("disassemble-v3",)
+"""Tasks whose object sits on a peg, off which it is to be taken."""
 REACH_GRASP_MOVE = reach_grasp_move()
 BY_TASK = {"": REACH_GRASP_MOVE} | {
-    task: reach_grasp_move(RESTS.get(task, REST), RINGS.get(task)) for task in (*RESTS, *RINGS)
+    task: reach_grasp_move(RESTS.get(task, REST), RINGS.get(task), task in ON_PEG) for task in (*RESTS, *RINGS, *ON_PEG)
 }
