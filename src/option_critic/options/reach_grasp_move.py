@@ -176,7 +176,7 @@ def reach_grasp_move(
             name="grasp",
             interest=near_,
             sees=at_hand,
-            fixed={FORTH: 0.0, GRIPPER: closing} | up,
+            fixed=up | {FORTH: 0.0, GRIPPER: closing},
             bonus=lambda obs: BONUS * (near_(obs) & ~lifted_(obs)),
             reward=reward,
             arrays=True,
