@@ -1,6 +1,7 @@
 """Several tasks judged at once: the official goals of each, figures of each, their means."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,6 +95,21 @@ def test_figures_of_each_are_printed_and_kept(few, tmp_path, capsys):
     (read,) = read_evaluation(run / "evaluation.json").sound().values()
     assert list(read.tasks) == list(NAMES) and read.tasks["push-v3"].shares.keys() == set(agent.option_names)
     assert read.episodes[1].task == "push-v3"
+
+
+def test_a_narrow_table_has_letters_for_options_and_whole_names_of_tasks(monkeypatch, capsys):
+    names, tasks_ = ("reach", "grasp", "move"), ("button-press-topdown-v3", "button-press-topdown-wall-v3")
+    rates = dict.fromkeys(("any", "held", "final"), SimpleNamespace(value=0.5))
+    row = SimpleNamespace(summary=rates, shares=dict.fromkeys(names, 1 / 3))
+    result = SimpleNamespace(name="D", mode="deterministic", tasks=dict.fromkeys(tasks_, row))
+    for width, heads in ((120, ["reach", "grasp", "move"]), (80, ["r", "g", "m"]), (60, [])):
+        monkeypatch.setenv("COLUMNS", str(width))
+        verb.print_tasks(result, names)
+        said = capsys.readouterr().out
+        assert max(map(len, said.splitlines())) <= width and all(f" {task} " in said for task in tasks_)
+        assert said.splitlines()[2].replace("┃", "").split() == ["task", "any-step", "held", "final", *heads]
+        assert ("r reach, g grasp, m move" in said) == (width == 80)
+    assert verb.heads_of(("alone",), 99) == {}
 
 
 def test_tasks_beside_each_other_are_judged_as_alone(few, monkeypatch):

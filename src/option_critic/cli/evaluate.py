@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from option_critic.evaluation.metaworld_protocol import steps_to_success
 from option_critic.evaluation.trace import Trace
 from option_critic.legible import visible
 from option_critic.loading import load
+from option_critic.options.look import letters
 from option_critic.options.timeline import Episode
 from option_critic.runs.files import (
     FORMAT_VERSION,
@@ -142,25 +144,38 @@ def print_results(title: str, results: Sequence[evaluation.Result], success_only
 
 
 def print_tasks(result: evaluation.Result, names: Sequence[str]) -> None:
-    """A row for each of several tasks and one for their mean: success, and which option serves which task."""
+    """A row for each of several tasks: success, and which option serves which task."""
     if not result.tasks:
         return
-    options = names if 1 < len(names) <= MOST_COLUMNS else ()
+    terminal, rates = Terminal(), {"any": "any-step", "held": "held", "final": "final"}
+    taken = sum(len(text) + AROUND for text in (max(result.tasks, key=len), *rates.values())) + 1
+    heads = heads_of(names, terminal.width - taken)
     table = Table(title=f"{result.name} {result.mode}", title_justify="left")
-    table.add_column("task")
-    for name in ("any-step", "held", "final", *map(visible, options)):
-        table.add_column(name, justify="right")
+    table.add_column("task", overflow="fold")  # names that were cut would be the same
+    for head in (*rates.values(), *heads):
+        table.add_column(head, justify="right")
     for task, found in result.tasks.items():
-        rates = [found.summary.get(name) for name in ("any", "held", "final")]
-        table.add_row(task, *("-" if x is None else f"{x.value:.2f}" for x in rates),
-                      *(f"{found.shares[name]:.0%}" for name in options))  # fmt: skip
-    Terminal().print(table)
-    if options:
+        values = [found.summary.get(name) for name in rates]
+        table.add_row(task, *("-" if x is None else f"{x.value:.2f}" for x in values),
+                      *(f"{found.shares[name]:.0%}" for name in heads.values()))  # fmt: skip
+    terminal.print(table)
+    if heads:
         say("shares of the options: of the steps up to the first success and ten more")
+        say(*textwrap.wrap(", ".join(f"{head} {name}" for head, name in heads.items() if head != visible(name)), 80))
 
 
-MOST_COLUMNS = 4
-"""Options with a column in the table of tasks, which has 80 characters; evaluation.json has all."""
+AROUND = 3
+"""Characters between the texts of two columns of a table."""
+
+
+def heads_of(names: Sequence[str], room: int) -> dict[str, str]:
+    """Head of a column -> option: their names, or letters where those do not fit into so many characters, or none.
+    evaluation.json has all."""
+    for heads in (map(visible, names), letters(names)):
+        found = dict(zip(heads, names, strict=True))
+        if 1 < len(found) == len(names) and sum(max(len(head), len("100%")) + AROUND for head in found) <= room:
+            return found
+    return {}
 
 
 def typical(result: evaluation.Result, names: tuple[str, ...]) -> tuple[Episode, str]:
