@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rliable.library
 import rliable.metrics
+from msgspec import structs
 
 from option_critic.evaluation.intervals import interquartile_mean
 from option_critic.evaluation.metaworld_protocol import steps_to_success
@@ -88,6 +89,10 @@ def test_where_there_are_too_many_episodes_the_failed_ones_are_shown(tmp_path):
     assert {5, 29} <= set(shown)  # the one with a video, the one that fails
     assert encode(run.evaluated[0], 8)["total"] == 30
     assert worth_showing(run.evaluated[0], 30, ()) == list(range(30))
+    result = run.evaluated[0].result
+    rows = [structs.replace(row, any=False) for row in result.episodes]
+    failed = replace(run.evaluated[0], result=structs.replace(result, episodes=rows))
+    assert worth_showing(failed, 6, ()) == [0, 1, 10, 11, 20, 21]  # of each task some, where there are several
 
 
 def test_curves_are_over_the_seeds_of_a_folder(tmp_path):

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from option_critic.presets import PRESETS
+from option_critic.report.charts import goal_map
+from option_critic.report.encode import encode
 from option_critic.report.gather import gather
 from option_critic.report.page import build
 from option_critic.report.summary import headline
@@ -26,6 +28,8 @@ def run(tmp_path):
     shares = [{"reach": 1.0, "grasp": 0.0, "move": 0.0}, {"reach": 0.25, "grasp": 0.25, "move": 0.5}]
     rates = [{"any": {"value": v, "low": 0.0, "high": 1.0, "n": 2}} for v in (1.0, 0.5)]
     result["tasks"] = {t: {"summary": r, "shares": s} for t, r, s in zip(TASKS, rates, shares, strict=True)}
+    for row, task in zip(result["episodes"], (*TASKS, "<b>$"), strict=True):
+        row["task"] = task
     (folder / "evaluation.json").write_text(json.dumps(record))
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     last = json.loads(lines[-1])
@@ -47,6 +51,12 @@ def test_a_row_for_each_task(run):
     assert [bar["width"] for bar in table["rows"][1].bars] == ["25.00", "25.00", "50.00"]
     page = build(gather([run]), {}, [], "option-critic report")
     assert 'id="tasks"' in page and 'title="move 50%"' in page and "mean over 2 tasks" in headline(gather([run]))
+
+
+def test_each_episode_says_which_task_it_is_of(run):
+    (data,) = gather([run])
+    assert [x["task"] for x in encode(data.evaluated[0], 10)["episodes"]] == [*TASKS, "<b>$"]
+    assert [x["task"] for x in goal_map(data.evaluated[0])] == [*TASKS, "&lt;b&gt;&#36;"]
 
 
 def test_before_it_is_judged_training_tells(run):

@@ -10,6 +10,7 @@ import numpy as np
 
 from option_critic.envs.contract import Array
 from option_critic.evaluation.option_figures import durations, window
+from option_critic.legible import legible
 from option_critic.report.run_data import CURVES, JUDGED, OVER_TRAINING, SHARE, Evaluated, RunData
 from option_critic.runs.figures import LARGEST
 from option_critic.runs.logs import STEPS, Row
@@ -135,7 +136,7 @@ def goal_map(evaluated: Evaluated, traces: int = 1) -> list[dict[str, Any]] | No
         return None
     return [
         {"number": i, "x": round(100 * x, 2), "y": round(100 * y, 2), "z": round(100 * z, 2),
-         "any": row.any, "held": row.held}
+         "any": row.any, "held": row.held, "task": plain(legible(row.task))}
         for i, row in enumerate(rows[: max(10, MOST_GOALS // traces)])
         for x, y, z in [(row.goal or ())[-3:]]
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from option_critic.envs.contract import Array, Mask
 from option_critic.evaluation.metaworld_protocol import LIFT
 from option_critic.evaluation.trace import Trace
+from option_critic.legible import legible
 from option_critic.report.run_data import Evaluated
 
 FLAGS = ("ended", "forced", "near", "grasped", "lifted", "success", "decided")
@@ -59,15 +60,20 @@ def size(trace: Trace) -> int:
 
 
 def worth_showing(evaluated: Evaluated, limit: int, filmed: Collection[int]) -> list[int]:
-    """Which episodes: all, or those filmed, the failed ones (up to half of the limit) and others spread evenly."""
+    """Which episodes: all, or those filmed, the failed ones (up to half of the limit) and others, both spread evenly:
+    where there are several tasks, over these."""
     rows = evaluated.result.episodes
     if len(rows) <= limit:
         return list(range(len(rows)))
-    failed = [i for i, row in enumerate(rows) if row.any is False][: limit // 2]
+    failed = spread([i for i, row in enumerate(rows) if row.any is False], limit // 2)
     first = [*dict.fromkeys([*filmed, *failed])][:limit]
-    others = [i for i in range(len(rows)) if i not in first]
-    room = limit - len(first)
-    return sorted([*first, *(others[j * len(others) // room] for j in range(room))])
+    return sorted([*first, *spread([i for i in range(len(rows)) if i not in first], limit - len(first))])
+
+
+def spread(numbers: Sequence[int], most: int) -> list[int]:
+    """At most so many of them, evenly."""
+    count = min(len(numbers), most)
+    return [numbers[j * len(numbers) // count] for j in range(count)]
 
 
 def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -> dict[str, Any]:
@@ -80,6 +86,7 @@ def episode(evaluated: Evaluated, steps: dict[str, Mask], e: int, number: int) -
         "success": int(success.argmax()) + 1 if success.any() else None,
         "held": row.held,
         "missed": row.any is False,
+        "task": legible(row.task),
     }
 
 

@@ -123,9 +123,11 @@ def task_picture(run: RunData, evaluated: Evaluated) -> Figure | None:
         for i, row in enumerate(tasks.values()):
             axis.text(1.01, i, rate(row.summary.get("any")), va="center", fontsize=8)
         axis.set_yticks(places, [legible(name) for name in tasks], fontsize=8)
-        axis.invert_yaxis()
+        axis.set_ylim(len(tasks) - 0.4, -0.6)
         axis.set_xlim(0, 1)
-        axis.set_xlabel("share of the steps up to the first success and ten more; behind: any-step success", fontsize=8)
+        axis.set_xlabel(
+            "share of the steps up to the first success and ten more; at the right: any-step success", fontsize=8
+        )
         axis.tick_params(axis="x", labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside upper center", ncols=min(6, len(run.options)), fontsize=8, frameon=False)

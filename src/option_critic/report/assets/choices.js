@@ -8,7 +8,7 @@ function fillList() {
     b.textContent = ep.number;
     b.className = (ep.missed ? "missed " : "") + (e.videos && e.videos[ep.number] ? "film" : "");
     b.title =
-      `episode ${ep.number}: ` +
+      `episode ${ep.number}${ep.task && ", " + ep.task}: ` +
       (ep.success ? `success at step ${ep.success}` : ep.missed ? "no success" : `return ${ep.return}`);
     b.setAttribute("aria-label", b.title);
     b.onclick = () => choose(i);

@@ -59,7 +59,7 @@ function choose(i) {
     source = film();
   [...$("list").children].forEach((b, j) => b.setAttribute("aria-pressed", String(j === now.episode)));
   $("chosen").textContent =
-    `Episode ${ep.number} of ${e.total}: ` +
+    `Episode ${ep.number} of ${e.total}${ep.task && ", " + ep.task}: ` +
     (ep.success
       ? `first success at step ${ep.success}${ep.held === false ? ", not held to the end" : ""}`
       : ep.missed

@@ -89,7 +89,7 @@ function drawEvaluation() {
     customdata: list.map((g) => g.number),
     name: `${name}: ${list.length}`,
     mode: "markers",
-    text: list.map((g) => `episode ${g.number}, height ${g.z.toFixed(0)} cm`),
+    text: list.map((g) => `${g.task && g.task + ", "}episode ${g.number}, height ${g.z.toFixed(0)} cm`),
     hovertemplate: "%{text}<extra></extra>",
     marker: {
       symbol,
