@@ -137,7 +137,7 @@ PRESETS: dict[str, Settings] = {
         "MT50",
         num_envs=100,
         hidden_dim=512,
-        total_timesteps=20_000_000,
+        total_timesteps=14_000_000,
         minibatch_size=1000,
         **dict.fromkeys(("lr_option", "lr_critic"), 7.5e-4),  # with MT10's rates networks of this width take too large
         **dict.fromkeys(("lr_master", "lr_termination"), 1e-3),  # steps, and soon one option does nearly everything
