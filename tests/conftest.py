@@ -1,5 +1,6 @@
 """Shared pieces of the tests."""
 
+import math
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from option_critic.envs import processes
 from option_critic.settings import Settings
 from option_critic.sweeps.jobs import outcome_of
 
@@ -22,6 +24,13 @@ SMALL = {"num_envs": 4, "rollout_length": 16, "minibatch_size": 32, "epochs": 2,
 def one_thread():
     """Bitwise comparisons need a fixed number of threads."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_trial_of_workers(monkeypatch):
+    """With four files at a time a step looks dear, and what `auto` would then start takes seconds. Modules that ask for
+    it have a fixture of this name."""
+    monkeypatch.setattr(processes, "LEAST", math.inf)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,19 @@ def weights(env_id, workers):
     return agent.state.model.state_dict()
 
 
+@pytest.fixture(autouse=True)
+def no_trial_of_workers():
+    """Here they are tried."""
+
+
+@pytest.fixture(autouse=True)
+def only_what_this_file_registers(monkeypatch):
+    """A worker that is sent a function imports all that was registered: what other tests did brings PyTorch."""
+    for id, spec in list(gym.registry.items()):
+        if getattr(spec.entry_point, "__module__", __name__) != __name__:
+            monkeypatch.delitem(gym.registry, id)
+
+
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
 def test_weights_are_the_same_to_the_bit(env_id):
     alone, shared = weights(env_id, "never"), weights(env_id, "always")

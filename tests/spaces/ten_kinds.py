@@ -5,10 +5,10 @@ import observation_kinds
 from gymnasium.wrappers import RescaleAction, RescaleObservation, TransformReward
 from observation_kinds import env_id
 
-STEPS = 1_024
+STEPS = 512
 TINY = {"num_envs": 8, "rollout_length": 32, "minibatch_size": 128, "epochs": 2, "hidden_dim": 32,
-        "checkpoint_every": 512, "torch_threads": 1}  # fmt: skip
-REPLAYED = {"minibatch_size": 32, "learning_starts": 256, "updates_per_step": 0.06}
+        "checkpoint_every": 256, "torch_threads": 1}  # fmt: skip
+REPLAYED = {"minibatch_size": 32, "learning_starts": 128, "updates_per_step": 0.06}
 SIZES = {"dac": TINY, "ppo_oc": TINY, "sac_oc": {n: x for n, x in TINY.items() if n != "epochs"} | REPLAYED}
 """Algorithm -> settings of a short training by it."""
 
