@@ -101,7 +101,7 @@ def figure(found: list[Record], out: Path) -> Path:
 
     shown = [preset for preset in SEEDS if any(r["target"] == preset for r in found)]
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    height = 1 + sum(1.6 + 0.16 * len(tasks_of(preset)) for preset in shown)
+    height = 1 + sum(1.6 + 0.2 * len(tasks_of(preset)) for preset in shown)
     drawing, panels = plt.subplots(len(shown), 2, figsize=(9, height), layout="constrained", squeeze=False)
     for preset, (left, right) in zip(shown, panels, strict=True):
         draw_curves(left, {agent: of(found, preset, agent) for agent in AGENTS})
