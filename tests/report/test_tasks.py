@@ -9,12 +9,14 @@ from option_critic.report.charts import goal_map
 from option_critic.report.encode import encode
 from option_critic.report.gather import gather
 from option_critic.report.page import build
+from option_critic.report.pictures import drawn
 from option_critic.report.summary import headline
 from option_critic.report.tasks import judged, task_picture, task_tables
 from option_critic.runs.checkpoint import configuration
 from runs import SPACES, make_run
 
 TASKS = ("reach-v3", "push-v3")
+NAMES = ("a", "b", "c")
 
 
 @pytest.fixture
@@ -57,6 +59,19 @@ def test_each_episode_says_which_task_it_is_of(run):
     (data,) = gather([run])
     assert [x["task"] for x in encode(data.evaluated[0], 10)["episodes"]] == [*TASKS, "<b>$"]
     assert [x["task"] for x in goal_map(data.evaluated[0])] == [*TASKS, "&lt;b&gt;&#36;"]
+
+
+def test_a_distance_that_the_package_does_not_tell_is_not_shown(run):
+    """Of door-open and four others it says 0 all along."""
+    (data,) = gather([run])
+    (evaluated,) = data.evaluated
+    distance = evaluated.trace.info["obj_to_target"]
+    distance[1] = 0
+    told = encode(evaluated, 10)
+    assert [x["far"] for x in told["episodes"]] == [True, False, True] and "distance" in told
+    assert len(drawn(evaluated.trace, 0, NAMES, "").axes) == 5 and len(drawn(evaluated.trace, 1, NAMES, "").axes) == 4
+    distance[:] = 0
+    assert "distance" not in encode(evaluated, 10)
 
 
 def test_before_it_is_judged_training_tells(run):

@@ -35,7 +35,8 @@ def encode(evaluated: Evaluated, limit: int, filmed: Collection[int] = ()) -> di
     trace = evaluated.trace.take(chosen)
     mask, steps = trace.mask, flags(trace)
     packed = {"q": trace.q[mask], "reward": trace.reward[mask]}
-    if "obj_to_target" in trace.info:
+    far = tells_distance(trace)
+    if far.any():
         packed["distance"] = trace.info["obj_to_target"][mask]
     scale = {name: [float(x.min()), float(x.max())] for name, x in packed.items()}
     bits = sum(steps[name][mask].astype(np.uint8) << i for i, name in enumerate(FLAGS))
@@ -43,7 +44,7 @@ def encode(evaluated: Evaluated, limit: int, filmed: Collection[int] = ()) -> di
         "key": evaluated.key,
         "title": evaluated.title,
         "total": len(evaluated.trace.length),
-        "episodes": [episode(evaluated, steps, e, i) for e, i in enumerate(chosen)],
+        "episodes": [{**episode(evaluated, steps, e, i), "far": bool(far[e])} for e, i in enumerate(chosen)],
         "K": trace.q.shape[-1],
         "scale": scale,
         "option": text(trace.option[mask].astype(np.uint8 if trace.q.shape[-1] <= BYTE else "<u2")),
@@ -108,6 +109,15 @@ def flags(trace: Trace) -> dict[str, Mask]:
         "success": info["success"] > 0 if "success" in info else nothing,
         "decided": trace.decided,
     }
+
+
+def tells_distance(trace: Trace) -> Mask:
+    """[E] whether each episode tells how far the object is from the goal. Of five tasks (assembly, box-close,
+    disassemble, door-open, hammer) Meta-World says 0 all along."""
+    if "obj_to_target" not in trace.info:
+        return np.zeros(len(trace.length), dtype=np.bool_)
+    told: Mask = np.any((trace.info["obj_to_target"] != 0) & trace.mask, axis=1)
+    return told
 
 
 def levels(x: Array, low: float, high: float) -> npt.NDArray[np.uint16]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from option_critic.errors import InputError
 from option_critic.evaluation.trace import Trace
 from option_critic.options.look import colour
-from option_critic.report.encode import flags
+from option_critic.report.encode import flags, tells_distance
 from option_critic.runs.files import writing
 from option_critic.runs.paths import RunPath
 
@@ -58,7 +58,7 @@ def drawn(trace: Trace, episode: int, names: Sequence[str], title: str) -> Figur
     if len(steps["success"]):
         shown = min(shown, int(steps["success"][0]) + BEHIND)
     rows = ["option", "termination", "values", "reward"]
-    rows += ["distance to\ngoal (cm)"] if "obj_to_target" in one.info else []
+    rows += ["distance to\ngoal (cm)"] if tells_distance(one)[0] else []
     heights = [1, 1.4, 2, 1.6, 1.6][: len(rows)]
     figure = Figure(figsize=(9, 0.85 * sum(heights)), layout="constrained")
     axes = figure.subplots(len(rows), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]

@@ -1,7 +1,7 @@
 /* ---- charts that need no choice ---- */
 function drawCurves() {
   const first = Object.keys({ ...DATA.curves.success, ...DATA.judged.success }).length
-    ? ["success", "any-step success in training, last 128 episodes"]
+    ? ["success", "any-step success in recent training episodes"]
     : ["length", "steps of an episode in training"];
   for (const [where, [name, label]] of Object.entries({
     first,

@@ -31,7 +31,7 @@ function episode() {
     beta: cut(all.beta),
     q: cut(all.q, e.K),
     reward: cut(all.reward),
-    distance: cut(all.distance),
+    distance: e.episodes[now.episode].far ? cut(all.distance) : null,
   };
 }
 const BIT = { ended: 1, forced: 2, near: 4, grasped: 8, lifted: 16, success: 32, decided: 64 };
