@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from strangers import NAMES, hostile
 
+from option_critic.evaluation.trace import Trace
 from option_critic.legible import legible
 from option_critic.options.look import colour
 from option_critic.report import video
@@ -181,6 +182,23 @@ def test_it_fits_a_phone_and_a_screen_in_the_dark_and_in_the_light(browser, site
     assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
     page.click("#theme")
     assert page.get_attribute("html", "data-theme") == ("light" if scheme == "dark" else "dark")
+    page.close()
+
+
+@needs_browser
+def test_an_episode_without_a_distance_shows_none(browser, tmp_path):
+    run = make_run(tmp_path / "a" / "seed-0")
+    (path,) = (RunPath.of_file(path) for path in (run / "traces").iterdir())
+    trace, meta = Trace.load(path)
+    trace.info["obj_to_target"][1] = 0
+    trace.save(path, meta)
+    report([run], tmp_path / "page.html", videos=False)
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.body.dataset.ready === 'yes'")
+    for episode, told in enumerate((True, False, True)):
+        page.click(f"#list button:nth-child({episode + 1})")
+        assert ("cm from the goal" in option_shown(page)) == told
     page.close()
 
 
