@@ -4,7 +4,7 @@
     python experiments/fifty.py table --out runs/fifty            # markdown, and fifty.json there
     python experiments/fifty.py figure --out runs/fifty           # fifty.png there
 
-No setting is one task's own: what differs is the length of training episodes, by one rule (`presets.horizon`). Judged
+No setting is one task's own: what differs is the length of training episodes, by one rule (`recipes.horizon`). Judged
 on the official package, on the 50 goals of MT1 seed 10001, without noise. SAC and TD-MPC2 were judged on the last of
 200 steps, on fresh goals: what can be put beside them is our own success at step 200.
 """
@@ -19,7 +19,7 @@ from sweep_records import Record, show
 
 from option_critic.envs.metaworld import PREFIX, TASKS
 from option_critic.evaluation.intervals import mean
-from option_critic.presets import horizon
+from option_critic.recipes import horizon
 from option_critic.sweeps.plan import Evaluation, PlannedRun
 
 STEPS, SEED, GOALS = 2_000_000, 0, 10001

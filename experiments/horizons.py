@@ -2,7 +2,7 @@
 
     python experiments/horizons.py          # three minutes of a core: src/option_critic/envs/expert_steps.py
 
-On the official package, on goals that are for development (40 of set D), up to the first success. `presets.horizon`
+On the official package, on goals that are for development (40 of set D), up to the first success. `recipes.horizon`
 makes the length of training episodes of what is written here, by one rule for all tasks.
 """
 

@@ -35,7 +35,8 @@ from option_critic.envs.contract import env_seeds
 from option_critic.envs.make import make_envs, spaces_of
 from option_critic.envs.metaworld import ACTION_SPACE, OBSERVATION_SPACE
 from option_critic.evaluation.bench import Block, bare, rate, training
-from option_critic.presets import generic, settings_for
+from option_critic.presets import settings_for
+from option_critic.recipes import generic
 from option_critic.runs.run_folder import versions
 from option_critic.settings import Settings
 from option_critic.training.state import TrainState

@@ -15,7 +15,7 @@ elsewhere.
 
 What makes the comparison fair, and what does not:
 
-- All take the preset of the task (`presets.metaworld`), the same steps in whole iterations, rates and noise that fall
+- All take the preset of the task (`recipes.metaworld`), the same steps in whole iterations, rates and noise that fall
   to the same end. Nothing is tuned for one agent. `held` decides half as often: its gamma, lam, rollout and minibatches
   are those of the preset for twice the hold, so it makes as many updates of as long a sight.
 - Skills and the fine-tuned agent have parents of the same seed and as many steps, trained on pick-place with the dense

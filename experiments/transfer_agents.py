@@ -15,7 +15,8 @@ import option_critic as oc
 from option_critic.algorithms.settings import BURN_IN, DACSettings
 from option_critic.envs.metaworld import PREFIX
 from option_critic.errors import InputError
-from option_critic.presets import horizon, metaworld, settings_for
+from option_critic.presets import settings_for
+from option_critic.recipes import horizon, metaworld
 from option_critic.runs.inventory import last_whole, read_config
 from option_critic.runs.paths import RunPath
 from option_critic.skills.export import skill_of

@@ -27,8 +27,9 @@ from option_critic.model.size import numbers_size
 from option_critic.options.entries import LEARNED
 from option_critic.options.interest import check_definitions
 from option_critic.predicting import OptionState, predicted
-from option_critic.presets import generic, settings_for
+from option_critic.presets import settings_for
 from option_critic.ranks.ranks import ALONE, Ranks, all_of
+from option_critic.recipes import generic
 from option_critic.runs import checkpoint as checkpoints
 from option_critic.runs import manifest
 from option_critic.runs.files import writing

@@ -32,7 +32,7 @@ from option_critic.envs.workers import WorkerEnvs, WorkerError
 from option_critic.errors import InputError
 from option_critic.evaluation.goals import draw_mt1_goals, mt1_goals
 from option_critic.evaluation.limits import GOAL_SETS
-from option_critic.presets import metaworld as preset
+from option_critic.recipes import metaworld as preset
 
 TASK = "pick-place-v3"
 

@@ -6,7 +6,7 @@ from horizons import within
 
 from option_critic.envs.expert_steps import EXPERT_STEPS
 from option_critic.envs.metaworld import TASKS
-from option_critic.presets import horizon, metaworld
+from option_critic.recipes import horizon, metaworld
 
 
 def test_episodes_hold_what_the_expert_needs():

@@ -11,7 +11,7 @@ import tyro
 
 from option_critic.envs.arguments import as_written, read_arguments
 from option_critic.evaluation.limits import MAX_EPISODE_STEPS
-from option_critic.presets import generic
+from option_critic.recipes import generic
 from option_critic.settings import Settings
 from option_critic.value_types import is_whole, whole
 
