@@ -372,18 +372,18 @@ def test_report_writes_one_page_and_names_what_is_missing(trained, tmp_path, her
     shutil.copytree(trained[0], root)
     for figures in root.rglob("evaluation.json"):
         figures.unlink()  # other tests evaluate, too
-    assert here("evaluate", root / "seed-3", "--episodes", 3)[0] == 0
+    assert here("evaluate", root / "seed-3", "--episodes", 2)[0] == 0
     code, out, err = here("report", root, "--videos")
     assert code == 0, err
     assert "2 runs -> " in out and (root / "report.html").stat().st_size < 15e6
     assert "seed-4: evaluation.json is missing" in err
     assert {p.suffix for p in (root / "seed-3" / "pictures").iterdir()} == {".png", ".svg"}
-    assert [p.suffix for p in (root / "seed-3" / "videos").iterdir()] == [".mp4"] * 3
+    assert [p.suffix for p in (root / "seed-3" / "videos").iterdir()] == [".mp4"] * 2
     filmed = {p: p.stat().st_mtime_ns for p in (root / "seed-3" / "videos").iterdir()}
     code, out, err = here("report", root / "seed-3", "--videos", "--out", tmp_path / "x.html")
     assert code == 0 and (tmp_path / "x.html").is_file(), err
     assert {p: p.stat().st_mtime_ns for p in filmed} == filmed  # made once
-    assert here("evaluate", root / "seed-3", "--episodes", 3)[0] == 0
+    assert here("evaluate", root / "seed-3", "--episodes", 2)[0] == 0
     text = (tmp_path / "x.html").read_text()
     assert "data:video/mp4;base64," in text and "left" in text
     before = {p.relative_to(root) for p in root.rglob("*")}
