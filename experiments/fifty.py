@@ -137,10 +137,12 @@ def figure(records: list[Record], out: Path) -> Path:
     drawing, axes = plt.subplots(figsize=(7, 0.22 * len(tasks) + 1.2), layout="constrained")
     for number, (label, (values, style)) in enumerate(series.items()):
         points = {y: x for y, task in enumerate(tasks) if (x := values.get(task)) is not None}
+        if not points:  # not trained yet
+            continue
         style["edgecolors" if "facecolors" in style else "color"] = f"C{number}"
         axes.scatter(list(points.values()), list(points), label=label, **style)
     axes.set_yticks(range(len(tasks)), tasks)
-    axes.set(xlim=(-0.03, 1.03), xlabel="success at step 200, after 2 million steps")
+    axes.set(xlim=(-0.03, 1.03), ylim=(-1, len(tasks)), xlabel="success at step 200, after 2 million steps")
     axes.grid(alpha=0.25)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False)
     drawing.savefig(out / "fifty.png", dpi=110)
